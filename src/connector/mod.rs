@@ -1,0 +1,1 @@
+//! Connectors: the corporate identity providers.
