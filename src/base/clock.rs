@@ -67,6 +67,12 @@ impl Tick {
     }
 }
 
+impl From<Duration> for Tick {
+    fn from(elapsed: Duration) -> Self {
+        Self(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
 /// A clock: the machine's, or one that a test moves. Cheap to clone; clones share their time.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
@@ -103,9 +109,16 @@ impl Clock {
 
     /// Monotonic time now.
     pub fn tick(&self) -> Tick {
+        Tick::from(self.elapsed())
+    }
+
+    /// Monotonic time since this clock was made, as precise as the machine gives it: for measuring one request.
+    pub fn elapsed(&self) -> Duration {
         match &self.0 {
-            Source::System { start } => Tick(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)),
-            Source::Manual { elapsed, .. } => Tick(u64::try_from(elapsed.load(Ordering::Relaxed)).unwrap_or(0)),
+            Source::System { start } => start.elapsed(),
+            Source::Manual { elapsed, .. } => {
+                Duration::from_millis(u64::try_from(elapsed.load(Ordering::Relaxed)).unwrap_or(0))
+            }
         }
     }
 

@@ -1,9 +1,13 @@
 //! Small, pure building blocks that know nothing of sign-in: clock, randomness, secrets, e-mail addresses,
 //! paths, cookies, outgoing HTTP, telemetry.
 
+pub mod app_log;
+pub mod authority;
 pub mod clock;
 pub mod email;
 pub mod id;
+pub mod log;
+pub mod metrics;
 pub mod pattern;
 pub mod random;
 pub mod role;

@@ -1,0 +1,330 @@
+//! One request, from its head to its answer. Read this first.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use hyper::body::Incoming;
+
+use crate::audit::{Event, Outcome};
+use crate::base::app_log::error_chain;
+use crate::base::authority::Authority;
+use crate::base::client_addr::{ClientAddress, Forwarded};
+use crate::base::cookie::Found;
+use crate::base::path::{self, Own};
+use crate::config::Access;
+use crate::gate::{
+    AppRules, Asker, Challenge, Decision, Denial, Grant, NativeCredential, SessionCredential, decide, wants_session,
+};
+use crate::session::{SessionId, SessionKey};
+use crate::web::{Asked, Visit};
+
+use super::access_log::Line;
+use super::body::Body;
+use super::core::{Connection, Core, Exchange, RequestId};
+use super::forward::{Judged, forward};
+use super::recent::Lookup;
+use super::upgrade;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// An answer, and what the access log says of it.
+struct Answer {
+    response: Response<Body>,
+    /// The app's id, or empty.
+    app: String,
+    /// As whom the request went on, or why it did not.
+    by: &'static str,
+    client: Option<std::net::IpAddr>,
+}
+
+impl Answer {
+    fn own(response: Response<Bytes>, by: &'static str) -> Self {
+        Self { response: response.map(Body::whole), app: String::new(), by, client: None }
+    }
+}
+
+/// Answers one request. A panic costs this request, not the thread.
+pub(super) async fn serve(
+    core: Rc<Core>,
+    connection: Rc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let started = core.shared.clock.elapsed();
+    let exchange = Exchange::begin(&core, &connection);
+    let id = core.request_id();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let host = request.headers().get(header::HOST).cloned();
+
+    let answered = AssertUnwindSafe(answer(&core, &connection, request, id)).catch_unwind().await;
+    let mut answer = answered.unwrap_or_else(|_| {
+        tracing::error!(request_id = id.as_str(), "a request ended in a panic: please report it");
+        Answer::own(core.shared.site.internal_error(id.as_str()), "internal_error")
+    });
+
+    answer.response.headers_mut().insert(X_REQUEST_ID, id.value());
+    let took = core.shared.clock.elapsed().saturating_sub(started);
+    core.metrics.answered(answer.response.status().as_u16(), took);
+    if core.shared.access_log {
+        let client = answer.client.unwrap_or(connection.peer);
+        let client_text;
+        let client = if client == connection.peer {
+            connection.peer_value.to_str().unwrap_or_default()
+        } else {
+            client_text = client.to_string();
+            &client_text
+        };
+        core.access_log.borrow_mut().add(&Line {
+            at: core.shared.clock.now(),
+            request_id: id.as_str(),
+            client,
+            method: &method,
+            host: host.as_ref().and_then(|h| h.to_str().ok()).unwrap_or_default(),
+            path: uri.path(),
+            app: &answer.app,
+            by: answer.by,
+            status: answer.response.status().as_u16(),
+            micros: took.as_micros(),
+        });
+    }
+    Ok(answer.response.map(|body| body.during(exchange)))
+}
+
+async fn answer(core: &Rc<Core>, connection: &Connection, request: Request<Incoming>, id: RequestId) -> Answer {
+    let asker = Asker::of(request.method(), request.headers());
+    let refuse = |status: StatusCode, reason: &'static str| {
+        Answer::own(core.shared.site.refusal(status, reason, asker, id.as_str()), reason)
+    };
+    let authority = match head_problem(&request) {
+        Ok(authority) => authority,
+        Err((status, reason)) => {
+            let mut answer = refuse(status, reason);
+            // What follows on this connection may be what somebody hid in it.
+            answer.response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            return answer;
+        }
+    };
+    let forwarded = match ClientAddress::resolve(
+        connection.peer,
+        &connection.peer_value,
+        request.headers(),
+        &core.shared.trusted_proxies,
+        core.shared.site.public_url(),
+        &authority,
+    ) {
+        Ok(forwarded) => forwarded,
+        Err(_) => return refuse(StatusCode::BAD_REQUEST, "forwarded_malformed"),
+    };
+    let client = forwarded.client();
+
+    let snapshot = &core.shared.snapshot;
+    let normal = match path::normalize(request.uri().path()) {
+        Ok(normal) => normal.into_owned(),
+        Err(error) => {
+            let event = Event::new("path.denied", Outcome::Failure, error.reason()).from_client(client, id.as_str());
+            core.shared.audit.record_frequent(event);
+            return refuse(StatusCode::BAD_REQUEST, "path_malformed");
+        }
+    };
+    if !snapshot.is_own_host(authority.host()) {
+        return refuse(StatusCode::MISDIRECTED_REQUEST, "unknown_host");
+    }
+    let own = match path::own(&normal, snapshot.prefix()) {
+        Own::Exact(rest) => Some(rest.to_owned()),
+        Own::Confusable => return refuse(StatusCode::NOT_FOUND, "own_path_unknown"),
+        Own::No => snapshot.callback(authority.host(), &normal).map(|connector| format!("oidc/{connector}/callback")),
+    };
+    if let Some(rest) = own {
+        return control(core, Visit { path: rest, client, request_id: id.as_str().to_owned(), asker }, request).await;
+    }
+    let Some(app) = snapshot.app_of_host(authority.host()) else {
+        return refuse(StatusCode::MISDIRECTED_REQUEST, "unknown_host");
+    };
+    let mut answer = judge(core, app, &normal, forwarded, request, id).await;
+    app.id.as_str().clone_into(&mut answer.app);
+    answer.client = Some(client);
+    answer
+}
+
+/// What is wrong with the head itself, before anything is looked up: its framing, its method, its host.
+fn head_problem(request: &Request<Incoming>) -> Result<Authority, (StatusCode, &'static str)> {
+    let headers = request.headers();
+    let count = |name: HeaderName| headers.get_all(name).iter().count();
+    if count(header::TRANSFER_ENCODING) > 0
+        && (count(header::CONTENT_LENGTH) > 0 || request.version() != Version::HTTP_11)
+    {
+        return Err((StatusCode::BAD_REQUEST, "framing_ambiguous"));
+    }
+    if count(header::CONTENT_LENGTH) > 1 {
+        return Err((StatusCode::BAD_REQUEST, "framing_ambiguous"));
+    }
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE)
+        || ["TRACK", "PRI"].contains(&request.method().as_str())
+    {
+        return Err((StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"));
+    }
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return Err((StatusCode::BAD_REQUEST, "host_malformed"));
+    };
+    let authority = Authority::parse(host.as_bytes()).ok_or((StatusCode::BAD_REQUEST, "host_malformed"))?;
+    // Absolute form: both say the same, or somebody wants two readers to disagree (F13, P06).
+    if let Some(target) = request.uri().authority()
+        && Authority::parse(target.as_str().as_bytes()).as_ref() != Some(&authority)
+    {
+        return Err((StatusCode::BAD_REQUEST, "host_conflict"));
+    }
+    Ok(authority)
+}
+
+/// An own path: answered by the control plane. A client that goes away takes its request with it.
+async fn control(core: &Rc<Core>, visit: Visit, request: Request<Incoming>) -> Answer {
+    let (site, id) = (core.shared.site.clone(), visit.request_id.clone());
+    let client = visit.client;
+    let mut task = AbortOnDrop(core.shared.control.spawn(async move { site.answer(visit, request).await }));
+    let response = match (&mut task.0).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(request_id = id, error = %error, "an own path ended in a panic: please report it");
+            core.shared.site.internal_error(&id)
+        }
+    };
+    let mut answer = Answer::own(response, "own");
+    answer.client = Some(client);
+    answer
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<Response<Bytes>>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A request for an app: rule, credentials, decision; then on, or not.
+async fn judge(
+    core: &Rc<Core>,
+    app: &AppRules,
+    normal: &str,
+    forwarded: Forwarded,
+    mut request: Request<Incoming>,
+    id: RequestId,
+) -> Answer {
+    let site = &core.shared.site;
+    let client = forwarded.client();
+    let rule = app.rule(request.method(), request.headers(), normal);
+    let native = match rule.access {
+        Access::Native => NativeCredential::of(request.headers(), &app.api_key_headers),
+        Access::Public | Access::SignedIn => NativeCredential::Absent,
+    };
+    let signs_out = app.sign_out.as_deref() == Some(normal);
+    let cookie = site.cookies().session(request.headers());
+    let key = match &cookie {
+        Found::One(value) => SessionId::parse(value).map(|id| id.key()),
+        Found::None | Found::Many => None,
+    };
+    let twice = matches!(cookie, Found::Many);
+    let session = match &key {
+        Some(key) if wants_session(&rule, native) => session_credential(core, key),
+        _ => SessionCredential::NotRequested,
+    };
+    if twice {
+        core.shared.audit.record_frequent(
+            Event::new("session.rejected", Outcome::Failure, "cookie_duplicate").from_client(client, id.as_str()),
+        );
+    }
+
+    let decision = decide(app, &rule, native, session, request.headers());
+    let permit = match decision {
+        Decision::Permit(permit) => permit,
+        Decision::Challenge(challenge) => {
+            let asked = asked(request.uri(), request.method(), request.headers(), client, &id);
+            let (mut response, by) = match challenge {
+                Challenge::SignIn => (site.challenge(&asked), "sign_in_required"),
+                Challenge::Native => (site.native_challenge(&app.native_challenge, id.as_str()), "credential_required"),
+            };
+            if twice {
+                site.cookies().expire_session(response.headers_mut());
+            }
+            return Answer::own(response, by);
+        }
+        Decision::Deny(denial) => {
+            let asker = Asker::of(request.method(), request.headers());
+            let (status, reason) = match denial {
+                Denial::Role => (StatusCode::FORBIDDEN, "role_missing"),
+                Denial::AmbiguousCredential => (StatusCode::BAD_REQUEST, "credential_ambiguous"),
+            };
+            let event = if denial == Denial::Role { "browser.denied" } else { "native.denied" };
+            let event = Event::new(event, Outcome::Failure, reason).from_client(client, id.as_str());
+            core.shared.audit.record_frequent(event.with("app", app.id.as_str()));
+            return Answer::own(site.refusal(status, reason, asker, id.as_str()), reason);
+        }
+    };
+    let by = match permit.grant() {
+        Grant::Anonymous => "anonymous",
+        Grant::Session(_) => "session",
+        Grant::Native => "native",
+    };
+
+    let websocket = upgrade::wants_websocket(request.method(), request.headers());
+    if websocket
+        && matches!(permit.grant(), Grant::Session(_))
+        && !upgrade::from_own_origin(request.headers(), site.origin())
+    {
+        let event = Event::new("browser.denied", Outcome::Failure, "websocket_origin");
+        core.shared.audit.record_frequent(event.from_client(client, id.as_str()).with("app", app.id.as_str()));
+        return Answer::own(
+            site.refusal(StatusCode::FORBIDDEN, "websocket_origin", Asker::Script, id.as_str()),
+            "websocket_origin",
+        );
+    }
+    let asker = Asker::of(request.method(), request.headers());
+    if let Some(name) = core.scrubber.request(request.headers_mut()).spoofed {
+        let event = Event::new("header.stripped", Outcome::Failure, "header_spoof");
+        let event = event.from_client(client, id.as_str()).with("app", app.id.as_str()).with("header", name.as_str());
+        core.shared.audit.record_frequent(event);
+    }
+    let judged = Judged { app, rule, path: normal, forwarded, id, websocket };
+    let mut answer = match forward(core, permit, &judged, request).await {
+        Ok(response) => Answer { response, app: String::new(), by, client: None },
+        Err(error) => {
+            tracing::warn!(
+                request_id = id.as_str(),
+                app = app.id.as_str(),
+                reason = error.reason(),
+                error = error_chain(&error),
+                "no answer from the application"
+            );
+            Answer::own(site.refusal(error.status(), error.reason(), asker, id.as_str()), error.reason())
+        }
+    };
+    if signs_out && let Some(key) = key {
+        // Whatever the application answered: ending a session depends on nobody.
+        site.app_signed_out(&key, client, id.as_str());
+        site.cookies().expire_session(answer.response.headers_mut());
+    }
+    answer
+}
+
+fn session_credential(core: &Core, key: &SessionKey) -> SessionCredential {
+    match core.recent.borrow_mut().lookup(&core.shared.sessions, key, core.now()) {
+        Lookup::Good(session) => SessionCredential::Authenticated(session),
+        Lookup::Ended => SessionCredential::Failed,
+        Lookup::Unknown => SessionCredential::NotRequested,
+    }
+}
+
+fn asked<'a>(
+    uri: &'a Uri,
+    method: &Method,
+    headers: &'a HeaderMap,
+    client: std::net::IpAddr,
+    id: &'a RequestId,
+) -> Asked<'a> {
+    Asked { asker: Asker::of(method, headers), uri, headers, client, request_id: id.as_str() }
+}

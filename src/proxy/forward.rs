@@ -1,0 +1,249 @@
+//! Forwarding a request that has a permit, and streaming the answer back.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, EXPECT, HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use crate::audit::{Event, Outcome};
+use crate::base::client_addr::Forwarded;
+use crate::base::cookie;
+use crate::gate::{AppRules, Grant, Permit, Rule};
+use crate::session::{Assertions, Ready, Session};
+
+use super::body::{Body, Progress, RequestBody};
+use super::core::{Core, RequestId};
+use super::upgrade;
+use super::upstream::{Lease, Sender, connect};
+
+/// How long the application may take to begin its answer once the request is with it (T24). An upload that still
+/// moves does not count.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+/// Pooled connections tried before a new one: the application may have closed them all at once.
+const MAX_STALE: usize = 3;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Why the application gave no answer. Its side, all of it: the session is kept.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UpstreamError {
+    #[error("cannot connect to the application")]
+    Connect(#[source] io::Error),
+    #[error("the application did not answer within 60 s")]
+    TimedOut,
+    #[error("the application broke off or answered with something that is not HTTP")]
+    Broken(#[source] hyper::Error),
+    #[error("the signed assertion cannot be made")]
+    Assertion,
+}
+
+impl UpstreamError {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Connect(error) if error.kind() == io::ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Self::Connect(_) | Self::Broken(_) => StatusCode::BAD_GATEWAY,
+            Self::Assertion => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "upstream_unreachable",
+            Self::TimedOut => "upstream_timeout",
+            Self::Broken(_) => "upstream_broken",
+            Self::Assertion => "assertion_unavailable",
+        }
+    }
+}
+
+/// A request that was judged.
+pub(super) struct Judged<'a> {
+    pub(super) app: &'a AppRules,
+    pub(super) rule: Rule,
+    /// The normal form that was judged; what is forwarded.
+    pub(super) path: &'a str,
+    pub(super) forwarded: Forwarded,
+    pub(super) id: RequestId,
+    /// Asks for a WebSocket.
+    pub(super) websocket: bool,
+}
+
+/// Sends the request on. The only way to an application, and it takes a permit.
+///
+/// # Errors
+/// The application gave no answer.
+pub(super) async fn forward(
+    core: &Rc<Core>,
+    permit: Permit,
+    judged: &Judged<'_>,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, UpstreamError> {
+    let client_upgrade = judged.websocket.then(|| hyper::upgrade::on(&mut request));
+    let (mut parts, body) = request.into_parts();
+    if let Some(uri) = judged_uri(&parts.uri, judged.path) {
+        parts.uri = uri;
+    }
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    head(core, &permit, judged, &mut parts.headers).await?;
+    let progress = Progress::new(core.shared.clock.clone());
+    let request = Request::from_parts(parts, RequestBody::new(body, progress.clone()));
+    let (sender, response) = exchange(core, judged, request, &progress).await?;
+    Ok(answer(core, judged, sender, response, client_upgrade))
+}
+
+/// The request target as judged: `None` when the client's already is.
+fn judged_uri(uri: &http::Uri, path: &str) -> Option<http::Uri> {
+    if uri.authority().is_none() && uri.path() == path {
+        return None;
+    }
+    let target = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    // The path is in normal form and the query was parsed: it is a request target.
+    http::Uri::try_from(target).ok()
+}
+
+/// Rewrites the head: what the client may not say is gone already; now what is true is set, identity last.
+async fn head(
+    core: &Rc<Core>,
+    permit: &Permit,
+    judged: &Judged<'_>,
+    headers: &mut HeaderMap,
+) -> Result<(), UpstreamError> {
+    // We have answered `100-continue` ourselves; the body follows.
+    headers.remove(EXPECT);
+    if !judged.rule.keeps_authorization() && headers.remove(AUTHORIZATION).is_some() {
+        core.shared.audit.record_frequent(
+            Event::new("header.stripped", Outcome::Failure, "authorization_dropped")
+                .with("app", judged.app.id.as_str())
+                .with("request_id", judged.id.as_str()),
+        );
+    }
+    cookie::strip_own(headers, core.shared.site.cookies().own_prefix());
+    judged.forwarded.apply(headers);
+    headers.insert(X_REQUEST_ID, judged.id.value());
+    if judged.websocket {
+        upgrade::ask(headers);
+    }
+    if let Grant::Session(session) = permit.grant() {
+        session.headers().apply(&core.shared.plan, headers);
+        if let Some(assertions) = core.shared.site.assertions() {
+            let value = assertion(core, assertions, session, judged.app).await?;
+            headers.insert(assertions.header(), value);
+        }
+    }
+    Ok(())
+}
+
+/// The assertion of this session for this app. Signing is the control plane's; a request waits for it only when there
+/// is none that is still good.
+async fn assertion(
+    core: &Rc<Core>,
+    assertions: &Arc<Assertions>,
+    session: &Arc<Session>,
+    app: &AppRules,
+) -> Result<HeaderValue, UpstreamError> {
+    let now = core.shared.clock.now();
+    let sign = || {
+        let (assertions, session, id, index) = (assertions.clone(), session.clone(), app.id.clone(), app.index);
+        core.shared.control.spawn(async move { assertions.sign(&session, index, &id, now) })
+    };
+    match assertions.ready(session, app.index, now) {
+        Ready::Good(value) => Ok(value),
+        Ready::Renew(value) => {
+            drop(sign());
+            Ok(value)
+        }
+        Ready::Missing => sign().await.ok().flatten().ok_or(UpstreamError::Assertion),
+    }
+}
+
+/// Sends the request over a connection of this core. Tried again only when the connection gave the request back unsent.
+async fn exchange(
+    core: &Rc<Core>,
+    judged: &Judged<'_>,
+    mut request: Request<RequestBody>,
+    progress: &Progress,
+) -> Result<(Sender, Response<Incoming>), UpstreamError> {
+    let mut stale = 0;
+    loop {
+        let pooled = if judged.websocket || stale >= MAX_STALE { None } else { take(core, judged.app.index) };
+        let reused = pooled.is_some();
+        let mut sender = match pooled {
+            Some(sender) => sender,
+            None => connect(&judged.app.upstream, judged.websocket).await.map_err(UpstreamError::Connect)?,
+        };
+        let sent = within_limit(core, progress, sender.try_send_request(request)).await?;
+        match sent {
+            Ok(response) => return Ok((sender, response)),
+            Err(mut error) => match error.take_message() {
+                Some(unsent) if reused => {
+                    stale += 1;
+                    request = unsent;
+                }
+                _ => return Err(UpstreamError::Broken(error.into_error())),
+            },
+        }
+    }
+}
+
+fn take(core: &Core, app: usize) -> Option<Sender> {
+    let now = core.coarse_now();
+    core.pools.borrow_mut().get_mut(app).and_then(|pool| pool.take(now))
+}
+
+/// Waits for an answer's head, at most 60 s after the last part of the request came from the client.
+async fn within_limit<F: Future>(core: &Core, progress: &Progress, answer: F) -> Result<F::Output, UpstreamError> {
+    tokio::pin!(answer);
+    loop {
+        let waited = core.now().since(progress.last());
+        let Some(left) = ANSWER_LIMIT.checked_sub(waited).filter(|left| !left.is_zero()) else {
+            return Err(UpstreamError::TimedOut);
+        };
+        if let Ok(answer) = tokio::time::timeout(left, &mut answer).await {
+            return Ok(answer);
+        }
+    }
+}
+
+/// The application's answer on its way back.
+fn answer(
+    core: &Rc<Core>,
+    judged: &Judged<'_>,
+    sender: Sender,
+    mut response: Response<Incoming>,
+    client_upgrade: Option<OnUpgrade>,
+) -> Response<Body> {
+    let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if let (true, Some(client)) = (switching, client_upgrade) {
+        upgrade::join(core, client, hyper::upgrade::on(&mut response));
+        core.scrubber.answer(response.headers_mut(), true);
+        return response.map(|_| Body::empty());
+    }
+    core.scrubber.answer(response.headers_mut(), false);
+    let own = core.shared.site.cookies().own_prefix();
+    if cookie::remove_own_set_cookies(response.headers_mut(), own) {
+        // E14: only we may give out our cookies.
+        core.shared.audit.record_frequent(
+            Event::new("header.stripped", Outcome::Failure, "upstream_set_our_cookie")
+                .with("app", judged.app.id.as_str())
+                .with("request_id", judged.id.as_str()),
+        );
+    }
+    if switching {
+        // Nobody asked for an upgrade: there is nothing to switch to.
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        return response.map(|_| Body::empty());
+    }
+    // A connection that may be upgraded is never pooled.
+    let lease = (!judged.websocket).then(|| Lease { core: core.clone(), app: judged.app.index, sender });
+    response.map(|body| Body::streamed(body, lease))
+}

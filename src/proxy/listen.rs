@@ -1,0 +1,282 @@
+//! One accept loop in front of one single-threaded runtime per core.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+
+use crate::base::metrics::Metrics;
+
+use super::core::{Connection, Core, Doing, OpenGuard, Shared};
+use super::entry;
+
+/// A head must be complete this long after its first byte (Z01).
+const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// A connection without a request is closed after this long: above the 60 s that ingress controllers keep theirs.
+const IDLE_LIMIT: Duration = Duration::from_secs(75);
+/// How often each core looks for slow and idle connections, and hands on its access log.
+const SWEEP: Duration = Duration::from_millis(500);
+/// Header fields of one request; more are answered 431 (Z06).
+const MAX_HEADERS: usize = 100;
+/// Bytes of a request's head; more are answered 431 (Z06).
+const MAX_HEAD: usize = 64 * 1024;
+
+/// What the process is doing, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Taking connections.
+    Serving,
+    /// Finishing what is there: idle connections close, answers end with `Connection: close`.
+    Draining,
+    /// Ending what is left, tunnels too.
+    Closing,
+}
+
+/// The data plane's threads.
+pub struct DataPlane {
+    cores: Vec<Handle>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+    phase: watch::Sender<Phase>,
+    ended: mpsc::UnboundedReceiver<()>,
+}
+
+struct Handle {
+    sender: mpsc::UnboundedSender<(std::net::TcpStream, SocketAddr)>,
+    open: Arc<AtomicUsize>,
+}
+
+impl DataPlane {
+    /// Starts `workers` threads.
+    ///
+    /// # Errors
+    /// A thread or its runtime cannot be made.
+    pub fn start(shared: &Arc<Shared>, metrics: &Metrics, workers: usize) -> io::Result<Self> {
+        let (phase, watched) = watch::channel(Phase::Serving);
+        let (alive, ended) = mpsc::unbounded_channel();
+        let mut plane = Self { cores: Vec::new(), threads: Vec::new(), phase, ended };
+        for index in 0..workers.max(1) {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            let open = Arc::new(AtomicUsize::new(0));
+            let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
+            let (shared, core_metrics) = (shared.clone(), metrics.core());
+            let (core_open, core_phase, alive) = (open.clone(), watched.clone(), alive.clone());
+            let thread = std::thread::Builder::new().name(format!("data-{index}")).spawn(move || {
+                // Dropped however the thread ends; the process does not go on without it.
+                let _alive = AliveGuard(alive);
+                match runtime() {
+                    Ok(runtime) => {
+                        let core = Core::new(shared, core_metrics, core_open, core_phase);
+                        runtime.block_on(run(core, receiver));
+                    }
+                    Err(error) => tracing::error!(error = %error, "cannot start a data-plane runtime"),
+                }
+            })?;
+            plane.cores.push(Handle { sender, open });
+            plane.threads.push(thread);
+        }
+        Ok(plane)
+    }
+
+    /// Takes connections from `listener` until the phase is past serving, or a data-plane thread has ended.
+    ///
+    /// # Errors
+    /// A data-plane thread ended by itself: the process should end too.
+    pub async fn accept(&mut self, listener: TcpListener) -> io::Result<()> {
+        let mut phase = self.phase.subscribe();
+        let mut turn = 0;
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        turn += 1;
+                        self.hand_over(stream, peer, turn);
+                    }
+                    // Out of file descriptors, mostly: those in use will be free again.
+                    Err(error) => {
+                        tracing::warn!(error = %error, "cannot take a connection");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                },
+                _ = phase.wait_for(|phase| *phase >= Phase::Draining) => return Ok(()),
+                _ = self.ended.recv() => return Err(io::Error::other("a data-plane thread ended")),
+            }
+        }
+    }
+
+    /// Gives the connection to the core with the fewest; ties go round.
+    fn hand_over(&self, stream: TcpStream, peer: SocketAddr, turn: usize) {
+        let count = self.cores.len();
+        let order = (0..count).filter_map(|i| self.cores.get((turn + i) % count));
+        let Some(core) = order.min_by_key(|core| core.open.load(Ordering::Relaxed)) else { return };
+        if let Ok(stream) = stream.into_std() {
+            core.open.fetch_add(1, Ordering::Relaxed);
+            drop(core.sender.send((stream, peer)));
+        }
+    }
+
+    /// Moves to `phase`.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.send_replace(phase);
+    }
+
+    /// Connections and tunnels that are open.
+    pub fn open(&self) -> usize {
+        self.cores.iter().map(|core| core.open.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Waits for the threads; call after [`Phase::Closing`].
+    pub fn join(self) {
+        drop(self.cores);
+        for thread in self.threads {
+            // A panic of the thread was reported when it happened.
+            drop(thread.join());
+        }
+    }
+}
+
+struct AliveGuard(mpsc::UnboundedSender<()>);
+
+impl Drop for AliveGuard {
+    fn drop(&mut self) {
+        drop(self.0.send(()));
+    }
+}
+
+/// One core's life.
+async fn run(core: Rc<Core>, mut connections: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>) {
+    let sweeper = tokio::task::spawn_local(sweep(core.clone()));
+    let mut closing = core.closing();
+    let mut closing = pin!(closing.wait());
+    loop {
+        tokio::select! {
+            connection = connections.recv() => match connection {
+                Some((stream, peer)) => {
+                    // Counted when it was handed over.
+                    let open = core.opened();
+                    core.uncount();
+                    tokio::task::spawn_local(serve(core.clone(), stream, peer, open));
+                }
+                None => break,
+            },
+            () = &mut closing => break,
+        }
+    }
+    // One turn for connections that see the phase now.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    sweeper.abort();
+    core.access_log.borrow_mut().flush();
+}
+
+async fn serve(core: Rc<Core>, stream: std::net::TcpStream, peer: SocketAddr, open: OpenGuard) {
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
+    drop(stream.set_nodelay(true));
+    let connection = Connection::new(peer, core.coarse_now());
+    core.connections.borrow_mut().push(Rc::downgrade(&connection));
+    let watched = Watched { stream, connection: connection.clone(), core: core.clone() };
+    let service = {
+        let (core, connection) = (core.clone(), connection.clone());
+        service_fn(move |request| entry::serve(core.clone(), connection.clone(), request))
+    };
+    let http = http1::Builder::new()
+        .max_headers(MAX_HEADERS)
+        .max_header_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(watched), service)
+        .with_upgrades();
+    let mut http = pin!(http);
+    let mut draining = core.draining();
+    let mut closing = core.closing();
+    let mut drained = false;
+    {
+        let mut drain = pin!(draining.wait());
+        let mut close = pin!(closing.wait());
+        loop {
+            tokio::select! {
+                // What went wrong on a client's connection is the client's.
+                _ = http.as_mut() => break,
+                () = connection.close.notified() => break,
+                () = &mut drain, if !drained => {
+                    drained = true;
+                    http.as_mut().graceful_shutdown();
+                }
+                () = &mut close => break,
+            }
+        }
+    }
+    drop(open);
+}
+
+/// Looks after what has a limit in seconds.
+async fn sweep(core: Rc<Core>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        let now = core.now();
+        core.set_coarse_now(now);
+        core.pools.borrow_mut().iter_mut().for_each(|pool| pool.prune(now));
+        core.access_log.borrow_mut().flush();
+        core.connections.borrow_mut().retain(|connection| {
+            let Some(connection) = connection.upgrade() else { return false };
+            let (doing, since) = connection.doing();
+            let limit = match doing {
+                Doing::Waiting => IDLE_LIMIT,
+                Doing::ReadingHead => HEAD_LIMIT,
+                Doing::Answering => return true,
+            };
+            if now.since(since) >= limit {
+                connection.close.notify_one();
+            }
+            true
+        });
+    }
+}
+
+/// A client's stream that notes when the first byte of a request arrives.
+struct Watched {
+    stream: TcpStream,
+    connection: Rc<Connection>,
+    core: Rc<Core>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before && self.connection.doing().0 == Doing::Waiting {
+            self.connection.set(Doing::ReadingHead, self.core.coarse_now());
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

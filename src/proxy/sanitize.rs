@@ -1,0 +1,177 @@
+//! What a client may not say, and what ends at this hop: header names dropped in one pass before anything of ours is
+//! set (X01–X16). Identity is injected last, so nothing here can remove it (X04).
+
+use std::collections::HashMap;
+
+use http::header::{self, HeaderMap, HeaderName};
+
+use crate::identity::headers::HeaderPlan;
+
+/// Where a request came from and where it went, as a proxy in front would say it. From a peer that is not trusted they
+/// are lies or mistakes; what is true of them is set again afterwards (X12).
+const FORWARDING: [HeaderName; 21] = [
+    header::FORWARDED,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-scheme"),
+    HeaderName::from_static("x-forwarded-ssl"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-forwarded-server"),
+    HeaderName::from_static("x-forwarded-uri"),
+    HeaderName::from_static("x-forwarded-method"),
+    HeaderName::from_static("x-forwarded-path"),
+    HeaderName::from_static("x-forwarded-client-cert"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-client-ip"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-original-method"),
+    HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("cf-connecting-ip"),
+    HeaderName::from_static("true-client-ip"),
+    HeaderName::from_static("x-request-id"),
+];
+
+/// Hop-by-hop by definition (RFC 9110, section 7.6.1); framing is the sender's own at each hop.
+const HOP_BY_HOP: [HeaderName; 10] = [
+    header::CONNECTION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+];
+
+/// What `Connection` may not name away: framing, routing, and what the decision was made by (X05).
+const NOT_HOP_BY_HOP: [HeaderName; 9] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::COOKIE,
+    header::AUTHORIZATION,
+    header::ORIGIN,
+    header::SET_COOKIE,
+    header::LOCATION,
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Identity,
+    Forwarding,
+    HopByHop,
+}
+
+/// Names to drop, compiled once.
+pub(super) struct Scrubber {
+    names: HashMap<HeaderName, Class>,
+    /// For each length of a name, the first letters that `names` has: most headers of a request are passed by on it.
+    by_length: [u32; 64],
+    prefixes: Vec<Box<str>>,
+    own_answer: HeaderName,
+}
+
+/// What a request's scrub found.
+#[derive(Default)]
+pub(super) struct Scrubbed {
+    /// A name that only we may set was there: somebody tried (X01, X02).
+    pub(super) spoofed: Option<HeaderName>,
+}
+
+impl Scrubber {
+    pub(super) fn new(plan: &HeaderPlan) -> Self {
+        let mut scrubber = Self {
+            names: HashMap::new(),
+            by_length: [0; 64],
+            prefixes: plan.protected_prefixes().map(Into::into).collect(),
+            own_answer: HeaderName::from_static("x-anteroom"),
+        };
+        HOP_BY_HOP.iter().for_each(|name| scrubber.add(name, Class::HopByHop));
+        FORWARDING.iter().for_each(|name| scrubber.add(name, Class::Forwarding));
+        plan.protected_names().for_each(|name| scrubber.add(name, Class::Identity));
+        scrubber
+    }
+
+    fn add(&mut self, name: &HeaderName, class: Class) {
+        let text = name.as_str();
+        if let (Some(letters), Some(first)) = (self.by_length.get_mut(text.len().min(63)), text.bytes().next()) {
+            *letters |= 1 << (first & 31);
+        }
+        self.names.insert(name.clone(), class);
+    }
+
+    fn class(&self, name: &HeaderName) -> Option<Class> {
+        let text = name.as_str();
+        let first = text.bytes().next().unwrap_or(0);
+        let letters = self.by_length.get(text.len().min(63)).copied().unwrap_or(0);
+        if letters & (1 << (first & 31)) != 0
+            && let Some(class) = self.names.get(name)
+        {
+            return Some(*class);
+        }
+        // Applications read `_` as `-`; no name of the standards has one (X02).
+        let family = matches!(first, b'x' | b'r') && self.prefixes.iter().any(|p| text.starts_with(&**p));
+        if family || text.bytes().any(|b| b == b'_') { Some(Class::Identity) } else { None }
+    }
+
+    /// Drops from a client's request everything it may not say and everything that ends here.
+    pub(super) fn request(&self, headers: &mut HeaderMap) -> Scrubbed {
+        let mut out = Scrubbed::default();
+        let mut drop_names: Vec<HeaderName> = Vec::new();
+        for name in headers.keys() {
+            match self.class(name) {
+                None => {}
+                Some(class) => {
+                    if class == Class::Identity && out.spoofed.is_none() {
+                        out.spoofed = Some(name.clone());
+                    }
+                    drop_names.push(name.clone());
+                }
+            }
+        }
+        named_by_connection(headers, &mut drop_names);
+        for name in drop_names {
+            headers.remove(name);
+        }
+        out
+    }
+
+    /// Drops from an application's answer what ends at this hop, and our own marks, which only we may set.
+    pub(super) fn answer(&self, headers: &mut HeaderMap, upgrade: bool) {
+        let mut drop_names: Vec<HeaderName> = Vec::new();
+        for name in headers.keys() {
+            let hop = self.class(name) == Some(Class::HopByHop);
+            let kept = upgrade && (*name == header::CONNECTION || *name == header::UPGRADE);
+            if (hop && !kept) || *name == self.own_answer {
+                drop_names.push(name.clone());
+            }
+        }
+        if !upgrade {
+            named_by_connection(headers, &mut drop_names);
+        }
+        for name in drop_names {
+            headers.remove(name);
+        }
+    }
+}
+
+/// The names that `Connection` lists, but for those that it may not take away.
+fn named_by_connection(headers: &HeaderMap, names: &mut Vec<HeaderName>) {
+    for value in headers.get_all(header::CONNECTION) {
+        if matches!(value.as_bytes(), b"keep-alive" | b"close") {
+            continue;
+        }
+        for token in value.as_bytes().split(|b| *b == b',') {
+            if let Ok(name) = HeaderName::from_bytes(token.trim_ascii())
+                && !NOT_HOP_BY_HOP.contains(&name)
+            {
+                names.push(name);
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Our cookies: their names and attributes, in one place (E02).
+
+use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+
+use crate::base::clock::Timestamp;
+use crate::base::cookie::{self, Found, SetCookie};
+use crate::config::{SameSite, Sessions, PublicUrl};
+
+use super::SessionId;
+
+/// How long a sign-in attempt may take.
+pub const ATTEMPT_LIFETIME: std::time::Duration = std::time::Duration::from_secs(600);
+/// How long after a sign-in a missing session cookie counts as a loop.
+const DONE_SECS: i64 = 60;
+
+/// Names and attributes of our cookies. Every one is host-only, `HttpOnly` and `Path=/`, and but for plain-http
+/// testing off loopback `Secure` with the `__Host-` prefix, which no other host can write (RFC 6265bis, 4.1.3.2).
+#[derive(Clone, Debug)]
+pub struct Cookies {
+    secure: bool,
+    same_site: SameSite,
+    prefix: &'static str,
+    session: String,
+    attempt_prefix: String,
+    done: String,
+}
+
+impl Cookies {
+    /// For a sign-in host at `public_url`.
+    pub fn new(public_url: &PublicUrl, sessions: &Sessions) -> Self {
+        let secure = public_url.secure_cookies();
+        let prefix = if secure { "__Host-anteroom" } else { "anteroom" };
+        Self {
+            secure,
+            same_site: sessions.same_site,
+            prefix,
+            session: prefix.to_owned(),
+            attempt_prefix: format!("{prefix}-try-"),
+            done: format!("{prefix}-done"),
+        }
+    }
+
+    /// What the names of all our cookies start with: these never reach an application.
+    pub fn own_prefix(&self) -> &'static str {
+        self.prefix
+    }
+
+    /// The session cookie's name, as pages show it.
+    pub fn session_name(&self) -> &str {
+        &self.session
+    }
+
+    /// The session cookie of a request. Two of them count as none (E03).
+    pub fn session<'a>(&self, headers: &'a HeaderMap) -> Found<'a> {
+        cookie::find(headers, &self.session)
+    }
+
+    /// The `Set-Cookie` of a new session, for the browser session: limits are kept here, not in the browser.
+    pub fn set_session(&self, id: &SessionId) -> HeaderValue {
+        let same_site = self.same_site;
+        SetCookie { name: &self.session, value: &id.cookie_value(), max_age: None, same_site, secure: self.secure }.header()
+    }
+
+    /// Takes the session cookie back.
+    pub fn expire_session(&self, headers: &mut HeaderMap) {
+        headers.append(SET_COOKIE, self.expired(&self.session));
+    }
+
+    /// The name of the attempt cookie `id`.
+    pub fn attempt_name(&self, id: &str) -> String {
+        format!("{}{id}", self.attempt_prefix)
+    }
+
+    /// The attempt cookies of a request: id and sealed value.
+    pub fn attempts<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = (&'a str, &'a str)> {
+        cookie::with_prefix(headers, &self.attempt_prefix)
+    }
+
+    /// The `Set-Cookie` of an attempt: comes back on the provider's redirect, a top-level cross-site GET, so Lax.
+    pub fn set_attempt(&self, id: &str, sealed: &str) -> HeaderValue {
+        let name = self.attempt_name(id);
+        self.lax(&name, sealed, ATTEMPT_LIFETIME.as_secs())
+    }
+
+    /// Takes an attempt cookie back.
+    pub fn expire_attempt(&self, id: &str) -> HeaderValue {
+        self.expired(&self.attempt_name(id))
+    }
+
+    /// Marks that a sign-in was completed `now`: if the browser comes back without a session, there is a loop.
+    pub fn set_done(&self, now: Timestamp) -> HeaderValue {
+        self.lax(&self.done, &now.secs().to_string(), DONE_SECS.unsigned_abs())
+    }
+
+    /// Whether this browser completed a sign-in within the last minute.
+    pub fn is_done(&self, headers: &HeaderMap, now: Timestamp) -> bool {
+        match cookie::find(headers, &self.done) {
+            Found::One(at) => at.parse::<i64>().is_ok_and(|at| (0..DONE_SECS).contains(&now.secs().saturating_sub(at))),
+            Found::None | Found::Many => false,
+        }
+    }
+
+    /// Takes the mark back.
+    pub fn expire_done(&self) -> HeaderValue {
+        self.expired(&self.done)
+    }
+
+    fn lax(&self, name: &str, value: &str, max_age: u64) -> HeaderValue {
+        SetCookie { name, value, max_age: Some(max_age), same_site: SameSite::Lax, secure: self.secure }.header()
+    }
+
+    fn expired(&self, name: &str) -> HeaderValue {
+        SetCookie { name, value: "", max_age: Some(0), same_site: self.same_site, secure: self.secure }.header()
+    }
+}

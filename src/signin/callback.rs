@@ -1,0 +1,224 @@
+//! The browser comes back from the provider.
+
+use http::HeaderValue;
+use http::header::HeaderMap;
+
+use crate::base::email::EmailAddress;
+use crate::base::return_to::ReturnTo;
+use crate::connector::{ErrorKind, Provider, ProviderError};
+
+use super::attempt::{Attempt, Step, Unfit, of_state};
+use super::finish::Verified;
+use super::query::Response;
+use super::{Redirect, SignIn, Visitor, root};
+
+/// The request that the provider's redirect made.
+pub struct Callback<'a> {
+    pub provider: &'a Provider,
+    pub query: &'a str,
+    pub headers: &'a HeaderMap,
+}
+
+/// How a callback ended well.
+pub enum Completed {
+    /// Signed in: on to the page first asked for.
+    SignedIn(Redirect),
+    /// A stale callback in a browser that is signed in: on to its page, nothing else happens.
+    AlreadySignedIn(ReturnTo),
+    /// The provider verified another address than the one typed: a page asks.
+    Mismatch {
+        typed: EmailAddress,
+        verified: EmailAddress,
+        /// For the form that continues.
+        attempt: String,
+        return_to: ReturnTo,
+        cookies: Vec<HeaderValue>,
+    },
+}
+
+/// How a callback ended badly. No session, no attempt cookie left of a redeemed attempt.
+pub struct Failed {
+    /// The stable code.
+    pub reason: &'static str,
+    /// The provider's own words: `error` and the start of `error_description`. For the log and the catalogue, never
+    /// printed on a page.
+    pub provider_error: Option<String>,
+    pub cookies: Vec<HeaderValue>,
+    /// Where a new attempt would go.
+    pub return_to: ReturnTo,
+    /// What was typed, to prefill a new attempt.
+    pub hint: Option<String>,
+    cause: Option<ProviderError>,
+}
+
+impl Failed {
+    pub(super) fn new(reason: &'static str) -> Self {
+        Self { reason, provider_error: None, cookies: Vec::new(), return_to: root(), hint: None, cause: None }
+    }
+
+    pub(super) fn because(cause: ProviderError) -> Self {
+        Self { cause: Some(cause), ..Self::new("") }.named()
+    }
+
+    fn named(mut self) -> Self {
+        if let Some(cause) = &self.cause {
+            self.reason = cause.reason();
+        }
+        self
+    }
+
+    fn of(mut self, id: &str, attempt: &Attempt, sign_in: &SignIn) -> Self {
+        self.cookies.push(sign_in.cookies.expire_attempt(id));
+        self.return_to = sign_in.return_to(&attempt.return_to);
+        if let Step::Pending(pending) = &attempt.step {
+            self.hint.clone_from(&pending.hint);
+        }
+        self
+    }
+
+    /// What kind of answer this is.
+    pub fn kind(&self) -> ErrorKind {
+        match (&self.cause, self.reason) {
+            (Some(cause), _) => cause.kind(),
+            (None, "provider_refused" | "header_too_long") => ErrorKind::NotAllowed,
+            (None, _) => ErrorKind::Refused,
+        }
+    }
+
+    /// Whether trying again may help: nothing was wrong with the message.
+    pub fn unavailable(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::Misconfigured)
+    }
+
+    /// The address that the provider verified, where that is what is wrong.
+    pub fn address(&self) -> Option<&EmailAddress> {
+        self.cause.as_ref().and_then(ProviderError::address)
+    }
+
+    /// What was expected and what was found, for the log.
+    pub fn detail(&self) -> Option<(String, String)> {
+        self.cause.as_ref().and_then(ProviderError::detail)
+    }
+}
+
+impl SignIn {
+    /// Judges a callback. One event is recorded for each refusal (G6).
+    ///
+    /// # Errors
+    /// The message or the person is not acceptable, or the provider does not work.
+    pub async fn callback(&self, callback: &Callback<'_>, visitor: Visitor<'_>) -> Result<Completed, Failed> {
+        let result = self.judge(callback, visitor).await;
+        if let Err(failed) = &result {
+            self.rejected(visitor, callback.provider.id(), failed);
+        }
+        result
+    }
+
+    async fn judge(&self, callback: &Callback<'_>, visitor: Visitor<'_>) -> Result<Completed, Failed> {
+        let provider = callback.provider;
+        let response = Response::parse(callback.query).map_err(Failed::new)?;
+        let found = of_state(
+            response.state.as_deref(),
+            provider.id().as_str(),
+            callback.headers,
+            &self.cookies,
+            &self.sealer,
+            &self.clock,
+        );
+        let (id, attempt) = match found {
+            Ok(found) => found,
+            Err((unfit, return_to)) => return self.unfit(unfit, return_to.as_deref(), callback.headers),
+        };
+        let Step::Pending(pending) = &attempt.step else { return Err(Failed::new("state_mismatch")) };
+        // RFC 9207: judged before the code goes anywhere, and before the attempt is used up (O20, O21).
+        provider.check_issuer(response.iss.as_deref()).await.map_err(Failed::because)?;
+
+        // From here on the attempt is used up, however it ends: a second redemption, at once or later, finds it burned.
+        if !self.burned.entry_by_ref(&id).or_insert(()).is_fresh() {
+            return match self.signed_in(callback.headers) {
+                true => Ok(Completed::AlreadySignedIn(self.return_to(&attempt.return_to))),
+                false => Err(Failed::new("state_replayed").of(&id, &attempt, self)),
+            };
+        }
+        if let Some(error) = response.error {
+            let words = response.error_description.unwrap_or_default();
+            let mut failed = Failed::new("provider_refused").of(&id, &attempt, self);
+            failed.provider_error = Some(format!("{error}: {words}").chars().take(512).collect());
+            return Err(failed);
+        }
+        let Some(code) = response.code else { return Err(Failed::new("code_missing").of(&id, &attempt, self)) };
+        let signed_in = provider
+            .redeem(&code, &pending.verifier, &pending.nonce)
+            .await
+            .map_err(|cause| Failed::because(cause).of(&id, &attempt, self))?;
+
+        let return_to = self.return_to(&attempt.return_to);
+        let typed = pending.hint.as_ref().and_then(|hint| hint.parse::<EmailAddress>().ok());
+        let verified = Verified { signed_in, return_to };
+        match typed {
+            Some(typed) if !typed.looks_like(&verified.signed_in.identity.email) => {
+                Ok(self.ask(&id, &attempt, typed, verified))
+            }
+            _ => match self.finish(verified, callback.headers, visitor) {
+                Ok(mut redirect) => {
+                    redirect.cookies.push(self.cookies.expire_attempt(&id));
+                    Ok(Completed::SignedIn(redirect))
+                }
+                Err(failed) => Err(failed.of(&id, &attempt, self)),
+            },
+        }
+    }
+
+    /// A callback that fits no attempt of this browser. In a browser that is signed in a stale one just goes on: the
+    /// other tab was first.
+    fn unfit(&self, unfit: Unfit, return_to: Option<&str>, headers: &HeaderMap) -> Result<Completed, Failed> {
+        let stale = matches!(unfit, Unfit::NotBound | Unfit::Expired);
+        if stale && self.signed_in(headers) {
+            return Ok(Completed::AlreadySignedIn(return_to.map_or_else(root, |to| self.return_to(to))));
+        }
+        let mut failed = Failed::new(match unfit {
+            Unfit::Missing => "state_missing",
+            Unfit::NotBound => "tx_not_bound",
+            Unfit::Mismatch => "state_mismatch",
+            Unfit::OtherConnector => "idp_mixup",
+            Unfit::Expired => "state_expired",
+        });
+        if let Some(to) = return_to {
+            failed.return_to = self.return_to(to);
+        }
+        Err(failed)
+    }
+
+    /// Asks the person: the cookie moves on to *verified*, the rest waits here.
+    fn ask(&self, id: &str, attempt: &Attempt, typed: EmailAddress, verified: Verified) -> Completed {
+        let key = crate::base::random::token::<24>();
+        let step = Step::Verified { key: key.clone() };
+        let moved = Attempt {
+            started: self.clock.now().millis(),
+            connector: attempt.connector.clone(),
+            return_to: attempt.return_to.clone(),
+            step,
+        };
+        let sealed = moved.seal(id, &self.cookies, &self.sealer);
+        let (address, return_to) = (verified.signed_in.identity.email.clone(), verified.return_to.clone());
+        self.verified.insert(key, std::sync::Arc::new(verified));
+        Completed::Mismatch {
+            typed,
+            verified: address,
+            attempt: id.to_owned(),
+            return_to,
+            cookies: vec![self.cookies.set_attempt(id, &sealed)],
+        }
+    }
+
+    /// Whether the request comes with a good session.
+    pub fn signed_in(&self, headers: &HeaderMap) -> bool {
+        self.session_key(headers).is_some_and(|key| self.sessions.current(&key).is_some())
+    }
+
+    /// A target that was checked when the attempt started, read again.
+    pub(super) fn return_to(&self, text: &str) -> ReturnTo {
+        // It was parsed before it was sealed; a new prefix in between makes it the root.
+        ReturnTo::parse(text, &[], &self.prefix).unwrap_or_else(|_| root())
+    }
+}

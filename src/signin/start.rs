@@ -1,0 +1,60 @@
+//! Sending a browser to its provider.
+
+use http::header::HeaderMap;
+
+use crate::base::email::EmailAddress;
+use crate::base::return_to::ReturnTo;
+use crate::connector::{AuthorizationRequest, Provider, ProviderError, pkce_challenge};
+
+use super::attempt::{Attempt, Pending, Step, new_id, surplus};
+use super::{Redirect, SignIn};
+
+/// What an attempt starts with.
+pub struct Start<'a> {
+    pub provider: &'a Provider,
+    pub return_to: ReturnTo,
+    /// The address as typed or linked.
+    pub hint: Option<EmailAddress>,
+    /// `domain_hint` as linked; without one, the hinted address's domain.
+    pub domain_hint: Option<&'a str>,
+    /// Ask the provider to let the person choose an account.
+    pub select_account: bool,
+}
+
+/// The redirect to the provider.
+pub type Started = Redirect;
+
+impl SignIn {
+    /// Starts an attempt: a redirect to the provider, with the attempt's sealed cookie.
+    ///
+    /// # Errors
+    /// The provider's metadata cannot be had or is not acceptable. No cookie is left behind.
+    pub async fn start(&self, start: &Start<'_>, headers: &HeaderMap) -> Result<Started, ProviderError> {
+        let now = self.clock.now();
+        let id = new_id(now);
+        let hint = start.hint.as_ref().map(|hint| hint.as_str().to_owned());
+        let hinted_domain = start.hint.as_ref().map(|hint| hint.domain().as_str().to_owned());
+        let pending = Pending::new(hint);
+        let location = start
+            .provider
+            .authorization_url(&AuthorizationRequest {
+                state: &pending.state(&id),
+                nonce: &pending.nonce,
+                pkce_challenge: &pkce_challenge(&pending.verifier),
+                login_hint: pending.hint.as_deref(),
+                domain_hint: start.domain_hint.or(hinted_domain.as_deref()),
+                select_account: start.select_account,
+            })
+            .await?;
+        let attempt = Attempt {
+            started: now.millis(),
+            connector: start.provider.id().to_string(),
+            return_to: start.return_to.as_str().to_owned(),
+            step: Step::Pending(pending),
+        };
+        let mut cookies: Vec<_> =
+            surplus(headers, &self.cookies).iter().map(|old| self.cookies.expire_attempt(old)).collect();
+        cookies.push(self.cookies.set_attempt(&id, &attempt.seal(&id, &self.cookies, &self.sealer)));
+        Ok(Redirect { location, cookies })
+    }
+}
