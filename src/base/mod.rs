@@ -4,7 +4,9 @@
 pub mod clock;
 pub mod email;
 pub mod id;
+pub mod keys;
 pub mod pattern;
 pub mod random;
 pub mod role;
+pub mod seal;
 pub mod secret;
