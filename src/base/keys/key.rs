@@ -5,7 +5,7 @@ use std::fmt;
 use aws_lc_rs::aead::{AES_256_GCM, RandomizedNonceKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, Signature};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
@@ -160,7 +160,7 @@ impl AssertionKey {
     ///
     /// # Errors
     /// The crypto library fails, which it does only without memory or randomness.
-    pub fn sign(&self, message: &[u8]) -> Result<impl AsRef<[u8]>, aws_lc_rs::error::Unspecified> {
+    pub fn sign(&self, message: &[u8]) -> Result<Signature, aws_lc_rs::error::Unspecified> {
         self.pair.sign(&SystemRandom::new(), message)
     }
 
