@@ -1,14 +1,16 @@
-//! Small, pure building blocks that know nothing of sign-in: clock, randomness, secrets, e-mail addresses,
-//! paths, cookies, outgoing HTTP, telemetry.
+//! Small building blocks that know nothing of sign-in: clock, randomness, secrets, keys, e-mail addresses, paths,
+//! cookies, outgoing HTTP, logs and metrics.
 
 pub mod app_log;
 pub mod authority;
 pub mod clock;
 pub mod email;
 pub mod id;
+pub mod keys;
 pub mod log;
 pub mod metrics;
 pub mod pattern;
 pub mod random;
 pub mod role;
+pub mod seal;
 pub mod secret;
