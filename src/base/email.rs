@@ -24,25 +24,27 @@ impl EmailDomain {
 impl FromStr for EmailDomain {
     type Err = InvalidDomain;
 
+    /// Takes the domain in upper or lower case, as U-labels or A-labels, with at most one trailing dot.
     fn from_str(s: &str) -> Result<Self, InvalidDomain> {
-        let s = s.strip_suffix('.').unwrap_or(s);
-        if s.is_empty() || s.len() > 253 {
+        let written = s.strip_suffix('.').unwrap_or(s);
+        // UTS 46 also maps what only looks alike (full-width letters, ideographic dots, invisible characters) onto the
+        // characters of a domain that somebody else owns. Whatever it changed beyond letter case is refused, not
+        // repaired. Lower-casing first, character by character, must itself not make ASCII of anything (Kelvin sign,
+        // dotted capital I).
+        let made_ascii = |c: char| !c.is_ascii() && c.to_lowercase().any(|l| l.is_ascii());
+        if written.len() > 253 || written.chars().any(made_ascii) {
             return Err(InvalidDomain);
         }
-        // UTS 46 maps many characters onto others. A mapping other than of letter case means that the text only
-        // looks like a domain that somebody owns: refused, not repaired.
-        let lower = s.to_lowercase();
+        let lower: String = written.chars().flat_map(char::to_lowercase).collect();
         let ascii = idna::domain_to_ascii_strict(&lower).map_err(|_| InvalidDomain)?;
         let (unicode, valid) = idna::domain_to_unicode(&ascii);
-        valid.map_err(|_| InvalidDomain)?;
-        let unmapped = lower == ascii || lower == unicode;
-        let case_only = !s.bytes().all(|b| b.is_ascii()) || s.to_ascii_lowercase() == lower;
-        let non_ascii_stays = s.is_ascii()
-            || s.chars().filter(|c| !c.is_ascii()).count() == unicode.chars().filter(|c| !c.is_ascii()).count();
-        let named = ascii.split('.').count() >= 2 && ascii.split('.').all(|l| !l.is_empty());
-        let ip = ascii.parse::<std::net::Ipv4Addr>().is_ok()
-            || ascii.split('.').next_back().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
-        if unmapped && case_only && non_ascii_stays && named && !ip { Ok(Self(ascii)) } else { Err(InvalidDomain) }
+        if valid.is_err() || (lower != ascii && lower != unicode) {
+            return Err(InvalidDomain);
+        }
+        // At least two labels, and a last one that no parser reads as a part of an IP address.
+        let (_, top) = ascii.rsplit_once('.').ok_or(InvalidDomain)?;
+        let top_level = top.bytes().all(|b| b.is_ascii_lowercase()) || top.starts_with("xn--");
+        if top.is_empty() || !top_level { Err(InvalidDomain) } else { Ok(Self(ascii)) }
     }
 }
 
@@ -51,6 +53,9 @@ impl fmt::Display for EmailDomain {
         f.write_str(&self.0)
     }
 }
+
+/// Longest address in bytes (RFC 5321 section 4.5.3.1.3 without the angle brackets).
+const MAX_ADDRESS: usize = 254;
 
 /// An e-mail address: a dot-atom local part of ASCII characters, kept as written, and a normal domain.
 /// Quoted local parts, comments, IP literals and more than one `@` are refused (I08).
@@ -92,14 +97,17 @@ impl FromStr for EmailAddress {
     type Err = InvalidAddress;
 
     fn from_str(s: &str) -> Result<Self, InvalidAddress> {
+        if s.len() > MAX_ADDRESS {
+            return Err(InvalidAddress);
+        }
         let (local, domain) = s.split_once('@').ok_or(InvalidAddress)?;
         let atext = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b);
-        let dot_atom = local.len() <= 64 && local.split('.').all(|part| !part.is_empty() && part.bytes().all(atext));
-        if s.len() > 254 || !dot_atom {
+        if local.len() > 64 || !local.split('.').all(|part| !part.is_empty() && part.bytes().all(atext)) {
             return Err(InvalidAddress);
         }
         let domain: EmailDomain = domain.parse().map_err(|_| InvalidAddress)?;
-        Ok(Self { text: format!("{local}@{domain}"), at: local.len() })
+        let text = format!("{local}@{domain}");
+        if text.len() > MAX_ADDRESS { Err(InvalidAddress) } else { Ok(Self { text, at: local.len() }) }
     }
 }
 
@@ -114,3 +122,6 @@ impl fmt::Debug for EmailAddress {
         fmt::Debug::fmt(&self.text, f)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,14 +3,18 @@
 
 pub mod app_log;
 pub mod authority;
+pub mod client_addr;
 pub mod clock;
+pub mod cookie;
 pub mod email;
 pub mod id;
 pub mod keys;
 pub mod log;
 pub mod metrics;
+pub mod path;
 pub mod pattern;
 pub mod random;
+pub mod return_to;
 pub mod role;
 pub mod seal;
 pub mod secret;

@@ -286,11 +286,7 @@ pub struct Sessions {
     pub same_site: SameSite,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SameSite {
-    Lax,
-    None,
-}
+pub use crate::base::cookie::SameSite;
 
 /// `[log]`
 #[derive(Clone, Debug)]

@@ -1,0 +1,203 @@
+//! Cookies, read byte for byte (security cases E02 to E04, E14): what we do not write ourselves is not ours, while
+//! whatever a careless parser behind us could take for ours never gets there.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use percent_encoding::percent_decode;
+
+/// Largest name and value together (RFC 6265 section 6.1).
+pub const MAX_LEN: usize = 4096;
+
+/// What a request holds under a cookie name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// Nothing, or a value that is not ASCII and so was never ours.
+    None,
+    /// Exactly one.
+    One(&'a str),
+    /// More than one: somebody planted a second. None counts (E03).
+    Many,
+}
+
+/// The cookie of exactly this name.
+pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
+    let mut values = pairs(headers).filter_map(|pair| strip_name(pair, name.as_bytes()));
+    match (values.next(), values.next()) {
+        (None, _) => Found::None,
+        (Some(value), None) => ascii(value).map_or(Found::None, Found::One),
+        (Some(_), Some(_)) => Found::Many,
+    }
+}
+
+/// Names and values of all cookies whose name starts with exactly `prefix`, in order; attempt cookies are found so.
+pub fn with_prefix<'a>(headers: &'a HeaderMap, prefix: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pairs(headers)
+        .filter(move |pair| pair.starts_with(prefix.as_bytes()))
+        .filter_map(|pair| ascii(pair).and_then(|pair| pair.split_once('=')))
+}
+
+/// `name=value` texts of all `Cookie` lines. Browsers write `; ` between them: one space goes, nothing else is trimmed,
+/// and quotes and `$Version` mean nothing.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(COOKIE).iter().flat_map(|line| {
+        let pairs = line.as_bytes().split(|&b| b == b';').enumerate();
+        pairs.map(|(i, pair)| if i == 0 { pair } else { pair.strip_prefix(b" ").unwrap_or(pair) })
+    })
+}
+
+fn strip_name<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    pair.strip_prefix(name)?.strip_prefix(b"=")
+}
+
+fn ascii(bytes: &[u8]) -> Option<&str> {
+    if bytes.is_ascii() { std::str::from_utf8(bytes).ok() } else { None }
+}
+
+/// Removes from a request every cookie that is ours or could be taken for ours, so that the upstream sees neither. All
+/// other bytes stay as they are; a line with nothing left is removed. Returns how many cookies went.
+///
+/// `name` is the session cookie's (`__Host-anteroom`); names that go on with `-` are ours too. Nothing is copied when
+/// there is nothing to remove.
+pub fn strip_own(headers: &mut HeaderMap, name: &str) -> usize {
+    let is_own = |pair: &[u8]| resembles(pair, name);
+    let own = headers.get_all(COOKIE).iter().flat_map(split).filter(|pair| is_own(pair)).count();
+    if own == 0 {
+        return 0;
+    }
+    let mut kept = headers.get_all(COOKIE).iter().filter_map(|line| {
+        let mut out: Option<Vec<u8>> = None;
+        for pair in split(line).filter(|pair| !is_own(pair)) {
+            match &mut out {
+                Some(out) => {
+                    out.push(b';');
+                    out.extend_from_slice(pair);
+                }
+                None => {
+                    let mut first = Vec::with_capacity(line.len());
+                    first.extend_from_slice(pair.strip_prefix(b" ").unwrap_or(pair));
+                    out = Some(first);
+                }
+            }
+        }
+        let value = HeaderValue::from_maybe_shared(Bytes::from(out?)).ok()?;
+        (!value.is_empty()).then_some(value)
+    });
+    let first = kept.next();
+    let more: Vec<HeaderValue> = kept.collect();
+    match first {
+        Some(value) => drop(headers.insert(COOKIE, value)),
+        None => drop(headers.remove(COOKIE)),
+    }
+    for value in more {
+        headers.append(COOKIE, value);
+    }
+    own
+}
+
+fn split(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    line.as_bytes().split(|&b| b == b';')
+}
+
+/// Removes from an upstream's answer every `Set-Cookie` of a name that is ours or could be taken for ours: an upstream
+/// makes no sessions here (E14). Returns how many went.
+pub fn drop_own_set_cookies(headers: &mut HeaderMap, name: &str) -> usize {
+    let is_own = |line: &HeaderValue| resembles(line.as_bytes(), name);
+    let own = headers.get_all(SET_COOKIE).iter().filter(|line| is_own(line)).count();
+    if own > 0 {
+        let kept: Vec<_> = headers.get_all(SET_COOKIE).iter().filter(|line| !is_own(line)).cloned().collect();
+        headers.remove(SET_COOKIE);
+        for line in kept {
+            headers.append(SET_COOKIE, line);
+        }
+    }
+    own
+}
+
+/// Whether some parser could take this pair's name for ours: after white space, control and non-ASCII bytes (which
+/// frameworks trim as Unicode spaces), quotes, a `=` of a nameless cookie, or in other case or escaped (E04).
+fn resembles(pair: &[u8], name: &str) -> bool {
+    let junk = |b: &u8| !b.is_ascii_alphanumeric() && *b != b'_' && *b != b'%';
+    let start = pair.iter().position(|b| !junk(b)).unwrap_or(pair.len());
+    let pair = pair.get(start..).unwrap_or_default();
+    if pair.first() == Some(&b'%') || pair.iter().take(3 * name.len()).take_while(|b| **b != b'=').any(|b| *b == b'%') {
+        let decoded: Vec<u8> = percent_decode(pair).take(name.len() + 1).collect();
+        return starts_like(&decoded, name);
+    }
+    starts_like(pair, name)
+}
+
+fn starts_like(pair: &[u8], name: &str) -> bool {
+    let Some((head, rest)) = pair.split_at_checked(name.len()) else { return false };
+    let ends = rest.first().is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'_');
+    ends && head.eq_ignore_ascii_case(name.as_bytes())
+}
+
+/// When a browser sends a cookie along from another site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    Lax,
+    None,
+}
+
+/// A cookie to set: host-only, `Path=/`, `HttpOnly`, always (E02).
+#[derive(Clone, Copy, Debug)]
+pub struct SetCookie<'a> {
+    /// Complete, with `__Host-` where `secure` is set.
+    pub name: &'a str,
+    pub value: &'a str,
+    /// None: until the browser closes.
+    pub max_age: Option<Duration>,
+    /// `None` needs `secure`; without it browsers would drop the cookie, so it becomes `Lax`.
+    pub same_site: SameSite,
+    /// False only on plain http off loopback (`server.insecure_http`).
+    pub secure: bool,
+}
+
+/// A name or value that no cookie may have, or more than [`MAX_LEN`]. A mistake of the caller; the value is not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a cookie that a browser would take back unchanged")]
+pub struct InvalidCookie;
+
+impl SetCookie<'_> {
+    /// The `Set-Cookie` value, marked sensitive.
+    ///
+    /// # Errors
+    /// See [`InvalidCookie`].
+    pub fn header(&self) -> Result<HeaderValue, InvalidCookie> {
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        let octet = |b: u8| b.is_ascii_graphic() && !b"\",;\\".contains(&b);
+        let named = !self.name.is_empty() && self.name.bytes().all(token);
+        let prefixed = self.secure || !self.name.starts_with("__");
+        if !named || !prefixed || !self.value.bytes().all(octet) || self.name.len() + self.value.len() > MAX_LEN {
+            return Err(InvalidCookie);
+        }
+        let mut text = format!("{}={}; Path=/; HttpOnly", self.name, self.value);
+        if self.secure {
+            text.push_str("; Secure");
+        }
+        text.push_str(match (self.same_site, self.secure) {
+            (SameSite::None, true) => "; SameSite=None",
+            _ => "; SameSite=Lax",
+        });
+        if let Some(age) = self.max_age {
+            text.push_str("; Max-Age=");
+            text.push_str(itoa::Buffer::new().format(age.as_secs()));
+        }
+        let mut value = HeaderValue::from_maybe_shared(Bytes::from(text)).map_err(|_| InvalidCookie)?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+/// The `Set-Cookie` value that makes a browser forget the host-only cookie `name`. A `__Host-` name needs `secure`.
+///
+/// # Errors
+/// See [`InvalidCookie`].
+pub fn expire(name: &str, secure: bool) -> Result<HeaderValue, InvalidCookie> {
+    SetCookie { name, value: "", max_age: Some(Duration::ZERO), same_site: SameSite::Lax, secure }.header()
+}
+
+#[cfg(test)]
+mod tests;

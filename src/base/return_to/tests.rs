@@ -1,0 +1,244 @@
+use proptest::prelude::*;
+use url::Url;
+
+use super::*;
+
+const HERE: &str = "https://app.example.com/x/y";
+const ORIGIN: &str = "https://app.example.com";
+const PREFIX: &str = "/.anteroom";
+const EVIL: &str = "evil.example";
+
+fn parse(text: &str) -> Result<String, Rejected> {
+    ReturnTo::parse(text, &[ORIGIN], PREFIX).map(|t| t.as_str().to_owned())
+}
+
+/// The claim behind all R cases: what we accept, a browser resolves to our own origin, from any page of it.
+fn stays_here(accepted: &str) -> Result<(), String> {
+    for base in [HERE, "https://app.example.com/", "https://app.example.com/.anteroom/sign-in?rd=x"] {
+        let url = Url::parse(base).unwrap().join(accepted).map_err(|e| format!("{accepted:?}: {e}"))?;
+        if url.origin().ascii_serialization() != ORIGIN || !url.username().is_empty() || url.password().is_some() {
+            return Err(format!("{accepted:?} leads to {url}"));
+        }
+        let (path, _) = accepted.split_once(['?', '#']).unwrap_or((accepted, ""));
+        if url.path() != path {
+            return Err(format!("{accepted:?}: the browser sees the path {:?}", url.path()));
+        }
+    }
+    if !accepted.starts_with('/') || accepted.starts_with("//") || !accepted.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(format!("{accepted:?} is not one plain relative reference"));
+    }
+    Ok(())
+}
+
+#[test]
+fn honest_targets_are_taken() {
+    for (text, target) in [
+        ("/", "/"),
+        ("/x/y?a=b&c=%2F", "/x/y?a=b&c=%2F"),
+        ("/x?next=https://elsewhere.example/", "/x?next=https://elsewhere.example/"),
+        ("/app#/route/1", "/app#/route/1"),
+        ("/%7euser/%c3%a4", "/~user/%C3%A4"),
+        ("/a//b", "/a/b"),
+        ("/v1:batch", "/v1:batch"),
+        ("/?", "/?"),
+        ("https://app.example.com", "/"),
+        ("https://app.example.com/", "/"),
+        ("https://app.example.com?a", "/?a"),
+        ("https://app.example.com/x?y#z", "/x?y#z"),
+        ("HTTPS://APP.example.com/X", "/X"),
+        ("/.anteroomy/x", "/.anteroomy/x"),
+    ] {
+        assert_eq!(parse(text).as_deref(), Ok(target), "{text:?}");
+        stays_here(target).unwrap();
+    }
+    assert_eq!(ReturnTo::root().as_str(), "/");
+    let ported = ReturnTo::parse("http://app.localhost:4180/x", &["http://app.localhost:4180"], PREFIX);
+    assert_eq!(ported.unwrap().as_str(), "/x");
+    let second = ReturnTo::parse("https://b.example/x", &["https://a.example", "https://b.example"], PREFIX);
+    assert_eq!(second.unwrap().as_str(), "/x");
+}
+
+#[test]
+fn each_rejection_names_its_reason() {
+    for (text, why) in [
+        ("", Rejected::Length),
+        ("/ä", Rejected::Character),
+        ("/a b", Rejected::Character),
+        ("/\\evil.example", Rejected::Character),
+        ("//evil.example", Rejected::Origin),
+        ("https://evil.example/", Rejected::Origin),
+        ("https://app.example.com//evil.example", Rejected::Origin),
+        ("https://app.example.com:444/", Rejected::Origin),
+        ("http://app.example.com/", Rejected::Origin),
+        ("x", Rejected::Origin),
+        ("/..//evil.example", Rejected::Path),
+        ("/%2f/evil.example", Rejected::Path),
+        ("/javascript:alert(1)", Rejected::Path),
+        ("/.anteroom/sign-out", Rejected::OwnPath),
+        ("/.anteroom", Rejected::OwnPath),
+        ("/.Anteroom/sign-out", Rejected::OwnPath),
+        ("/%2eanteroom/sign-out", Rejected::OwnPath),
+        ("/.anteroom;x/sign-out", Rejected::OwnPath),
+        ("https://app.example.com/.anteroom/sign-in", Rejected::OwnPath),
+    ] {
+        assert_eq!(parse(text), Err(why), "{text:?}");
+    }
+    assert!(parse(&format!("/{}", "x".repeat(MAX_LEN - 1))).is_ok());
+    assert_eq!(parse(&format!("/{}", "x".repeat(MAX_LEN))), Err(Rejected::Length));
+    assert_eq!(parse(&"/x".repeat(4096)), Err(Rejected::Length), "R08: 8 KB");
+    assert_eq!(parse(&format!("/{}", "|".repeat(MAX_LEN - 1))), Err(Rejected::Length), "escaping makes it longer");
+    assert!(ReturnTo::parse("https://app.example.com/", &[], PREFIX).is_err(), "no origin, no URL");
+}
+
+/// The escapes that tests/data/redirects.txt uses.
+fn unescape(line: &str) -> String {
+    let mut out = String::new();
+    let mut rest = line.chars();
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match rest.next().expect("an escape has a letter") {
+            't' => out.push('\t'),
+            'n' => out.push('\n'),
+            'r' => out.push('\r'),
+            '\\' => out.push('\\'),
+            'u' => {
+                let digits: String = rest.by_ref().skip(1).take_while(|c| *c != '}').collect();
+                out.push(char::from_u32(u32::from_str_radix(&digits, 16).unwrap()).unwrap());
+            }
+            other => panic!("unknown escape \\{other} in {line:?}"),
+        }
+    }
+    out
+}
+
+fn listed() -> Vec<String> {
+    let hosts = |line: &str| line.replace('A', "app.example.com").replace('E', EVIL);
+    include_str!("../../../tests/data/redirects.txt")
+        .lines()
+        .filter(|l| !l.is_empty() && !l.starts_with("# ") && *l != "#")
+        .map(|line| unescape(&hosts(line)))
+        .chain(["#".to_owned()])
+        .collect()
+}
+
+/// R01 to R08, the list
+#[test]
+fn no_listed_target_leaves_the_origin() {
+    let all = listed();
+    assert!(all.len() > 200, "the list is there: {}", all.len());
+    let mut taken = Vec::new();
+    for text in &all {
+        if let Ok(target) = parse(text) {
+            stays_here(&target).unwrap();
+            taken.push(text.clone());
+        }
+    }
+    // Taken, because they are plain paths of ours whatever they look like. Anything new here is worth a thought.
+    let plain = |t: &String| t.starts_with('/') || t.starts_with("https://app.example.com");
+    assert!(taken.iter().all(plain), "{taken:#?}");
+    assert!(taken.len() < 30, "{taken:#?}");
+}
+
+/// R01 to R08, by combination: a beginning, what hides it, a host, an end.
+#[test]
+fn no_combined_target_leaves_the_origin() {
+    let starts = [
+        "",
+        "/",
+        "//",
+        "///",
+        "\\",
+        "/\\",
+        "\\/",
+        "https:",
+        "https:/",
+        "https://",
+        "http://",
+        "HTTPS://",
+        "javascript:",
+        "https://app.example.com",
+        "https://app.example.com/",
+        "https://app.example.com@",
+        "https://app.example.com:443@",
+        "https://app.example.com.",
+        "https://user@",
+        "/x/..",
+        "/.",
+        "/x?",
+        "/x#",
+        "/;",
+        "/%2e",
+    ];
+    let hides = [
+        "",
+        "/",
+        "//",
+        "\\",
+        "\t",
+        "\n",
+        "\r",
+        "\u{b}",
+        " ",
+        "\0",
+        "%09",
+        "%0a",
+        "%20",
+        "%2f",
+        "%5c",
+        "%252f",
+        "/.",
+        "/..",
+        ";",
+        "@",
+        ":",
+        "?",
+        "#",
+        "\u{2044}",
+        "\u{ff0f}",
+        "\u{3002}",
+        "\u{200d}",
+        "&",
+        "%00",
+        "%c0%af",
+        "%E2%81%84",
+    ];
+    let ends = ["", "/", "/x", "?app.example.com", "#app.example.com", "@app.example.com", ":443"];
+    let mut tried = 0;
+    let mut taken = 0;
+    for start in starts {
+        for hide in hides {
+            for again in ["", "/", "\\", "@"] {
+                for end in ends {
+                    let text = format!("{start}{hide}{again}{EVIL}{end}");
+                    tried += 1;
+                    if let Ok(target) = parse(&text) {
+                        taken += 1;
+                        stays_here(&target).unwrap_or_else(|e| panic!("{text:?}: {e}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(tried > 20_000 && taken * 3 < tried, "{taken} of {tried} were taken");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 4_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_leads_away_and_none_panics(
+        text in prop_oneof![
+            any::<String>(),
+            "[/\\\\:@?#;.%a-f0-9 \t]{0,12}",
+            "https://app\\.example\\.com[/\\\\:@?#;.%a-f0-9]{0,12}",
+        ],
+    ) {
+        if let Ok(target) = parse(&text) {
+            prop_assert_eq!(stays_here(&target), Ok(()));
+            prop_assert_eq!(parse(&target), Ok(target), "taking it again changes nothing");
+        }
+    }
+}
