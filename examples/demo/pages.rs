@@ -92,7 +92,8 @@ pub(crate) fn sign_in(profile: &Profile, wanted: &AuthorizeRequest, signed_in: O
         );
     }
     let body = format!(
-        r#"{notes}<p>to continue to <strong>Portal</strong>. Passwords are left out of this demo.</p>
+        r#"<p>You go on to <strong>Portal</strong>. Passwords are left out of this demo.</p>
+{notes}
 <form method="post" action="{action}">
 <input type="hidden" name="request" value="{request}">
 <ul class="people">

@@ -29,11 +29,10 @@ pub(crate) fn text(ports: Ports, providers: [&Profile; 2]) -> String {
     let (user, password) = SERVICE;
     let _ = write!(
         out,
-        "\nNot a customer: anybody@example.org. Customer in production only: anybody@umbrella.com.\n\n\
+        "\nPeople whose address is of another domain are chosen at the provider, after an address of its own was typed.\n\
+         Not a customer: anybody@example.org. A customer in production only: anybody@umbrella.com.\n\n\
          A script with the application's own credentials goes straight through:\n\
-         \x20 curl -u {user}:{password} -H 'Host: portal.localhost:{port}' http://{anteroom}/api/invoices\n",
-        port = ports.anteroom(),
-        anteroom = loopback(ports.anteroom()),
+         \x20 curl -u {user}:{password} {portal}/api/invoices\n",
     );
     out
 }
