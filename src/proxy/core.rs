@@ -1,15 +1,17 @@
 //! What one data-plane thread has for itself, and what all of them share.
 
 use std::cell::{Cell, RefCell};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::HeaderValue;
+use ipnet::IpNet;
 use tokio::sync::{Notify, watch};
 
 use crate::audit::Audit;
+use crate::base::client_addr::Peer;
 use crate::base::clock::{Clock, Tick};
 use crate::base::log::Log;
 use crate::base::metrics::CoreMetrics;
@@ -36,7 +38,7 @@ pub struct Shared {
     pub log: Log,
     /// Where own paths are answered.
     pub control: tokio::runtime::Handle,
-    pub trusted_proxies: Vec<ipnet::IpNet>,
+    pub trusted_proxies: Vec<IpNet>,
     pub access_log: bool,
 }
 
@@ -167,21 +169,20 @@ pub(super) enum Doing {
 
 /// One client connection.
 pub(super) struct Connection {
-    pub(super) peer: IpAddr,
-    /// The peer's address, ready for `X-Forwarded-For`.
-    pub(super) peer_value: HeaderValue,
+    pub(super) peer: Peer,
+    /// The peer's address as text, for the access log.
+    pub(super) peer_text: String,
     doing: Cell<Doing>,
     since: Cell<Tick>,
     pub(super) close: Notify,
 }
 
 impl Connection {
-    pub(super) fn new(peer: SocketAddr, now: Tick) -> Rc<Self> {
-        let ip = peer.ip().to_canonical();
+    pub(super) fn new(peer: SocketAddr, trusted: &[IpNet], now: Tick) -> Rc<Self> {
+        let peer = Peer::new(peer.ip(), trusted);
         Rc::new(Self {
-            peer: ip,
-            // An IP address is always a header value.
-            peer_value: HeaderValue::from_str(&ip.to_string()).unwrap_or(HeaderValue::from_static("unknown")),
+            peer_text: peer.ip().to_string(),
+            peer,
             doing: Cell::new(Doing::Waiting),
             since: Cell::new(now),
             close: Notify::new(),

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use crate::audit::{Event, Outcome};
 use crate::base::app_log::error_chain;
 use crate::base::authority::Authority;
-use crate::base::client_addr::{ClientAddress, Forwarded};
+use crate::base::client_addr::Forwarded;
 use crate::base::cookie::Found;
 use crate::base::path::{self, Own};
 use crate::config::Access;
@@ -70,18 +70,11 @@ pub(super) async fn serve(
     let took = core.shared.clock.elapsed().saturating_sub(started);
     core.metrics.answered(answer.response.status().as_u16(), took);
     if core.shared.access_log {
-        let client = answer.client.unwrap_or(connection.peer);
-        let client_text;
-        let client = if client == connection.peer {
-            connection.peer_value.to_str().unwrap_or_default()
-        } else {
-            client_text = client.to_string();
-            &client_text
-        };
+        let behind = answer.client.filter(|client| *client != connection.peer.ip()).map(|client| client.to_string());
         core.access_log.borrow_mut().add(&Line {
             at: core.shared.clock.now(),
             request_id: id.as_str(),
-            client,
+            client: behind.as_deref().unwrap_or(&connection.peer_text),
             method: &method,
             host: host.as_ref().and_then(|h| h.to_str().ok()).unwrap_or_default(),
             path: uri.path(),
@@ -108,18 +101,10 @@ async fn answer(core: &Rc<Core>, connection: &Connection, request: Request<Incom
             return answer;
         }
     };
-    let forwarded = match ClientAddress::resolve(
-        connection.peer,
-        &connection.peer_value,
-        request.headers(),
-        &core.shared.trusted_proxies,
-        core.shared.site.public_url(),
-        &authority,
-    ) {
-        Ok(forwarded) => forwarded,
-        Err(_) => return refuse(StatusCode::BAD_REQUEST, "forwarded_malformed"),
+    let Ok(forwarded) = connection.peer.forwarded(request.headers(), &core.shared.trusted_proxies) else {
+        return refuse(StatusCode::BAD_REQUEST, "forwarded_malformed");
     };
-    let client = forwarded.client();
+    let client = forwarded.client;
 
     let snapshot = &core.shared.snapshot;
     let normal = match path::normalize(request.uri().path()) {
@@ -133,7 +118,7 @@ async fn answer(core: &Rc<Core>, connection: &Connection, request: Request<Incom
     if !snapshot.is_own_host(authority.host()) {
         return refuse(StatusCode::MISDIRECTED_REQUEST, "unknown_host");
     }
-    let own = match path::own(&normal, snapshot.prefix()) {
+    let own = match path::own(request.uri().path(), &normal, snapshot.prefix()) {
         Own::Exact(rest) => Some(rest.to_owned()),
         Own::Confusable => return refuse(StatusCode::NOT_FOUND, "own_path_unknown"),
         Own::No => snapshot.callback(authority.host(), &normal).map(|connector| format!("oidc/{connector}/callback")),
@@ -216,7 +201,7 @@ async fn judge(
     id: RequestId,
 ) -> Answer {
     let site = &core.shared.site;
-    let client = forwarded.client();
+    let client = forwarded.client;
     let rule = app.rule(request.method(), request.headers(), normal);
     let native = match rule.access {
         Access::Native => NativeCredential::of(request.headers(), &app.api_key_headers),

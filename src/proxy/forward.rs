@@ -40,6 +40,8 @@ pub(super) enum UpstreamError {
     Broken(#[source] hyper::Error),
     #[error("the signed assertion cannot be made")]
     Assertion,
+    #[error("the session's identity headers were made for another configuration")]
+    Identity,
 }
 
 impl UpstreamError {
@@ -48,7 +50,7 @@ impl UpstreamError {
             Self::Connect(error) if error.kind() == io::ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::Connect(_) | Self::Broken(_) => StatusCode::BAD_GATEWAY,
-            Self::Assertion => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Assertion | Self::Identity => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -58,6 +60,7 @@ impl UpstreamError {
             Self::TimedOut => "upstream_timeout",
             Self::Broken(_) => "upstream_broken",
             Self::Assertion => "assertion_unavailable",
+            Self::Identity => "identity_unavailable",
         }
     }
 }
@@ -128,13 +131,14 @@ async fn head(
         );
     }
     cookie::strip_own(headers, core.shared.site.cookies().own_prefix());
-    judged.forwarded.apply(headers);
+    judged.forwarded.set(headers, core.shared.site.own_origin());
     headers.insert(X_REQUEST_ID, judged.id.value());
     if judged.websocket {
         upgrade::ask(headers);
     }
     if let Grant::Session(session) = permit.grant() {
-        session.headers().apply(&core.shared.plan, headers);
+        // A plan of before a reload: the request must not go on as nobody.
+        session.headers().apply(&core.shared.plan, headers).map_err(|_| UpstreamError::Identity)?;
         if let Some(assertions) = core.shared.site.assertions() {
             let value = assertion(core, assertions, session, judged.app).await?;
             headers.insert(assertions.header(), value);
@@ -230,7 +234,7 @@ fn answer(
     }
     core.scrubber.answer(response.headers_mut(), false);
     let own = core.shared.site.cookies().own_prefix();
-    if cookie::remove_own_set_cookies(response.headers_mut(), own) {
+    if cookie::drop_own_set_cookies(response.headers_mut(), own) > 0 {
         // E14: only we may give out our cookies.
         core.shared.audit.record_frequent(
             Event::new("header.stripped", Outcome::Failure, "upstream_set_our_cookie")

@@ -92,7 +92,7 @@ impl DataPlane {
     ///
     /// # Errors
     /// A data-plane thread ended by itself: the process should end too.
-    pub async fn accept(&mut self, listener: TcpListener) -> io::Result<()> {
+    pub async fn accept(&mut self, listener: &TcpListener) -> io::Result<()> {
         let mut phase = self.phase.subscribe();
         let mut turn = 0;
         loop {
@@ -181,7 +181,7 @@ async fn run(core: Rc<Core>, mut connections: mpsc::UnboundedReceiver<(std::net:
 async fn serve(core: Rc<Core>, stream: std::net::TcpStream, peer: SocketAddr, open: OpenGuard) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     drop(stream.set_nodelay(true));
-    let connection = Connection::new(peer, core.coarse_now());
+    let connection = Connection::new(peer, &core.shared.trusted_proxies, core.coarse_now());
     core.connections.borrow_mut().push(Rc::downgrade(&connection));
     let watched = Watched { stream, connection: connection.clone(), core: core.clone() };
     let service = {

@@ -5,31 +5,18 @@ use std::collections::HashMap;
 
 use http::header::{self, HeaderMap, HeaderName};
 
+use crate::base::client_addr::{
+    OTHER_FORWARDING, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO,
+};
 use crate::identity::headers::HeaderPlan;
 
-/// Where a request came from and where it went, as a proxy in front would say it. From a peer that is not trusted they
-/// are lies or mistakes; what is true of them is set again afterwards (X12).
-const FORWARDING: [HeaderName; 21] = [
-    header::FORWARDED,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-forwarded-scheme"),
-    HeaderName::from_static("x-forwarded-ssl"),
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-prefix"),
-    HeaderName::from_static("x-forwarded-server"),
-    HeaderName::from_static("x-forwarded-uri"),
-    HeaderName::from_static("x-forwarded-method"),
-    HeaderName::from_static("x-forwarded-path"),
-    HeaderName::from_static("x-forwarded-client-cert"),
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-client-ip"),
-    HeaderName::from_static("x-original-url"),
+/// What only we and trusted proxies say of a request's way, beside [`OTHER_FORWARDING`]; set again afterwards (X12).
+const FORWARDING: [HeaderName; 6] = [
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+    X_FORWARDED_PORT,
     HeaderName::from_static("x-original-method"),
-    HeaderName::from_static("x-rewrite-url"),
-    HeaderName::from_static("cf-connecting-ip"),
-    HeaderName::from_static("true-client-ip"),
     HeaderName::from_static("x-request-id"),
 ];
 
@@ -72,7 +59,7 @@ pub(super) struct Scrubber {
     names: HashMap<HeaderName, Class>,
     /// For each length of a name, the first letters that `names` has: most headers of a request are passed by on it.
     by_length: [u32; 64],
-    prefixes: Vec<Box<str>>,
+    prefixes: &'static [&'static str],
     own_answer: HeaderName,
 }
 
@@ -88,11 +75,14 @@ impl Scrubber {
         let mut scrubber = Self {
             names: HashMap::new(),
             by_length: [0; 64],
-            prefixes: plan.protected_prefixes().map(Into::into).collect(),
+            prefixes: plan.protected_prefixes(),
             own_answer: HeaderName::from_static("x-anteroom"),
         };
         HOP_BY_HOP.iter().for_each(|name| scrubber.add(name, Class::HopByHop));
         FORWARDING.iter().for_each(|name| scrubber.add(name, Class::Forwarding));
+        for name in OTHER_FORWARDING {
+            scrubber.add(&HeaderName::from_static(name), Class::Forwarding);
+        }
         plan.protected_names().for_each(|name| scrubber.add(name, Class::Identity));
         scrubber
     }
@@ -115,7 +105,7 @@ impl Scrubber {
             return Some(*class);
         }
         // Applications read `_` as `-`; no name of the standards has one (X02).
-        let family = matches!(first, b'x' | b'r') && self.prefixes.iter().any(|p| text.starts_with(&**p));
+        let family = matches!(first, b'x' | b'r') && self.prefixes.iter().any(|p| text.starts_with(p));
         if family || text.bytes().any(|b| b == b'_') { Some(Class::Identity) } else { None }
     }
 

@@ -1,15 +1,17 @@
 //! Our cookies: their names and attributes, in one place (E02).
 
+use std::time::Duration;
+
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 
 use crate::base::clock::Timestamp;
-use crate::base::cookie::{self, Found, SetCookie};
-use crate::config::{SameSite, Sessions, PublicUrl};
+use crate::base::cookie::{self, Found, SameSite, SetCookie};
+use crate::config::{PublicUrl, Sessions};
 
 use super::SessionId;
 
 /// How long a sign-in attempt may take.
-pub const ATTEMPT_LIFETIME: std::time::Duration = std::time::Duration::from_secs(600);
+pub const ATTEMPT_LIFETIME: Duration = Duration::from_secs(600);
 /// How long after a sign-in a missing session cookie counts as a loop.
 const DONE_SECS: i64 = 60;
 
@@ -57,8 +59,7 @@ impl Cookies {
 
     /// The `Set-Cookie` of a new session, for the browser session: limits are kept here, not in the browser.
     pub fn set_session(&self, id: &SessionId) -> HeaderValue {
-        let same_site = self.same_site;
-        SetCookie { name: &self.session, value: &id.cookie_value(), max_age: None, same_site, secure: self.secure }.header()
+        self.cookie(&self.session, &id.cookie_value(), None, self.same_site)
     }
 
     /// Takes the session cookie back.
@@ -79,7 +80,7 @@ impl Cookies {
     /// The `Set-Cookie` of an attempt: comes back on the provider's redirect, a top-level cross-site GET, so Lax.
     pub fn set_attempt(&self, id: &str, sealed: &str) -> HeaderValue {
         let name = self.attempt_name(id);
-        self.lax(&name, sealed, ATTEMPT_LIFETIME.as_secs())
+        self.cookie(&name, sealed, Some(ATTEMPT_LIFETIME), SameSite::Lax)
     }
 
     /// Takes an attempt cookie back.
@@ -89,7 +90,8 @@ impl Cookies {
 
     /// Marks that a sign-in was completed `now`: if the browser comes back without a session, there is a loop.
     pub fn set_done(&self, now: Timestamp) -> HeaderValue {
-        self.lax(&self.done, &now.secs().to_string(), DONE_SECS.unsigned_abs())
+        let lifetime = Duration::from_secs(DONE_SECS.unsigned_abs());
+        self.cookie(&self.done, &now.secs().to_string(), Some(lifetime), SameSite::Lax)
     }
 
     /// Whether this browser completed a sign-in within the last minute.
@@ -105,11 +107,16 @@ impl Cookies {
         self.expired(&self.done)
     }
 
-    fn lax(&self, name: &str, value: &str, max_age: u64) -> HeaderValue {
-        SetCookie { name, value, max_age: Some(max_age), same_site: SameSite::Lax, secure: self.secure }.header()
+    fn expired(&self, name: &str) -> HeaderValue {
+        self.cookie(name, "", Some(Duration::ZERO), self.same_site)
     }
 
-    fn expired(&self, name: &str) -> HeaderValue {
-        SetCookie { name, value: "", max_age: Some(0), same_site: self.same_site, secure: self.secure }.header()
+    fn cookie(&self, name: &str, value: &str, max_age: Option<Duration>, same_site: SameSite) -> HeaderValue {
+        // Names and values are ours and short but for a sealed attempt; one that no browser would keep is not sent, and
+        // the callback then says that it did not come back.
+        SetCookie { name, value, max_age, same_site, secure: self.secure }.header().unwrap_or_else(|_| {
+            tracing::error!(cookie = name, "a cookie of ours is too long to set");
+            HeaderValue::from_static("")
+        })
     }
 }

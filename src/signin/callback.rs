@@ -46,14 +46,12 @@ pub struct Failed {
     pub cookies: Vec<HeaderValue>,
     /// Where a new attempt would go.
     pub return_to: ReturnTo,
-    /// What was typed, to prefill a new attempt.
-    pub hint: Option<String>,
     cause: Option<ProviderError>,
 }
 
 impl Failed {
     pub(super) fn new(reason: &'static str) -> Self {
-        Self { reason, provider_error: None, cookies: Vec::new(), return_to: root(), hint: None, cause: None }
+        Self { reason, provider_error: None, cookies: Vec::new(), return_to: root(), cause: None }
     }
 
     pub(super) fn because(cause: ProviderError) -> Self {
@@ -70,9 +68,6 @@ impl Failed {
     fn of(mut self, id: &str, attempt: &Attempt, sign_in: &SignIn) -> Self {
         self.cookies.push(sign_in.cookies.expire_attempt(id));
         self.return_to = sign_in.return_to(&attempt.return_to);
-        if let Step::Pending(pending) = &attempt.step {
-            self.hint.clone_from(&pending.hint);
-        }
         self
     }
 

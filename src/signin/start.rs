@@ -7,7 +7,7 @@ use crate::base::return_to::ReturnTo;
 use crate::connector::{AuthorizationRequest, Provider, ProviderError, pkce_challenge};
 
 use super::attempt::{Attempt, Pending, Step, new_id, surplus};
-use super::{Redirect, SignIn};
+use super::{Failed, Redirect, SignIn, Visitor};
 
 /// What an attempt starts with.
 pub struct Start<'a> {
@@ -56,5 +56,13 @@ impl SignIn {
             surplus(headers, &self.cookies).iter().map(|old| self.cookies.expire_attempt(old)).collect();
         cookies.push(self.cookies.set_attempt(&id, &attempt.seal(&id, &self.cookies, &self.sealer)));
         Ok(Redirect { location, cookies })
+    }
+
+    /// An attempt that could not start, recorded: the provider does not answer, or is not set up as it should be.
+    pub fn start_failed(&self, cause: ProviderError, start: &Start<'_>, visitor: Visitor<'_>) -> Failed {
+        let mut failed = Failed::because(cause);
+        failed.return_to = start.return_to.clone();
+        self.rejected(visitor, start.provider.id(), &failed);
+        failed
     }
 }

@@ -1,0 +1,152 @@
+//! From listening to the last answer.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::base::app_log::error_chain;
+use crate::base::keys::{KeyRing, Rotation};
+use crate::base::metrics::Metrics;
+use crate::proxy::{DataPlane, Phase};
+
+use super::ops;
+
+/// How long new connections are still taken after readiness went away: Kubernetes takes that long to tell everybody.
+const STILL_ACCEPTING: Duration = Duration::from_secs(5);
+/// How long requests in flight may take to finish; below the 30 s after which Kubernetes kills.
+const DRAIN_LIMIT: Duration = Duration::from_secs(20);
+/// How often keys are looked at.
+const KEYS_EVERY: Duration = Duration::from_secs(3600);
+
+/// How to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// Not yet.
+    No,
+    /// As an orchestrator expects: unready at once, take connections for 5 s more, finish requests for up to 20 s.
+    Gracefully,
+    /// As a person expects: take no more connections, finish requests for up to 20 s.
+    Soon,
+    /// Now: end what is left.
+    Now,
+}
+
+/// A running Anteroom.
+pub struct Running {
+    address: SocketAddr,
+    ops_address: SocketAddr,
+    stop: watch::Sender<Stop>,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl Running {
+    pub(super) fn begin(
+        listener: TcpListener,
+        ops_listener: TcpListener,
+        plane: DataPlane,
+        metrics: Arc<Metrics>,
+        keys: Arc<KeyRing>,
+    ) -> Self {
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let address = listener.local_addr().unwrap_or(unknown);
+        let ops_address = ops_listener.local_addr().unwrap_or(unknown);
+        let (stop, stopped) = watch::channel(Stop::No);
+        let ready = Arc::new(AtomicBool::new(true));
+        let ops = tokio::spawn(ops::serve(ops_listener, ready.clone(), metrics));
+        let keys = tokio::spawn(look_after_keys(keys));
+        let task = tokio::spawn(async move {
+            let result = live(plane, listener, &ready, stopped).await;
+            ops.abort();
+            keys.abort();
+            result
+        });
+        Self { address, ops_address, stop, task }
+    }
+
+    /// Where requests are taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where `/livez`, `/readyz` and `/metrics` are.
+    pub fn ops_address(&self) -> SocketAddr {
+        self.ops_address
+    }
+
+    /// Says how to stop; a second call can only hurry.
+    pub fn stop(&self, how: Stop) {
+        self.stop.send_if_modified(|now| {
+            let hurry = how > *now;
+            *now = (*now).max(how);
+            hurry
+        });
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// It ended by itself: a data-plane thread is gone.
+    pub async fn ended(&mut self) -> io::Result<()> {
+        match (&mut self.task).await {
+            Ok(result) => result,
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+}
+
+async fn live(
+    mut plane: DataPlane,
+    listener: TcpListener,
+    ready: &AtomicBool,
+    mut stop: watch::Receiver<Stop>,
+) -> io::Result<()> {
+    let mut result = tokio::select! {
+        ended = plane.accept(&listener) => ended,
+        _ = stop.wait_for(|stop| *stop > Stop::No) => Ok(()),
+    };
+    ready.store(false, Ordering::Release);
+    if result.is_ok() {
+        tracing::info!("stopping: not ready any more, finishing requests");
+        tokio::select! {
+            ended = plane.accept(&listener) => result = ended,
+            _ = stop.wait_for(|stop| *stop > Stop::Gracefully) => {}
+            () = tokio::time::sleep(STILL_ACCEPTING) => {}
+        }
+    }
+    drop(listener);
+    plane.enter(Phase::Draining);
+    let finished = async {
+        while plane.open() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = finished => {}
+        _ = stop.wait_for(|stop| *stop == Stop::Now) => {}
+        () = tokio::time::sleep(DRAIN_LIMIT) => tracing::warn!(open = plane.open(), "connections cut at the drain limit"),
+    }
+    plane.enter(Phase::Closing);
+    drop(tokio::task::spawn_blocking(move || plane.join()).await);
+    result
+}
+
+/// Rotates the assertion key when it is due, and picks up keys that an operator put there.
+async fn look_after_keys(keys: Arc<KeyRing>) {
+    let mut hours = tokio::time::interval(KEYS_EVERY);
+    loop {
+        hours.tick().await;
+        let keys = keys.clone();
+        match tokio::task::spawn_blocking(move || keys.rotate_if_due()).await {
+            Ok(Ok(Rotation::Unchanged)) => {}
+            Ok(Ok(rotation)) => tracing::info!(rotation = ?rotation, "keys changed"),
+            Ok(Err(error)) => tracing::error!(error = error_chain(&error), "cannot look after the keys; those loaded stay in use"),
+            Err(error) => tracing::error!(error = %error, "looking after the keys ended in a panic: please report it"),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The composition root: puts the parts together, listens, and shuts down. The only place that knows them all.
+
+mod lifecycle;
+mod ops;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use crate::audit::Audit;
+use crate::base::clock::Clock;
+use crate::base::keys::{KeyRing, KeysError};
+use crate::base::log::Log;
+use crate::base::metrics::Metrics;
+use crate::base::outgoing::{Outgoing, OutgoingError};
+use crate::base::seal::Sealer;
+use crate::config::Config;
+use crate::connector::Provider;
+use crate::gate::Snapshot;
+use crate::identity::assertion::AssertionSigner;
+use crate::identity::headers::HeaderPlan;
+use crate::proxy::{DataPlane, Shared};
+use crate::session::{Assertions, Cookies, Limits, SessionStore};
+use crate::signin::{Parts, SignIn};
+use crate::web::Site;
+
+pub use lifecycle::{Running, Stop};
+
+/// Why Anteroom cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address} ({key})")]
+    Listen {
+        key: &'static str,
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot use the keys in {}", dir.display())]
+    Keys {
+        dir: PathBuf,
+        #[source]
+        source: KeysError,
+    },
+    #[error("cannot set up calls to providers")]
+    Outgoing(#[source] OutgoingError),
+    #[error("cannot start the data plane")]
+    DataPlane(#[source] io::Error),
+}
+
+/// What a test may replace.
+pub struct Environment {
+    pub clock: Clock,
+    pub log: Log,
+}
+
+/// The parts that answer requests, before anything listens.
+pub struct Assembled {
+    pub shared: Arc<Shared>,
+    pub metrics: Arc<Metrics>,
+    keys: Arc<KeyRing>,
+}
+
+/// Puts the parts together. Own paths are answered on the runtime that calls.
+///
+/// # Errors
+/// The keys cannot be read or made, or the roots for calls to providers cannot be read.
+pub fn assemble(config: &Config, environment: &Environment) -> Result<Assembled, StartError> {
+    let clock = environment.clock.clone();
+    let keys = KeyRing::open(&config.keys.dir, clock.clone())
+        .map_err(|source| StartError::Keys { dir: config.keys.dir.clone(), source })?;
+    let keys = Arc::new(keys);
+    let outgoing = Outgoing::new(&config.outgoing).map_err(StartError::Outgoing)?;
+    let limits = Limits { idle: config.sessions.idle_timeout, absolute: config.sessions.absolute_timeout };
+    let sessions = SessionStore::new(limits, clock.clone());
+    let counted = sessions.clone();
+    let metrics = Arc::new(Metrics::new(Box::new(move || counted.count())));
+    let audit = Arc::new(Audit::new(environment.log.clone(), clock.clone()));
+    let plan = Arc::new(HeaderPlan::new(&config.identity));
+    let origin = &config.server.public_url.origin;
+    let providers = config.connectors.iter().map(|(id, connector)| {
+        let redirect_uri = format!("{origin}{}", connector.callback_path);
+        let domains = SignIn::enabled_domains(config, id);
+        Provider::new(id.clone(), connector, domains, redirect_uri, outgoing.clone(), clock.clone())
+    });
+    let cookies = Cookies::new(&config.server.public_url, &config.sessions);
+    let sign_in = SignIn::new(
+        config,
+        Parts {
+            providers: providers.collect(),
+            sealer: Sealer::new(keys.clone()),
+            cookies: cookies.clone(),
+            sessions: sessions.clone(),
+            plan: plan.clone(),
+            audit: audit.clone(),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+        },
+    );
+    let assertions = config.identity.assertion.as_ref().map(|assertion| {
+        let signer = AssertionSigner::new(keys.clone(), origin.clone(), assertion.lifetime);
+        Arc::new(Assertions::new(signer, assertion.header.clone(), assertion.lifetime))
+    });
+    let site = Site::new(config, sign_in, cookies, sessions.clone(), assertions, audit.clone(), clock.clone());
+    let shared = Arc::new(Shared {
+        snapshot: Arc::new(Snapshot::new(config)),
+        sessions,
+        plan,
+        site: Arc::new(site),
+        audit,
+        clock,
+        log: environment.log.clone(),
+        control: tokio::runtime::Handle::current(),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        access_log: config.log.access,
+    });
+    Ok(Assembled { shared, metrics, keys })
+}
+
+/// Starts Anteroom: listens, and answers until told to stop.
+///
+/// # Errors
+/// See [`StartError`]; nothing is left running.
+pub async fn start(config: &Config, environment: &Environment) -> Result<Running, StartError> {
+    let listener = listen("server.listen", config.server.listen).await?;
+    let ops_listener = listen("ops.listen", config.ops.listen).await?;
+    let Assembled { shared, metrics, keys } = assemble(config, environment)?;
+    let plane = DataPlane::start(&shared, &metrics, config.server.workers).map_err(StartError::DataPlane)?;
+    Ok(Running::begin(listener, ops_listener, plane, metrics, keys))
+}
+
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
+}

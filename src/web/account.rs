@@ -1,0 +1,117 @@
+//! Who am I, sign-out, and the keys for applications.
+
+use bytes::Bytes;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::json;
+
+use crate::base::role::Role;
+
+use super::form::Form;
+use super::pages::{SignOutAsk, SignedOut};
+use super::router::Visit;
+use super::site::{Site, json, redirect};
+
+impl Site {
+    /// `me`: who the browser's session belongs to, and how long it lasts. Does not count as use.
+    pub(super) fn me(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
+        let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+            return self.refusal(StatusCode::FORBIDDEN, "cross_site", visit.asker, &visit.request_id);
+        }
+        let limits = *self.sessions.limits();
+        let now = self.sessions.now();
+        let session = self.sign_in.session_key(&parts.headers).and_then(|key| self.sessions.find(&key));
+        let Some(session) = session.filter(|session| session.check(&limits, now).is_ok()) else {
+            return self.not_signed_in(&parts.headers, &visit.request_id);
+        };
+        let identity = session.identity();
+        let (idle, absolute) = session.remaining(&limits, now);
+        let body = json!({
+            "email": identity.email.as_str(),
+            "preferred_username": identity.preferred_username,
+            "name": identity.name,
+            "groups": identity.groups,
+            "role": identity.role.map(Role::name),
+            "connector": identity.connector.as_str(),
+            "auth": session.auth_method().name(),
+            "session": {
+                "id": session.reference().to_string(),
+                "created": session.created_at().rfc3339(),
+                "idle_seconds_left": idle.as_secs(),
+                "seconds_left": absolute.as_secs(),
+            },
+        });
+        json(StatusCode::OK, "me", &body)
+    }
+
+    /// `sign-out` by link: at once from our own pages or a typed address, otherwise a page asks (L11).
+    pub(super) async fn sign_out_get(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
+        let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        if matches!(site, Some(b"same-origin" | b"none")) {
+            return self.signed_out(visit, parts).await;
+        }
+        let origins = self.sign_in.logout_origins();
+        let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+        SignOutAsk { setting: self.setting(""), stay_href: "/" }.render(&origins).into_response()
+    }
+
+    /// `sign-out` by form.
+    pub(super) async fn sign_out_post(&self, visit: &Visit, parts: &Parts, body: Incoming) -> Response<Bytes> {
+        match Form::read(&parts.headers, body, self.origin()).await {
+            Ok(_) => self.signed_out(visit, parts).await,
+            Err(bad) => self.bad_form(visit, bad),
+        }
+    }
+
+    async fn signed_out(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
+        let signed_out = self.sign_in.sign_out(&parts.headers, visit.visitor()).await;
+        let location = match signed_out.provider {
+            Some(location) => location,
+            // The page then says that the provider's own session may live on (L14).
+            None => {
+                let live = if signed_out.was_signed_in { "1" } else { "" };
+                self.link("sign-out/done", &[("provider", live)])
+            }
+        };
+        let mut response = redirect(&location, "signed_out", vec![self.cookies().expire_done()]);
+        self.cookies().expire_session(response.headers_mut());
+        response
+    }
+
+    /// `sign-out/done`: the post-logout redirect URI. A neutral page, whatever `state` comes with it (L12).
+    pub(super) fn sign_out_done(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
+        let query = parts.uri.query().unwrap_or_default();
+        let live = url::form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "provider" && value == "1");
+        let page = SignedOut {
+            setting: self.setting(&visit.request_id),
+            provider_may_be_live: live,
+            provider: "",
+            sign_in_href: &self.link("sign-in", &[]),
+        };
+        page.render().into_response()
+    }
+
+    /// `jwks.json`: the public keys of the signed assertion (RFC 7517).
+    pub(super) fn jwks(&self) -> Response<Bytes> {
+        let keys = self.assertions().map(|assertions| assertions.signer().jwks(self.clock.now()));
+        let body = match keys {
+            Some(Ok(keys)) => keys,
+            Some(Err(error)) => {
+                tracing::error!(error = %error, "cannot write jwks.json");
+                return self.internal_error("");
+            }
+            None => Bytes::from_static(b"{\"keys\":[]}"),
+        };
+        let mut response = Response::new(body);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+        // New keys are published ten minutes before they sign.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(super::pages::X_ANTEROOM, HeaderValue::from_static("jwks"));
+        response
+    }
+}

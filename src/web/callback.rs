@@ -1,0 +1,85 @@
+//! Back from the provider, in pages.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+
+use crate::connector::Provider;
+use crate::signin::{Callback, Completed, Failed};
+
+use super::discovery::shown;
+use super::form::{BadForm, Form};
+use super::pages::catalogue::{Cause, aadsts, words};
+use super::pages::{Mismatch, SignInFailed};
+use super::router::Visit;
+use super::site::{Site, redirect, with_cookies};
+
+impl Site {
+    /// `oidc/<connector>/callback`: the redirect URI.
+    pub(super) async fn callback(&self, visit: &Visit, connector: &str, parts: &Parts) -> Response<Bytes> {
+        let Some(provider) = self.sign_in.provider(connector) else {
+            return self.refusal(StatusCode::NOT_FOUND, "own_path_unknown", visit.asker, &visit.request_id);
+        };
+        let query = parts.uri.query().unwrap_or_default();
+        match self.sign_in.callback(&Callback { provider, query, headers: &parts.headers }, visit.visitor()).await {
+            Ok(Completed::SignedIn(to)) => redirect(&to.location, "signed_in", to.cookies),
+            Ok(Completed::AlreadySignedIn(to)) => redirect(to.as_str(), "already_signed_in", vec![]),
+            Ok(Completed::Mismatch { typed, verified, attempt, return_to, cookies }) => {
+                let other = [
+                    ("connector", provider.id().as_str()),
+                    ("login_hint", typed.as_str()),
+                    ("rd", shown(&return_to)),
+                    ("select_account", "1"),
+                ];
+                let page = Mismatch {
+                    setting: self.setting(&visit.request_id),
+                    typed: typed.as_str(),
+                    verified: verified.as_str(),
+                    connector: provider.button_name(),
+                    attempt: &attempt,
+                    other_account_href: &self.link("sign-in/go", &other),
+                };
+                with_cookies(page.render(&[]).into_response(), cookies)
+            }
+            Err(failed) => self.failed_page(visit, provider, &failed),
+        }
+    }
+
+    /// `sign-in/continue`: the person says that the verified address is theirs.
+    pub(super) async fn sign_in_continue(&self, visit: &Visit, parts: &Parts, body: Incoming) -> Response<Bytes> {
+        let form = match Form::read(&parts.headers, body, self.origin()).await {
+            Ok(form) => form,
+            Err(bad) => return self.bad_form(visit, bad),
+        };
+        match self.sign_in.confirm(form.get("attempt").unwrap_or_default(), &parts.headers, visit.visitor()) {
+            Ok(to) => redirect(&to.location, "signed_in", to.cookies),
+            Err(failed) => self.failed(visit, "", &failed),
+        }
+    }
+
+    /// The page of a failed sign-in.
+    pub(super) fn failed_page(&self, visit: &Visit, provider: &Provider, failed: &Failed) -> Response<Bytes> {
+        self.failed(visit, provider.button_name(), failed)
+    }
+
+    fn failed(&self, visit: &Visit, provider: &str, failed: &Failed) -> Response<Bytes> {
+        let said = failed.provider_error.as_deref();
+        let words = words(&Cause {
+            reason: failed.reason,
+            provider_error: said.and_then(|said| said.split(':').next()),
+            aadsts: said.and_then(aadsts),
+            provider,
+            cookie: &self.cookies().attempt_name("…"),
+        });
+        // To the first page, not to the provider: another account may be the answer.
+        let retry_href = self.link("sign-in", &[("rd", shown(&failed.return_to))]);
+        let page = SignInFailed { setting: self.setting(&visit.request_id), words, retry_href: &retry_href };
+        with_cookies(page.render(failed.reason).into_response(), failed.cookies.clone())
+    }
+
+    /// The answer to a post that was not taken.
+    pub(super) fn bad_form(&self, visit: &Visit, bad: BadForm) -> Response<Bytes> {
+        self.refusal(bad.status, bad.reason, visit.asker, &visit.request_id)
+    }
+}

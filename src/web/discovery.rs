@@ -1,0 +1,198 @@
+//! From an e-mail address to the button of its provider, and on to the provider.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+
+use crate::audit::{Event, Outcome};
+use crate::base::email::{EmailAddress, EmailDomain};
+use crate::base::return_to::ReturnTo;
+use crate::connector::Provider;
+use crate::gate::Asker;
+use crate::signin::Start;
+
+use super::form::Form;
+use super::pages::{self, ConnectorChoice, EmailError, TooManyTries, UnknownDomain};
+use super::router::Visit;
+use super::site::{Site, redirect, with_cookies};
+
+/// Bytes of a typed address, or of a hint in a link, that are looked at (D04).
+const MAX_HINT: usize = 320;
+
+/// The parameters of a link to the sign-in.
+#[derive(Default)]
+struct Link {
+    rd: Option<String>,
+    login_hint: Option<String>,
+    domain_hint: Option<String>,
+    connector: Option<String>,
+    select_account: bool,
+}
+
+impl Link {
+    /// Reads the query; a parameter given twice, or a hint that is too long, is a reason to refuse it.
+    fn parse(query: &str) -> Result<Self, &'static str> {
+        let mut link = Self::default();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let slot = match &*name {
+                "rd" => &mut link.rd,
+                "login_hint" => &mut link.login_hint,
+                "domain_hint" => &mut link.domain_hint,
+                "connector" => &mut link.connector,
+                "select_account" => {
+                    link.select_account = value == "1";
+                    continue;
+                }
+                // A link never chooses scopes, prompts or anything else that goes to the provider (O41).
+                _ => continue,
+            };
+            if slot.replace(value.into_owned()).is_some() {
+                return Err("duplicate_parameter");
+            }
+        }
+        let too_long = |hint: &Option<String>| hint.as_ref().is_some_and(|hint| hint.len() > MAX_HINT);
+        if too_long(&link.login_hint) || too_long(&link.domain_hint) { Err("hint_too_long") } else { Ok(link) }
+    }
+
+    fn address(&self) -> Option<EmailAddress> {
+        self.login_hint.as_ref().and_then(|hint| hint.parse().ok())
+    }
+}
+
+impl Site {
+    /// `sign-in`: the page that asks for the address, or straight on where the link says enough.
+    pub(super) async fn sign_in_page(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
+        let link = match Link::parse(parts.uri.query().unwrap_or_default()) {
+            Ok(link) => link,
+            Err(reason) => return self.refusal(StatusCode::BAD_REQUEST, reason, visit.asker, &visit.request_id),
+        };
+        let return_to = self.return_to(link.rd.as_deref(), visit.visitor());
+        let address = link.address();
+        let hinted = address.as_ref().map(EmailAddress::domain);
+        let hinted = hinted.or_else(|| link.domain_hint.as_ref().and_then(|hint| hint.parse::<EmailDomain>().ok()));
+        if hinted.is_none() && self.sign_in.signed_in(&parts.headers) {
+            return redirect(return_to.as_str(), "already_signed_in", vec![]);
+        }
+        // A single known domain in the link skips the page; only a page of a browser starts an attempt.
+        if let (Some(domain), Asker::Page) = (&hinted, visit.asker) {
+            if let Some(response) = self.too_many(visit) {
+                return response;
+            }
+            if let Some(provider) = self.sign_in.discover(domain) {
+                let (domain_hint, select_account) = (link.domain_hint.as_deref(), link.select_account);
+                let start = Start { provider, return_to, hint: address, domain_hint, select_account };
+                return self.start(visit, parts, &start).await;
+            }
+        }
+        let email = link.login_hint.as_deref().unwrap_or_default();
+        let page = pages::SignIn {
+            setting: self.setting(""),
+            email,
+            rd: shown(&return_to),
+            error: None,
+        };
+        with_cookies(page.render(&[]).into_response(), vec![self.cookies().expire_done()])
+    }
+
+    /// `sign-in/start`: the typed address leads to a button, or to a page that says that its domain is not known.
+    pub(super) async fn sign_in_start(&self, visit: &Visit, parts: &Parts, body: Incoming) -> Response<Bytes> {
+        let form = match Form::read(&parts.headers, body, self.origin()).await {
+            Ok(form) => form,
+            Err(bad) => return self.bad_form(visit, bad),
+        };
+        if let Some(response) = self.too_many(visit) {
+            return response;
+        }
+        let return_to = self.return_to(form.get("rd"), visit.visitor());
+        let typed = form.get("email").unwrap_or_default().trim_matches([' ', '\t', '\r', '\n']);
+        let again = |error| {
+            let email = if typed.len() > MAX_HINT { "" } else { typed };
+            let page = pages::SignIn { setting: self.setting(""), email, rd: shown(&return_to), error: Some(error) };
+            page.render(&[]).into_response()
+        };
+        if typed.is_empty() {
+            return again(EmailError::Empty);
+        }
+        let Ok(address) = typed.parse::<EmailAddress>() else { return again(EmailError::Invalid) };
+        let change = self.link("sign-in", &[("rd", shown(&return_to))]);
+        let domain = address.domain();
+        match self.sign_in.discover(&domain) {
+            Some(provider) => {
+                let query = [
+                    ("connector", provider.id().as_str()),
+                    ("login_hint", address.as_str()),
+                    ("rd", shown(&return_to)),
+                ];
+                ConnectorChoice {
+                    setting: self.setting(""),
+                    email: address.as_str(),
+                    connector: provider.button_name(),
+                    href: &self.link("sign-in/go", &query),
+                    change_address_href: &change,
+                }
+                .render()
+                .into_response()
+            }
+            None => {
+                let event = Event::new("login.rejected", Outcome::Failure, "domain_unknown");
+                let event = event.from_client(visit.client, &visit.request_id).with("domain", domain.as_str());
+                self.audit.record_frequent(event);
+                UnknownDomain {
+                    setting: self.setting(&visit.request_id),
+                    domain: domain.as_str(),
+                    change_address_href: &change,
+                }
+                .render()
+                .into_response()
+            }
+        }
+    }
+
+    /// `sign-in/go?connector=ID`: the sign-on URL. Starts an attempt at that connector.
+    pub(super) async fn sign_in_go(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
+        let refuse = |status, reason| self.refusal(status, reason, visit.asker, &visit.request_id);
+        let link = match Link::parse(parts.uri.query().unwrap_or_default()) {
+            Ok(link) => link,
+            Err(reason) => return refuse(StatusCode::BAD_REQUEST, reason),
+        };
+        if visit.asker != Asker::Page {
+            return refuse(StatusCode::BAD_REQUEST, "not_a_page");
+        }
+        let Some(provider) = link.connector.as_deref().and_then(|id| self.sign_in.provider(id)) else {
+            return refuse(StatusCode::BAD_REQUEST, "connector_unknown");
+        };
+        if let Some(response) = self.too_many(visit) {
+            return response;
+        }
+        let return_to = self.return_to(link.rd.as_deref(), visit.visitor());
+        let (hint, domain_hint, select_account) = (link.address(), link.domain_hint.as_deref(), link.select_account);
+        self.start(visit, parts, &Start { provider, return_to, hint, domain_hint, select_account }).await
+    }
+
+    async fn start(&self, visit: &Visit, parts: &Parts, start: &Start<'_>) -> Response<Bytes> {
+        match self.sign_in.start(start, &parts.headers).await {
+            Ok(started) => redirect(&started.location, "sign_in_started", started.cookies),
+            Err(error) => {
+                let provider: &Provider = start.provider;
+                let failed = self.sign_in.start_failed(error, start, visit.visitor());
+                self.failed_page(visit, provider, &failed)
+            }
+        }
+    }
+
+    /// The page for a source that looks up too often.
+    fn too_many(&self, visit: &Visit) -> Option<Response<Bytes>> {
+        let retry_after_secs = self.lookups.check(visit.client).err()?;
+        let event = Event::new("limit.hit", Outcome::Failure, "rate_limited");
+        self.audit.record_frequent(event.from_client(visit.client, &visit.request_id));
+        let retry_href = self.link("sign-in", &[]);
+        let page = TooManyTries { setting: self.setting(&visit.request_id), retry_after_secs, retry_href: &retry_href };
+        Some(page.render().into_response())
+    }
+}
+
+/// The target as a link or form carries it: the root goes without saying.
+pub(super) fn shown(return_to: &ReturnTo) -> &str {
+    Some(return_to.as_str()).filter(|to| *to != "/").unwrap_or_default()
+}

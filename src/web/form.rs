@@ -1,0 +1,121 @@
+//! Posts to own paths: only from our own pages, only small forms.
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, ORIGIN};
+use http::StatusCode;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+
+/// Bytes of a form that are read.
+const MAX_FORM: usize = 16 * 1024;
+
+/// The fields of a form, each once.
+pub(super) struct Form(Vec<(String, String)>);
+
+/// Why a post was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BadForm {
+    pub(super) status: StatusCode,
+    pub(super) reason: &'static str,
+}
+
+const fn bad(status: StatusCode, reason: &'static str) -> BadForm {
+    BadForm { status, reason }
+}
+
+impl Form {
+    /// Reads a form that was posted from our own pages.
+    ///
+    /// # Errors
+    /// It came from elsewhere (403), is no urlencoded form (415), is too large (413) or names a field twice (400).
+    pub(super) async fn read(headers: &HeaderMap, body: Incoming, origin: &str) -> Result<Self, BadForm> {
+        if !is_same_origin(headers, origin) {
+            return Err(bad(StatusCode::FORBIDDEN, "cross_site_post"));
+        }
+        let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") || headers.contains_key(CONTENT_ENCODING) {
+            return Err(bad(StatusCode::UNSUPPORTED_MEDIA_TYPE, "form_expected"));
+        }
+        let body = Limited::new(body, MAX_FORM).collect().await.map_err(|error| {
+            if error.downcast_ref::<LengthLimitError>().is_some() {
+                bad(StatusCode::PAYLOAD_TOO_LARGE, "form_too_large")
+            } else {
+                bad(StatusCode::BAD_REQUEST, "form_broken_off")
+            }
+        })?;
+        Self::parse(&body.to_bytes())
+    }
+
+    fn parse(body: &Bytes) -> Result<Self, BadForm> {
+        let mut fields: Vec<(String, String)> = Vec::new();
+        for (name, value) in url::form_urlencoded::parse(body) {
+            if fields.iter().any(|(known, _)| *known == name) {
+                return Err(bad(StatusCode::BAD_REQUEST, "duplicate_parameter"));
+            }
+            fields.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(fields))
+    }
+
+    /// The field's value, if the form has it.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Whether a post comes from our own pages: by `Sec-Fetch-Site`, or without Fetch Metadata by our own `Origin`.
+pub(super) fn is_same_origin(headers: &HeaderMap, origin: &str) -> bool {
+    let one = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (value, None) => Ok(value.map(|v| v.as_bytes())),
+            _ => Err(()),
+        }
+    };
+    match (one("sec-fetch-site"), one(ORIGIN.as_str())) {
+        (Ok(Some(site)), _) => site == b"same-origin",
+        (Ok(None), Ok(Some(sent))) => sent == origin.as_bytes(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(*name, value.parse().unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn a_post_counts_only_from_our_own_pages() {
+        let own = "https://app.example.com";
+        assert!(is_same_origin(&headers(&[("sec-fetch-site", "same-origin"), ("origin", own)]), own));
+        assert!(is_same_origin(&headers(&[("origin", own)]), own));
+        for foreign in [
+            &[("sec-fetch-site", "cross-site"), ("origin", own)][..],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "none")],
+            &[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")],
+            &[("origin", "null")],
+            &[("origin", "https://app.example.co")],
+            &[("origin", "https://app.example.com.evil")],
+            &[("origin", own), ("origin", own)],
+            &[],
+        ] {
+            assert!(!is_same_origin(&headers(foreign), own), "{foreign:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_given_twice_is_refused() {
+        let form = Form::parse(&Bytes::from_static(b"email=a%40b.c&rd=%2F")).unwrap_or_else(|_| Form(vec![]));
+        assert_eq!(form.get("email"), Some("a@b.c"));
+        assert!(Form::parse(&Bytes::from_static(b"email=a&email=b")).is_err());
+    }
+}

@@ -1,0 +1,103 @@
+//! A limit on look-ups by source, so that nobody harvests which domains are known (D05). It limits the source alone,
+//! never the person who is named.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use governor::clock::Clock as GovernorClock;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use crate::base::clock::Clock;
+
+/// Look-ups of one source at once, and per minute: an office behind one address on a Monday morning fits.
+const PER_MINUTE: NonZeroU32 = NonZeroU32::new(120).unwrap_or(NonZeroU32::MIN);
+/// How many checks between clean-ups of sources that are quiet again.
+const CLEAN_EVERY: u32 = 1024;
+
+/// A limiter by source: an IPv4 /24 or an IPv6 /64.
+pub(super) struct Limit {
+    limiter: RateLimiter<IpAddr, DashMapStateStore<IpAddr>, Ours, NoOpMiddleware<Nanos>>,
+    checks: AtomicU32,
+}
+
+impl Limit {
+    pub(super) fn new(clock: Clock) -> Self {
+        let quota = Quota::per_minute(PER_MINUTE);
+        Self { limiter: RateLimiter::new(quota, DashMapStateStore::default(), Ours(Arc::new(clock))), checks: AtomicU32::new(0) }
+    }
+
+    /// Whether `client` may look up once more.
+    ///
+    /// # Errors
+    /// Seconds until it may.
+    pub(super) fn check(&self, client: IpAddr) -> Result<(), u32> {
+        if self.checks.fetch_add(1, Ordering::Relaxed) % CLEAN_EVERY == CLEAN_EVERY - 1 {
+            self.limiter.retain_recent();
+        }
+        self.limiter.check_key(&source(client)).map_err(|until| {
+            let wait = until.wait_time_from(GovernorClock::now(&self.limiter_clock()));
+            u32::try_from(wait.as_secs()).unwrap_or(60).saturating_add(1)
+        })
+    }
+
+    fn limiter_clock(&self) -> Ours {
+        self.limiter.clock().clone()
+    }
+}
+
+/// The network that an address stands for.
+fn source(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            IpAddr::V4(Ipv4Addr::new(a, b, c, 0))
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+/// Our clock for the limiter, so that tests move its time too.
+#[derive(Clone, Debug)]
+struct Ours(Arc<Clock>);
+
+impl GovernorClock for Ours {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        // The limiter subtracts from now: far enough from zero.
+        Nanos::from(self.0.elapsed() + Duration::from_secs(86_400))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Timestamp;
+
+    /// D05
+    #[test]
+    fn a_network_that_looks_up_too_often_waits_and_its_neighbour_does_not() {
+        let clock = Clock::manual(Timestamp::from_secs(1_800_000_000));
+        let limit = Limit::new(clock.clone());
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let first_refused = (0..200).position(|i| limit.check(ip(&format!("192.0.2.{}", i % 256))).is_err());
+        assert_eq!(first_refused, Some(120));
+        let wait = limit.check(ip("192.0.2.9")).unwrap_err();
+        assert!((1..=60).contains(&wait), "{wait}");
+        assert_eq!(limit.check(ip("192.0.3.9")), Ok(()));
+        clock.advance(Duration::from_secs(wait.into()));
+        assert_eq!(limit.check(ip("192.0.2.9")), Ok(()));
+        let v6 = (0..200).position(|i| limit.check(ip(&format!("2001:db8::{i}"))).is_err());
+        assert_eq!(v6, Some(120), "a /64 is one source");
+        assert_eq!(limit.check(ip("2001:db8:0:1::1")), Ok(()));
+    }
+}

@@ -1,0 +1,16 @@
+//! Own pages: e-mail address, connector button, callback, sign-out, and every refusal, as HTML or JSON by who asks.
+//! Handlers parse, call one operation of `signin`, and render.
+
+mod account;
+mod callback;
+mod discovery;
+mod form;
+mod limit;
+pub mod pages;
+mod refusal;
+mod router;
+mod site;
+
+pub use refusal::Asked;
+pub use router::Visit;
+pub use site::Site;

@@ -1,0 +1,158 @@
+//! Every answer in place of the application: the form depends on who asks, the decision never does.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderMap, HeaderValue, ORIGIN, VARY,
+    WWW_AUTHENTICATE,
+};
+use http::{Response, StatusCode, Uri};
+use serde_json::json;
+
+use crate::audit::{Event, Outcome};
+use crate::base::cookie::Found;
+use crate::base::return_to::ReturnTo;
+use crate::config::NativeChallenge;
+use crate::gate::Asker;
+
+use super::pages::{
+    BadRequest, Denied, FrameNotice, Loop, Misdirected, NotFound, NotSent, ServerError, Unavailable, UpstreamTrouble,
+};
+use super::site::{Site, json, redirect, with_cookies};
+
+/// A request that needs a sign-in.
+pub struct Asked<'a> {
+    pub asker: Asker,
+    pub uri: &'a Uri,
+    pub headers: &'a HeaderMap,
+    pub client: IpAddr,
+    pub request_id: &'a str,
+}
+
+impl Site {
+    /// Asks for a sign-in, in the form that fits who asks (design section 3).
+    pub fn challenge(&self, asked: &Asked<'_>) -> Response<Bytes> {
+        let target = asked.uri.path_and_query().map_or("/", |target| target.as_str());
+        let return_to = ReturnTo::parse(target, &[], self.prefix()).unwrap_or_else(|_| ReturnTo::root());
+        let sign_in = self.link("sign-in", &[("rd", return_to.as_str())]);
+        match asked.asker {
+            Asker::Page => match self.broken_loop(asked, &sign_in) {
+                Some(page) => page,
+                None => redirect(&format!("{}{sign_in}", self.origin()), "sign_in_required", vec![]),
+            },
+            Asker::Form => {
+                let sign_in = self.link("sign-in", &[]);
+                NotSent { setting: self.setting(asked.request_id), sign_in_href: &sign_in }.render().into_response()
+            }
+            // Fixed: it names nobody and says nothing of what was asked for.
+            Asker::Frame => {
+                let href = self.link("sign-in", &[]);
+                FrameNotice { setting: self.setting(""), href: &href }.render().into_response()
+            }
+            Asker::Script => self.not_signed_in(asked.headers, asked.request_id),
+        }
+    }
+
+    /// A browser that has just signed in and comes back without a session would go round for ever: the second time
+    /// it gets a page that names what is missing.
+    fn broken_loop(&self, asked: &Asked<'_>, retry_href: &str) -> Option<Response<Bytes>> {
+        if !self.cookies().is_done(asked.headers, self.clock.now()) {
+            return None;
+        }
+        let came_back = match self.cookies().session(asked.headers) {
+            Found::None => "session_cookie_missing",
+            Found::One(_) => "session_unknown",
+            Found::Many => "session_cookie_twice",
+        };
+        let event = Event::new("session.rejected", Outcome::Error, came_back);
+        self.audit.record_frequent(event.from_client(asked.client, asked.request_id));
+        let page = Loop {
+            setting: self.setting(asked.request_id),
+            cookie: self.cookies().session_name(),
+            retry_href,
+        };
+        let mut response = page.render().into_response();
+        if came_back != "session_cookie_missing" {
+            self.cookies().expire_session(response.headers_mut());
+        }
+        Some(with_cookies(response, vec![]))
+    }
+
+    /// 401 for everything that is not a navigation: JSON with the sign-in URL. Readable across origins only by an
+    /// application's own pages.
+    pub(super) fn not_signed_in(&self, headers: &HeaderMap, request_id: &str) -> Response<Bytes> {
+        let body = json!({
+            "error": "sign_in_required",
+            "message": "Sign in first: send the browser to sign_in_url.",
+            "sign_in_url": format!("{}{}", self.origin(), self.link("sign-in", &[])),
+            "reference": request_id,
+        });
+        let mut response = json(StatusCode::UNAUTHORIZED, "sign_in_required", &body);
+        if let Some(origin) = headers.get(ORIGIN).filter(|origin| origin.as_bytes() == self.origin().as_bytes()) {
+            let out = response.headers_mut();
+            out.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            out.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            out.insert(VARY, HeaderValue::from_static("Origin"));
+        }
+        response
+    }
+
+    /// 401 with the application's own challenge, for clients that are no browsers. Never a redirect.
+    pub fn native_challenge(&self, challenge: &NativeChallenge, request_id: &str) -> Response<Bytes> {
+        let body = json!({
+            "error": "credential_required",
+            "message": "Send the application's own credential.",
+            "reference": request_id,
+        });
+        let mut response = json(StatusCode::UNAUTHORIZED, "credential_required", &body);
+        if let NativeChallenge::Header(value) = challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, value.clone());
+        }
+        response
+    }
+
+    /// A refusal that signing in would not change: a page for a person, JSON for everybody else.
+    pub fn refusal(
+        &self,
+        status: StatusCode,
+        reason: &'static str,
+        asker: Asker,
+        request_id: &str,
+    ) -> Response<Bytes> {
+        let mut response = match asker {
+            Asker::Script => {
+                let message = status.canonical_reason().unwrap_or("Refused");
+                json(status, reason, &json!({ "error": reason, "message": message, "reference": request_id }))
+            }
+            Asker::Page | Asker::Form | Asker::Frame => self.refusal_page(status, reason, request_id),
+        };
+        *response.status_mut() = status;
+        response.headers_mut().insert(super::pages::X_ANTEROOM, HeaderValue::from_static(reason));
+        response
+    }
+
+    fn refusal_page(&self, status: StatusCode, reason: &'static str, request_id: &str) -> Response<Bytes> {
+        let setting = self.setting(request_id);
+        let trouble = |why| Unavailable { setting, why, retry_href: "" }.render();
+        let page = match status {
+            StatusCode::NOT_FOUND => NotFound { setting }.render(),
+            StatusCode::FORBIDDEN => {
+                let other = self.link("sign-out", &[]);
+                Denied { setting, email: "", role: "", other_account_href: &other }.render(reason)
+            }
+            StatusCode::MISDIRECTED_REQUEST => Misdirected { setting }.render(),
+            StatusCode::BAD_GATEWAY => trouble(UpstreamTrouble::Unreachable),
+            StatusCode::GATEWAY_TIMEOUT => trouble(UpstreamTrouble::Timeout),
+            StatusCode::SERVICE_UNAVAILABLE => trouble(UpstreamTrouble::Busy),
+            status if status.is_server_error() => ServerError { setting, retry_href: "/" }.render(),
+            _ => BadRequest { setting }.render(reason),
+        };
+        page.into_response()
+    }
+
+    /// 500: a mistake of ours. The log has the cause.
+    pub fn internal_error(&self, request_id: &str) -> Response<Bytes> {
+        ServerError { setting: self.setting(request_id), retry_href: "/" }.render().into_response()
+    }
+}

@@ -1,0 +1,69 @@
+//! Own paths and who answers them. Exact and case-sensitive; anything else under the prefix is 404 (P09).
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::header::{ALLOW, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use crate::gate::Asker;
+use crate::signin::Visitor;
+
+use super::site::Site;
+
+/// A request to an own path.
+pub struct Visit {
+    /// What follows the own prefix and its slash.
+    pub path: String,
+    pub client: IpAddr,
+    pub request_id: String,
+    pub asker: Asker,
+}
+
+impl Visit {
+    pub(super) fn visitor(&self) -> Visitor<'_> {
+        Visitor { client: self.client, request_id: &self.request_id }
+    }
+}
+
+const GET: &[Method] = &[Method::GET, Method::HEAD];
+const POST: &[Method] = &[Method::POST];
+const GET_OR_POST: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
+
+impl Site {
+    /// Answers an own path.
+    pub async fn answer(&self, visit: Visit, request: Request<Incoming>) -> Response<Bytes> {
+        let (parts, body) = request.into_parts();
+        let path = visit.path.as_str();
+        let callback = path.strip_prefix("oidc/").and_then(|rest| rest.strip_suffix("/callback"));
+        let methods = match path {
+            "sign-in" | "sign-in/go" | "sign-out/done" | "me" | "jwks.json" => GET,
+            "sign-in/start" | "sign-in/continue" => POST,
+            "sign-out" => GET_OR_POST,
+            _ if callback.is_some_and(|id| self.sign_in.provider(id).is_some()) => GET,
+            _ => return self.refusal(StatusCode::NOT_FOUND, "own_path_unknown", visit.asker, &visit.request_id),
+        };
+        if !methods.contains(&parts.method) {
+            let (status, reason) = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+            let mut response = self.refusal(status, reason, visit.asker, &visit.request_id);
+            let allowed: Vec<&str> = methods.iter().map(Method::as_str).collect();
+            if let Ok(allowed) = HeaderValue::from_str(&allowed.join(", ")) {
+                response.headers_mut().insert(ALLOW, allowed);
+            }
+            return response;
+        }
+        match path {
+            "sign-in" => self.sign_in_page(&visit, &parts).await,
+            "sign-in/start" => self.sign_in_start(&visit, &parts, body).await,
+            "sign-in/go" => self.sign_in_go(&visit, &parts).await,
+            "sign-in/continue" => self.sign_in_continue(&visit, &parts, body).await,
+            "sign-out" if parts.method == Method::POST => self.sign_out_post(&visit, &parts, body).await,
+            "sign-out" => self.sign_out_get(&visit, &parts).await,
+            "sign-out/done" => self.sign_out_done(&visit, &parts),
+            "me" => self.me(&visit, &parts),
+            "jwks.json" => self.jwks(),
+            _ => self.callback(&visit, callback.unwrap_or_default(), &parts).await,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What all own answers are made with.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{Response, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::audit::{Audit, Event, Outcome};
+use crate::base::client_addr::OwnOrigin;
+use crate::base::clock::Clock;
+use crate::base::return_to::ReturnTo;
+use crate::config::Config;
+use crate::session::{Assertions, Cookies, SessionKey, SessionStore};
+use crate::signin::{SignIn, Visitor};
+
+use super::limit::Limit;
+use super::pages::{Setting, X_ANTEROOM};
+
+/// What a query value keeps as it is: unreserved characters, and `/` for readable links.
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// The own site of one Anteroom.
+pub struct Site {
+    pub(super) sign_in: SignIn,
+    pub(super) sessions: SessionStore,
+    pub(super) audit: Arc<Audit>,
+    pub(super) clock: Clock,
+    pub(super) lookups: Limit,
+    cookies: Cookies,
+    assertions: Option<Arc<Assertions>>,
+    prefix: String,
+    origin: String,
+    own_origin: OwnOrigin,
+    insecure_http: bool,
+}
+
+impl Site {
+    /// Puts the site together.
+    pub fn new(
+        config: &Config,
+        sign_in: SignIn,
+        cookies: Cookies,
+        sessions: SessionStore,
+        assertions: Option<Arc<Assertions>>,
+        audit: Arc<Audit>,
+        clock: Clock,
+    ) -> Self {
+        let public_url = &config.server.public_url;
+        let authority = public_url.origin.split_once("://").map_or("", |(_, authority)| authority);
+        let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
+        Self {
+            sign_in,
+            sessions,
+            audit,
+            lookups: Limit::new(clock.clone()),
+            clock,
+            cookies,
+            assertions,
+            prefix: config.server.prefix.clone(),
+            origin: public_url.origin.clone(),
+            own_origin: OwnOrigin {
+                proto: HeaderValue::from_static(if public_url.https { "https" } else { "http" }),
+                host: value(authority),
+                port: HeaderValue::from(public_url.port),
+            },
+            insecure_http: !public_url.secure_cookies(),
+        }
+    }
+
+    /// Our cookies.
+    pub fn cookies(&self) -> &Cookies {
+        &self.cookies
+    }
+
+    /// The signed assertions, unless they are switched off.
+    pub fn assertions(&self) -> Option<&Arc<Assertions>> {
+        self.assertions.as_ref()
+    }
+
+    /// `scheme://host[:port]` of `public_url`.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// `X-Forwarded-Proto`, `-Host` and `-Port` by `public_url`.
+    pub fn own_origin(&self) -> &OwnOrigin {
+        &self.own_origin
+    }
+
+    /// The application's own sign-out link was followed: our session ends too.
+    pub fn app_signed_out(&self, key: &SessionKey, client: IpAddr, request_id: &str) {
+        self.sign_in.end(key, "app_signed_out", client, request_id);
+    }
+
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(super) fn setting<'a>(&'a self, reference: &'a str) -> Setting<'a> {
+        Setting { prefix: &self.prefix, reference, insecure_http: self.insecure_http }
+    }
+
+    /// The target of `rd`, or the root; a refused one is recorded (R01–R08).
+    pub(super) fn return_to(&self, rd: Option<&str>, visitor: Visitor<'_>) -> ReturnTo {
+        let Some(rd) = rd else { return ReturnTo::root() };
+        ReturnTo::parse(rd, &[&self.origin], &self.prefix).unwrap_or_else(|rejected| {
+            self.audit.record_frequent(
+                Event::new("redirect.rejected", Outcome::Failure, rejected.reason())
+                    .from_client(visitor.client, visitor.request_id),
+            );
+            ReturnTo::root()
+        })
+    }
+
+    /// `<prefix>/<path>?<name>=<value>…`, values escaped; empty values are left out.
+    pub(super) fn link(&self, path: &str, query: &[(&str, &str)]) -> String {
+        let mut link = format!("{}/{path}", self.prefix);
+        let given = query.iter().filter(|(_, value)| !value.is_empty());
+        for (i, (name, value)) in given.enumerate() {
+            link.push(if i == 0 { '?' } else { '&' });
+            link.push_str(name);
+            link.push('=');
+            link.extend(utf8_percent_encode(value, QUERY_VALUE));
+        }
+        link
+    }
+}
+
+/// A redirect that no cache keeps and no referrer leaks (R10); 303, so that a POST is never repeated elsewhere.
+pub(super) fn redirect(location: &str, reason: &'static str, cookies: Vec<HeaderValue>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, HeaderValue::from_str(location).unwrap_or(HeaderValue::from_static("/")));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_ANTEROOM, HeaderValue::from_static(reason));
+    with_cookies(response, cookies)
+}
+
+/// A JSON answer that no cache keeps.
+pub(super) fn json(status: StatusCode, reason: &'static str, body: &serde_json::Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_ANTEROOM, HeaderValue::from_static(reason));
+    response
+}
+
+/// The answer with cookies added.
+pub(super) fn with_cookies(mut response: Response<Bytes>, cookies: Vec<HeaderValue>) -> Response<Bytes> {
+    for cookie in cookies {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
