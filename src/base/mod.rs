@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod email;
 pub mod id;
+pub mod net;
 pub mod pattern;
 pub mod random;
 pub mod role;
