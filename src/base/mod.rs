@@ -11,6 +11,7 @@ pub mod id;
 pub mod keys;
 pub mod log;
 pub mod metrics;
+pub mod net;
 pub mod path;
 pub mod pattern;
 pub mod random;

@@ -1,0 +1,311 @@
+//! `[apps.<id>]`: the applications behind Anteroom.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use http::{HeaderName, HeaderValue};
+use url::{Host, Url};
+
+use super::identity::header_name;
+use super::parse::{Context, duplicate, fixed_path, wrong};
+use super::problem::Place;
+use super::read::{At, Field, Keyed, section};
+use super::routes::{self, RawRoute, Route};
+use crate::base::id::Id;
+use crate::base::net::is_loopback_host;
+
+/// `[apps.<id>]`
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Lower case, without port or trailing dot; default: `public_url`'s host. No two apps share one.
+    pub hosts: Vec<String>,
+    /// Where its requests go.
+    pub upstream: Upstream,
+    /// The app's own sign-out path: forwarded, then our session ends too.
+    pub sign_out: Option<String>,
+    /// First match wins; nothing matches: signed-in, any role.
+    pub routes: Vec<Route>,
+    /// How the app's own credentials are known.
+    pub native: Native,
+}
+
+/// `http://host:port`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// A name or an address; an IPv6 address without brackets.
+    pub host: String,
+    /// 80 if none is written.
+    pub port: u16,
+}
+
+/// `[apps.<id>.native]`
+#[derive(Clone, Debug)]
+pub struct Native {
+    /// The answer to a native request without a credential and without Sec-Fetch headers.
+    pub challenge: NativeChallenge,
+    /// Header names that carry an API key of the app.
+    pub api_key_headers: Vec<HeaderName>,
+}
+
+/// The answer to a native request without a credential and without Sec-Fetch headers.
+#[derive(Clone, Debug)]
+pub enum NativeChallenge {
+    /// 401 with this `WWW-Authenticate`; default `Basic realm="<app id>"`.
+    Header(HeaderValue),
+    /// `"ask-app"`: the app answers.
+    AskApp,
+}
+
+section! {
+    /// An application behind Anteroom, by its id.
+    RawApp {
+        /// The host names it is reached at, without port. Default: public_url's host; another one is not possible in
+        /// this version.
+        hosts: Vec<At<String>>,
+        /// Required. Where requests go: `http://host:port`. `localhost` and `*.localhost` are this machine.
+        upstream: String,
+        /// The application's own sign-out path: it is forwarded, and then Anteroom's session ends too.
+        sign_out: String,
+        /// Who may reach which path. The first match decides; if none does, a session is needed.
+        #[schemars(extend("default" = []))]
+        routes: Vec<At<RawRoute>>,
+        /// How the application's own credentials are known, on native routes.
+        native: RawNative,
+    }
+}
+
+section! {
+    /// How the application's own credentials are known, on native routes.
+    RawNative {
+        /// The WWW-Authenticate header of the answer to a client (not a browser) that sends no credential, or
+        /// `ask-app` to let the application answer. Default: `Basic realm="<app id>"`.
+        challenge: String,
+        /// Names of headers that carry an API key of the application.
+        #[schemars(extend("default" = []))]
+        api_key_headers: Vec<At<String>>,
+    }
+}
+
+/// What apps must fit to. `None`: not known, because it was reported.
+pub(super) struct Surroundings<'a> {
+    pub(super) public_host: Option<&'a str>,
+    pub(super) prefix: Option<&'a str>,
+    pub(super) listen: Option<SocketAddr>,
+}
+
+const HOST: &str = "allowed: a host name such as \"app.example.com\", without scheme, port, path or wildcard";
+const UPSTREAM: &str = "allowed: http://host:port, without path or query";
+
+pub(super) fn resolve(
+    raw: Field<Keyed<RawApp>>,
+    root: &Place,
+    around: &Surroundings<'_>,
+    cx: &mut Context<'_>,
+) -> Option<BTreeMap<Id, App>> {
+    let Keyed(entries) = raw.or_else(Keyed::default)?;
+    if entries.is_empty() {
+        let text =
+            "missing; allowed: at least one app, such as [apps.portal] with upstream = \"http://127.0.0.1:3000\"";
+        cx.report.problem(&root.child("apps"), text);
+    }
+    let count = entries.len();
+    let mut apps: BTreeMap<Id, App> = BTreeMap::new();
+    for entry in entries {
+        let id =
+            entry.key.parse::<Id>().map_err(|e| cx.report.problem(&entry.place, wrong(&entry.key, &e.to_string())));
+        let Some(raw) = entry.value else { continue };
+        let hosts_place = raw.hosts.set().map_or_else(|| entry.place.child("hosts"), |at| at.place.clone());
+        let app = RawApp::resolve(raw, &entry.place, &entry.key, around, cx);
+        let (Ok(id), Some(app)) = (id, app) else { continue };
+        for (other, earlier) in &apps {
+            if let Some(host) = app.hosts.iter().find(|host| earlier.hosts.contains(host)) {
+                let text =
+                    format!("found {host:?}, which is the host of apps.{other} already; allowed: a host of its own");
+                cx.report.problem(&hosts_place, text);
+            }
+        }
+        apps.insert(id, app);
+    }
+    (apps.len() == count && count > 0).then_some(apps)
+}
+
+impl RawApp {
+    fn resolve(raw: Self, place: &Place, id: &str, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Option<App> {
+        let hosts = hosts(raw.hosts, around.public_host, cx);
+        let upstream = raw.upstream.parse(cx.report, |text| upstream(text, around.listen));
+        let upstream = upstream.required(place, "upstream", UPSTREAM, cx.report);
+        let sign_out = raw.sign_out.parse(cx.report, |text| {
+            fixed_path(text)?;
+            let own = around.prefix.is_some_and(|p| text.strip_prefix(p).is_some_and(|rest| rest.starts_with('/')));
+            if own { Err(wrong(text, "allowed: the application's own sign-out path")) } else { Ok(text.clone()) }
+        });
+        let routes = raw.routes.or_else(Vec::new).and_then(|list| routes::resolve(list, around.prefix, cx));
+        let native = raw.native.section(place, "native").and_then(|native| RawNative::resolve(native.value, id, cx));
+        Some(App {
+            hosts: hosts?,
+            upstream: upstream?,
+            sign_out: sign_out.optional()?,
+            routes: routes?,
+            native: native?,
+        })
+    }
+}
+
+fn hosts(raw: Field<Vec<At<String>>>, public_host: Option<&str>, cx: &mut Context<'_>) -> Option<Vec<String>> {
+    let place = raw.set().map(|at| at.place.clone());
+    let parsed = raw.parse_each(cx.report, |text| {
+        let host = host(text)?;
+        match public_host {
+            Some(public) if public != host => Err(wrong(
+                text,
+                &format!(
+                    "another host than server.public_url's ({public:?}) needs the hand-off of sign-ins between hosts, \
+                     which this version does not have; allowed: {public:?}"
+                ),
+            )),
+            Some(_) | None => Ok(host),
+        }
+    });
+    if let (Some(place), Some(items)) = (&place, parsed.set().map(|at| &at.value)) {
+        if items.is_empty() {
+            cx.report.problem(place, "found an empty list, so the app is reached at no host; leave hosts out");
+            return None;
+        }
+        if let Some(twice) = duplicate(items) {
+            cx.report.problem(&twice.place, format!("found {:?} twice; once is enough", twice.value));
+        }
+    }
+    match parsed.optional()? {
+        Some(items) => Some(items.into_iter().map(|item| item.value).collect()),
+        None => public_host.map(|host| vec![host.to_owned()]),
+    }
+}
+
+/// A host in the form that a Host header is compared in: lower case, A-labels, no trailing dot.
+fn host(text: &str) -> Result<String, String> {
+    let fail = || wrong(text, HOST);
+    let name = text.strip_suffix('.').unwrap_or(text);
+    if name.contains(['*', '/', '@', '%', '?', '#', '\\']) || name.ends_with('.') {
+        return Err(fail());
+    }
+    match Host::parse(name).map_err(|_| fail())? {
+        Host::Domain(domain) if domain.is_empty() => Err(fail()),
+        host => Ok(host.to_string()),
+    }
+}
+
+fn upstream(text: &str, listen: Option<SocketAddr>) -> Result<Upstream, String> {
+    let lower = text.to_ascii_lowercase();
+    for (scheme, name) in [("https:", "https"), ("unix:", "unix-socket")] {
+        if lower.starts_with(scheme) {
+            return Err(wrong(text, &format!("{name} upstreams are not supported by this version; {UPSTREAM}")));
+        }
+    }
+    let url: Url = super::parse::web_url(text, UPSTREAM)?;
+    let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else { return Err(wrong(text, UPSTREAM)) };
+    if url.path() != "/" {
+        return Err(wrong(text, UPSTREAM));
+    }
+    let host = match host {
+        Host::Domain(name) => name.to_owned(),
+        Host::Ipv4(ip) => ip.to_string(),
+        Host::Ipv6(ip) => ip.to_string(),
+    };
+    let ours = listen.is_some_and(|listen| {
+        let wildcard = listen.ip().is_unspecified() || listen.ip().is_loopback();
+        let same = host.parse().is_ok_and(|ip: std::net::IpAddr| ip == listen.ip());
+        listen.port() == port && (same || (wildcard && is_loopback_host(&host)))
+    });
+    if ours {
+        return Err(wrong(
+            text,
+            "that is server.listen: requests would go round in a circle; allowed: the application",
+        ));
+    }
+    Ok(Upstream { host, port })
+}
+
+impl RawNative {
+    fn resolve(raw: Self, id: &str, cx: &mut Context<'_>) -> Option<Native> {
+        let challenge = match raw.challenge.parse(cx.report, |text| challenge(text)).optional()? {
+            Some(challenge) => challenge,
+            None => NativeChallenge::Header(HeaderValue::from_str(&format!("Basic realm=\"{id}\"")).ok()?),
+        };
+        let headers = raw.api_key_headers.parse_each(cx.report, |text| api_key_header(text));
+        if let Some(twice) = headers.set().and_then(|at| duplicate(&at.value)) {
+            cx.report.problem(&twice.place, format!("found \"{}\" twice; once is enough", twice.value));
+        }
+        Some(Native { challenge, api_key_headers: headers.values_or(Vec::new)? })
+    }
+}
+
+/// Identity headers are removed from every request before anybody looks for a key in them.
+fn api_key_header(text: &str) -> Result<HeaderName, String> {
+    let name = header_name(text)?;
+    if ["x-forwarded-", "x-auth-request-", "remote-"].iter().any(|family| name.as_str().starts_with(family)) {
+        return Err(wrong(text, "identity headers are removed from every request; allowed: the header of an API key"));
+    }
+    Ok(name)
+}
+
+/// RFC 9110 section 11.6.1: a scheme and its parameters. A lone word is refused, because it is more likely a slip in
+/// `ask-app` than a scheme.
+fn challenge(text: &str) -> Result<NativeChallenge, String> {
+    let allowed = "allowed: ask-app, or a scheme with parameters such as Basic realm=\"portal\"";
+    if text == "ask-app" {
+        return Ok(NativeChallenge::AskApp);
+    }
+    let token =
+        |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+    let shaped = text.split_once(' ').is_some_and(|(scheme, rest)| token(scheme) && rest.contains('='));
+    match HeaderValue::from_str(text) {
+        Ok(value) if shaped && text.is_ascii() => Ok(NativeChallenge::Header(value)),
+        Ok(_) | Err(_) => Err(wrong(text, allowed)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p10_hosts_have_one_spelling() {
+        for text in ["App.Example.COM", "app.example.com.", "app.example.com"] {
+            assert_eq!(host(text).as_deref(), Ok("app.example.com"));
+        }
+        assert_eq!(host("bücher.example").as_deref(), Ok("xn--bcher-kva.example"));
+        for bad in ["*.example.com", "a:443", "https://a", "a/b", "", ".", "a..", "a b", "[::1]:80", "u@h", "%61"] {
+            assert!(host(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_upstream_is_plain_http_without_a_path() {
+        let listen = "0.0.0.0:4180".parse().ok();
+        let read = |text| upstream(text, listen);
+        assert_eq!(read("http://127.0.0.1:3000"), Ok(Upstream { host: String::from("127.0.0.1"), port: 3000 }));
+        assert_eq!(read("http://[::1]/"), Ok(Upstream { host: String::from("::1"), port: 80 }));
+        assert_eq!(read("http://app.localhost:3000").unwrap().host, "app.localhost");
+        for (bad, says) in [
+            ("https://app:3000", "https upstreams are not supported"),
+            ("unix:/run/app.sock", "unix-socket upstreams are not supported"),
+            ("http://app:3000/base", "without path"),
+            ("http://app:3000?x", "without path"),
+            ("http://bob:canary@app:3000", "user information"),
+            ("127.0.0.1:3000", "http://host:port"),
+            ("http://localhost:4180", "circle"),
+        ] {
+            let error = read(bad).unwrap_err();
+            assert!(error.contains(says) && !error.contains("canary"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_challenge_is_a_scheme_with_parameters_or_ask_app() {
+        assert!(matches!(challenge("ask-app"), Ok(NativeChallenge::AskApp)));
+        assert!(matches!(challenge("Basic realm=\"portal\""), Ok(NativeChallenge::Header(_))));
+        for bad in ["ask_app", "Basic", "", "Basic realm=\"a\"\r\nX: y", "Basic realm=\"ä\""] {
+            assert!(challenge(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,588 @@
+//! `[connectors.<id>]`: the corporate identity providers.
+
+use std::collections::BTreeMap;
+
+use secrecy::ExposeSecret as _;
+use url::Url;
+
+use super::entra;
+use super::node::{Node, Value};
+use super::parse::{Context, duplicate, fixed_path, is_plain_http_off_loopback, web_url, wrong};
+use super::problem::{Place, Report, list, nearest, quoted};
+use super::read::{At, Choice, Field, Keyed, Read, SecretText, Word, section};
+use crate::base::email::EmailDomain;
+use crate::base::id::Id;
+use crate::base::secret::Secret;
+
+/// `[connectors.<id>]`, of one of the OIDC kinds.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    /// Which provider, with what only that kind has.
+    pub kind: ConnectorKind,
+    /// Shown on the button, "Log in with NAME". Default: Microsoft, Google, or the id. 1 to 60 characters.
+    pub name: String,
+    /// Where discovery starts, without a trailing slash and without `/.well-known/…`. For entra always ending in
+    /// `/v2.0`; its tenant segment is in [`ConnectorKind::Entra`]. (`Url` prints an origin alone with a slash.)
+    pub issuer: Url,
+    /// Our id at the provider.
+    pub client_id: String,
+    /// None: a public client.
+    pub client_secret: Option<Secret>,
+    /// Default `openid`, `profile`, `email`; `openid` is always there.
+    pub scopes: Vec<String>,
+    /// The claim that holds the address, where it is not the kind's own.
+    pub email_claim: Option<String>,
+    /// Default `groups`.
+    pub groups_claim: String,
+    /// Default `roles`.
+    pub roles_claim: String,
+    /// Signature algorithms of ID tokens that are accepted; default RS256 alone. Never `none`, never HMAC.
+    pub algorithms: Vec<SigningAlgorithm>,
+    /// `prompt` sent with every request, e.g. `select_account`.
+    pub prompt: Option<String>,
+    /// Path of the redirect URI; default `<prefix>/oidc/<id>/callback`. No two connectors share one.
+    pub callback_path: String,
+}
+
+/// The kinds of provider, each with its own checks.
+#[derive(Clone, Debug)]
+pub enum ConnectorKind {
+    /// Microsoft Entra ID.
+    Entra {
+        /// The tenant segment of the authority: a tenant id (lower case) or domain; or `common`, `organizations`,
+        /// `consumers`.
+        tenant: String,
+        /// Tenant ids (`tid`, lower case) that may sign in; never empty. For a single tenant given by its id: that
+        /// one.
+        allowed_tenants: Vec<String>,
+    },
+    /// Google Workspace.
+    Google {
+        /// Values of `hd` that may sign in; default: the connector's domains. Empty: nobody.
+        hosted_domains: Vec<EmailDomain>,
+    },
+    /// Any other OpenID provider.
+    Oidc {
+        /// `email_is_verified = "by-operator"`: the operator vouches for the provider's addresses.
+        email_is_verified_by_operator: bool,
+    },
+}
+
+/// Signature algorithms of ID tokens (RFC 7518, RFC 8037).
+#[expect(missing_docs, reason = "the names are the registry's")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SigningAlgorithm {
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    EdDSA,
+}
+
+impl Word for SigningAlgorithm {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("RS256", Self::RS256),
+        ("RS384", Self::RS384),
+        ("RS512", Self::RS512),
+        ("PS256", Self::PS256),
+        ("PS384", Self::PS384),
+        ("PS512", Self::PS512),
+        ("ES256", Self::ES256),
+        ("ES384", Self::ES384),
+        ("EdDSA", Self::EdDSA),
+    ];
+
+    /// Security cases O06, O07: no unsigned tokens, and no key that the verifier shares with the signer.
+    fn refusal(word: &str) -> Option<String> {
+        let reason = match word.to_ascii_uppercase().as_str() {
+            "NONE" => "an unsigned token can be made by anybody",
+            "HS256" | "HS384" | "HS512" => {
+                "an HMAC key is known to everybody who can check a token, and confusing it with a public key forges one"
+            }
+            _ => return None,
+        };
+        let words = list(Self::WORDS.iter().map(|(word, _)| *word));
+        Some(format!("found {}; {reason}; allowed: {words}", quoted(word)))
+    }
+}
+
+/// The kinds as they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Entra,
+    Google,
+    Oidc,
+}
+
+impl Kind {
+    /// Whether a connector of this kind would have keys that we know nothing of.
+    fn is_another_protocol(word: &str) -> bool {
+        let plain = word.to_ascii_lowercase().replace(['-', '_', ' '], "");
+        ON_PREMISE.contains(&plain.as_str()) || plain.starts_with("saml")
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Entra => "entra",
+            Self::Google => "google",
+            Self::Oidc => "oidc",
+        }
+    }
+}
+
+const ON_PREMISE: [&str; 7] = ["ldap", "ldaps", "activedirectory", "ad", "adds", "kerberos", "radius"];
+const KINDS: &str = "allowed: \"entra\" (Microsoft Entra ID), \"google\" (Google Workspace), \"oidc\" (any other \
+                     OpenID Connect provider)";
+
+impl Word for Kind {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("entra", Self::Entra), ("google", Self::Google), ("oidc", Self::Oidc)];
+
+    fn refusal(word: &str) -> Option<String> {
+        let plain = word.to_ascii_lowercase().replace(['-', '_', ' '], "");
+        let reason = match plain.as_str() {
+            on_premise if ON_PREMISE.contains(&on_premise) => {
+                "on-premise directories (Active Directory, LDAP) are not supported: users sign in at a provider that \
+                 speaks OpenID Connect"
+            }
+            "adfs" => "there is no such kind: AD FS 2016 and later speak OpenID Connect, which is \"oidc\"",
+            "saml" | "saml2" => "SAML is not supported by this version",
+            "azure" | "azuread" | "aad" | "entraid" | "microsoft" => "did you mean \"entra\"?",
+            "gsuite" | "googleworkspace" | "workspace" => "did you mean \"google\"?",
+            "openid" | "openidconnect" | "okta" | "keycloak" | "auth0" => "did you mean \"oidc\"?",
+            other => {
+                let near = nearest(other, Self::WORDS.iter().map(|(word, _)| *word));
+                let near = near.map(|word| format!("did you mean {word:?}? ")).unwrap_or_default();
+                return Some(format!("found {}; {near}{KINDS}", quoted(word)));
+            }
+        };
+        Some(format!("found {}; {reason}; {KINDS}", quoted(word)))
+    }
+}
+
+/// `email_is_verified`'s one value, which says who vouches.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ByOperator;
+
+impl Word for ByOperator {
+    const WORDS: &'static [(&'static str, Self)] = &[("by-operator", Self)];
+}
+
+section! {
+    /// A corporate identity provider, by its id.
+    RawConnector {
+        /// Required. `entra` (Microsoft Entra ID), `google` (Google Workspace) or `oidc` (any other OpenID Connect
+        /// provider).
+        kind: Choice<Kind>,
+        /// What the sign-in button says after "Log in with". Default: Microsoft, Google, or the id.
+        name: String,
+        /// The provider's issuer. Required for oidc. For entra the authority as administrators copy it, with or without
+        /// `/v2.0`; left out where tenant_id is given. For google `https://accounts.google.com`.
+        issuer: String,
+        /// entra: the tenant's id, in place of issuer. `common`, `organizations` and `consumers` only with
+        /// allowed_tenants.
+        tenant_id: String,
+        /// entra: ids of the tenants whose users may sign in. Default: the tenant, where it is given by its id.
+        allowed_tenants: Vec<At<String>>,
+        /// Required. Anteroom's id at the provider.
+        client_id: String,
+        /// Anteroom's secret at the provider. Without one it is a public client. Better in a file.
+        client_secret: SecretText,
+        /// A file that holds the secret; read again at each use, so that it can be rotated. Never beside
+        /// client_secret.
+        client_secret_file: String,
+        /// google: Workspace domains (`hd`) whose users may sign in. Default: the connector's domains.
+        hosted_domains: Vec<At<String>>,
+        /// oidc: `by-operator` says that you vouch for the provider's addresses although it does not mark them as
+        /// verified.
+        email_is_verified: Choice<ByOperator>,
+        /// Scopes asked for; openid is always among them.
+        #[schemars(extend("default" = ["openid", "profile", "email"]))]
+        scopes: Vec<At<String>>,
+        /// The claim that holds the address. Default: what the kind uses.
+        email_claim: String,
+        /// The claim that holds the groups.
+        #[schemars(extend("default" = "groups"))]
+        groups_claim: String,
+        /// The claim that holds the roles.
+        #[schemars(extend("default" = "roles"))]
+        roles_claim: String,
+        /// Signature algorithms of ID tokens that are accepted.
+        #[schemars(extend("default" = ["RS256"]))]
+        algorithms: Vec<At<Choice<SigningAlgorithm>>>,
+        /// The provider is asked for this with every sign-in: `login`, `consent`, `select_account`, or several with
+        /// blanks between.
+        prompt: String,
+        /// The path of the redirect URI, where a registration that exists needs another one. Default:
+        /// `<prefix>/oidc/<id>/callback`.
+        callback_path: String,
+    }
+}
+
+/// A connector whose kind is refused is not looked at further: its keys belong to something else.
+#[derive(Debug)]
+pub(super) enum MaybeConnector {
+    Refused,
+    Raw(Box<RawConnector>),
+}
+
+impl Read for MaybeConnector {
+    fn read(mut node: Node, report: &mut Report) -> Option<Self> {
+        if let Value::Table(entries) = &mut node.value
+            && let Some(at) = entries.iter().position(|(key, _)| key == "kind")
+            && let Some((_, Node { value: Value::Text(kind) | Value::Untyped(kind), .. })) = entries.get(at)
+            && Kind::is_another_protocol(kind)
+        {
+            let (_, kind) = entries.swap_remove(at);
+            let _: Option<Choice<Kind>> = Read::read(kind, report);
+            return Some(Self::Refused);
+        }
+        RawConnector::read(node, report).map(|raw| Self::Raw(Box::new(raw)))
+    }
+}
+
+impl schemars::JsonSchema for MaybeConnector {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        RawConnector::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        RawConnector::json_schema(generator)
+    }
+}
+
+/// What connectors must fit to.
+pub(super) struct Surroundings<'a> {
+    pub(super) prefix: Option<&'a str>,
+    pub(super) insecure_http: bool,
+    /// Which connector each domain names.
+    pub(super) domains: &'a [(EmailDomain, String)],
+    /// Own-looking paths that are the application's: its sign-out paths.
+    pub(super) sign_outs: Vec<&'a str>,
+}
+
+pub(super) fn resolve(
+    raw: Field<Keyed<MaybeConnector>>,
+    root: &Place,
+    around: &Surroundings<'_>,
+    cx: &mut Context<'_>,
+) -> Option<BTreeMap<Id, Connector>> {
+    let Keyed(entries) = raw.or_else(Keyed::default)?;
+    if entries.is_empty() {
+        cx.report.warn(&root.child("connectors"), "there are none, so nobody can sign in");
+    }
+    let count = entries.len();
+    let mut connectors: BTreeMap<Id, Connector> = BTreeMap::new();
+    for entry in entries {
+        let id =
+            entry.key.parse::<Id>().map_err(|e| cx.report.problem(&entry.place, wrong(&entry.key, &e.to_string())));
+        let (Ok(id), Some(MaybeConnector::Raw(raw))) = (id, entry.value) else { continue };
+        if around.domains.iter().all(|(_, connector)| connector != id.as_str()) {
+            cx.report.warn(&entry.place, "no domain names it, so nobody can sign in with it");
+        }
+        let callback = raw.callback_path.set().map_or_else(|| entry.place.clone(), |at| at.place.clone());
+        let Some(connector) = Resolving { id: &id, place: &entry.place, around, cx }.resolve(*raw) else { continue };
+        if let Some((other, _)) = connectors.iter().find(|(_, c)| c.callback_path == connector.callback_path) {
+            let text = format!(
+                "found the callback path {:?}, which connectors.{other} has already; allowed: one of its own, so that \
+                 an answer cannot be taken for another provider's",
+                connector.callback_path
+            );
+            cx.report.problem(&callback, text);
+        }
+        connectors.insert(id, connector);
+    }
+    (connectors.len() == count).then_some(connectors)
+}
+
+struct Resolving<'a, 'b, 'c> {
+    id: &'a Id,
+    place: &'a Place,
+    around: &'a Surroundings<'b>,
+    cx: &'a mut Context<'c>,
+}
+
+const GOOGLE: &str = "https://accounts.google.com";
+
+impl Resolving<'_, '_, '_> {
+    fn resolve(mut self, raw: RawConnector) -> Option<Connector> {
+        let id = self.id.as_str();
+        let known = raw.kind.set().map(|at| at.value.0);
+        if let Some(kind) = known {
+            self.refuse_keys_of_other_kinds(kind, &raw);
+        }
+        let issuer_place = raw.issuer.set().map_or_else(|| self.place.child("issuer"), |at| at.place.clone());
+        let kind_and_issuer = match known {
+            Some(Kind::Entra) => entra::resolve(raw.issuer, raw.tenant_id, raw.allowed_tenants, self.place, self.cx),
+            Some(Kind::Google) => self.google(raw.issuer, raw.hosted_domains),
+            Some(Kind::Oidc) => self.oidc(raw.issuer, raw.email_is_verified),
+            None => {
+                raw.kind.required(self.place, "kind", KINDS, self.cx.report);
+                None
+            }
+        };
+        if let Some((_, issuer)) = &kind_and_issuer
+            && is_plain_http_off_loopback(issuer)
+            && !self.around.insecure_http
+        {
+            let text = format!(
+                "found {:?}, plain http off loopback; allowed: https, or for a test outgoing.insecure_http = \
+                 \"yes-for-testing-only\"",
+                issuer.as_str()
+            );
+            self.cx.report.problem(&issuer_place, text);
+        }
+        let client_id = raw.client_id.parse(self.cx.report, |text| plain_text(text, 255));
+        let client_id =
+            client_id.required(self.place, "client_id", "allowed: the id the provider gave", self.cx.report);
+        let client_secret = self.secret(raw.client_secret, raw.client_secret_file, known);
+        let scopes = self.scopes(raw.scopes);
+        let algorithms = self.algorithms(raw.algorithms);
+        let report = &mut *self.cx.report;
+        let default_name = || match known {
+            Some(Kind::Entra) => String::from("Microsoft"),
+            Some(Kind::Google) => String::from("Google"),
+            Some(Kind::Oidc) | None => id.to_owned(),
+        };
+        let name = raw.name.parse(report, |text| plain_text(text, 60)).or_else(default_name);
+        let email_claim = raw.email_claim.parse(report, |text| plain_text(text, 255)).optional();
+        let groups_claim = raw.groups_claim.parse(report, |text| plain_text(text, 255)).or_else(|| "groups".to_owned());
+        let roles_claim = raw.roles_claim.parse(report, |text| plain_text(text, 255)).or_else(|| "roles".to_owned());
+        let prompt = raw.prompt.parse(report, |text| prompt(text)).optional();
+        let callback_path = self.callback_path(raw.callback_path);
+        let (kind, issuer) = kind_and_issuer?;
+        Some(Connector {
+            kind,
+            name: name?,
+            issuer,
+            client_id: client_id?,
+            client_secret: client_secret?,
+            scopes: scopes?,
+            email_claim: email_claim?,
+            groups_claim: groups_claim?,
+            roles_claim: roles_claim?,
+            algorithms: algorithms?,
+            prompt: prompt?,
+            callback_path: callback_path?,
+        })
+    }
+
+    fn google(
+        &mut self,
+        issuer: Field<String>,
+        hosted_domains: Field<Vec<At<String>>>,
+    ) -> Option<(ConnectorKind, Url)> {
+        let issuer = issuer.parse(self.cx.report, |text| issuer_url(text)).optional();
+        let hosted_domains = hosted_domains.parse_each(self.cx.report, |text| {
+            text.parse::<EmailDomain>().map_err(|_| wrong(text, "allowed: a domain such as \"example.com\""))
+        });
+        let domains = self.around.domains.iter();
+        let own = || domains.filter(|(_, c)| c == self.id.as_str()).map(|(domain, _)| domain.clone()).collect();
+        let hosted_domains = hosted_domains.values_or(own)?;
+        let issuer = match issuer? {
+            Some(issuer) => issuer,
+            None => Url::parse(GOOGLE).ok()?,
+        };
+        Some((ConnectorKind::Google { hosted_domains }, issuer))
+    }
+
+    fn oidc(&mut self, issuer: Field<String>, verified: Field<Choice<ByOperator>>) -> Option<(ConnectorKind, Url)> {
+        let issuer = issuer.parse(self.cx.report, |text| issuer_url(text));
+        let issuer = issuer.required(self.place, "issuer", ISSUER, self.cx.report);
+        let email_is_verified_by_operator = verified.optional()?.is_some();
+        Some((ConnectorKind::Oidc { email_is_verified_by_operator }, issuer?))
+    }
+
+    /// A key that another kind has would be read by nobody: as bad as an unknown one.
+    fn refuse_keys_of_other_kinds(&mut self, kind: Kind, raw: &RawConnector) {
+        let keys = [
+            (Kind::Entra, "tenant_id", raw.tenant_id.set().map(|at| &at.place)),
+            (Kind::Entra, "allowed_tenants", raw.allowed_tenants.set().map(|at| &at.place)),
+            (Kind::Google, "hosted_domains", raw.hosted_domains.set().map(|at| &at.place)),
+            (Kind::Oidc, "email_is_verified", raw.email_is_verified.set().map(|at| &at.place)),
+        ];
+        for (owner, key, place) in keys {
+            if let (Some(place), true) = (place, owner != kind) {
+                let text = format!(
+                    "{key} belongs to kind = {:?}, and this connector is kind = {:?}; remove it",
+                    owner.word(),
+                    kind.word()
+                );
+                self.cx.report.problem(place, text);
+            }
+        }
+    }
+
+    /// The secret, written or in a file that can be read now. `Some(None)`: a public client.
+    fn secret(&mut self, value: Field<SecretText>, file: Field<String>, kind: Option<Kind>) -> Option<Option<Secret>> {
+        let file = self.cx.path(file);
+        if value.is_written() && file.is_written() {
+            let place = file.set().map(|at| at.place.clone()).or_else(|| value.set().map(|at| at.place.clone()));
+            let other = value.set().map(|at| at.place.source.to_string()).unwrap_or_default();
+            let text =
+                format!("the secret is given twice: client_secret is set too ({other}); allowed: one of the two");
+            self.cx.report.problem(&place.unwrap_or_else(|| self.place.clone()), text);
+            return None;
+        }
+        let file = file.parse(self.cx.report, |path| {
+            let secret = Secret::File(path.clone());
+            secret.read().map(|_| secret).map_err(|error| {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                format!("{error}{cause}; allowed: a file that holds the secret alone")
+            })
+        });
+        let value = value.parse(self.cx.report, |SecretText(text)| {
+            if text.expose_secret().trim().is_empty() {
+                return Err(String::from("found an empty secret; leave it out for a public client"));
+            }
+            Ok(Secret::Value(text.clone()))
+        });
+        let secret = match (value, file) {
+            (Field::Invalid, _) | (_, Field::Invalid) => return None,
+            (Field::Set(at), _) | (Field::Absent, Field::Set(at)) => Some(at.value),
+            (Field::Absent, Field::Absent) => None,
+        };
+        if secret.is_none() && kind == Some(Kind::Google) {
+            let text = "Google's web clients have a secret; without one sign-ins will be refused by Google";
+            self.cx.report.warn(&self.place.child("client_secret_file"), text);
+        }
+        Some(secret)
+    }
+
+    /// RFC 6749 section 3.3.
+    fn scopes(&mut self, raw: Field<Vec<At<String>>>) -> Option<Vec<String>> {
+        let scopes = raw.parse_each(self.cx.report, |text| {
+            let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+            if !text.is_empty() && text.bytes().all(allowed) { Ok(text.clone()) } else { Err(wrong(text, SCOPE)) }
+        });
+        if let Some(twice) = scopes.set().and_then(|at| duplicate(&at.value)) {
+            self.cx.report.problem(&twice.place, format!("found {:?} twice; once is enough", twice.value));
+        }
+        let mut scopes = scopes.values_or(|| ["openid", "profile", "email"].map(String::from).to_vec())?;
+        if scopes.iter().all(|scope| scope != "openid") {
+            scopes.insert(0, String::from("openid"));
+        }
+        Some(scopes)
+    }
+
+    fn algorithms(&mut self, raw: Field<Vec<At<Choice<SigningAlgorithm>>>>) -> Option<Vec<SigningAlgorithm>> {
+        if let Some(at) = raw.set()
+            && at.value.is_empty()
+        {
+            let text = "found an empty list, so every token would be refused; leave algorithms out for RS256";
+            self.cx.report.problem(&at.place, text);
+        }
+        let mut algorithms = Vec::new();
+        for item in raw.optional()?.unwrap_or_default() {
+            let Choice(algorithm) = item.value;
+            if !algorithms.contains(&algorithm) {
+                algorithms.push(algorithm);
+            }
+        }
+        Some(if algorithms.is_empty() { vec![SigningAlgorithm::RS256] } else { algorithms })
+    }
+
+    fn callback_path(&mut self, raw: Field<String>) -> Option<String> {
+        let default = self.around.prefix.map(|prefix| format!("{prefix}/oidc/{}/callback", self.id));
+        let parsed = raw.parse(self.cx.report, |text| {
+            fixed_path(text)?;
+            let below = |p: &str| text.strip_prefix(p).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            if self.around.prefix.is_some_and(below) && Some(text) != default.as_ref() {
+                let default = default.as_deref().unwrap_or_default();
+                return Err(wrong(
+                    text,
+                    &format!(
+                        "Anteroom has other pages below its prefix; allowed: {default:?}, or a \
+                                                 path outside the prefix"
+                    ),
+                ));
+            }
+            if self.around.sign_outs.contains(&text.as_str()) {
+                return Err(wrong(text, "that is an app's sign_out; allowed: a path of its own"));
+            }
+            Ok(text.clone())
+        });
+        match parsed.optional()? {
+            Some(path) => Some(path),
+            None => default,
+        }
+    }
+}
+
+const ISSUER: &str = "allowed: the provider's issuer, such as \"https://idp.example.com/realms/acme\"";
+const SCOPE: &str = "allowed: scopes without blanks or quotes, each an item of the list";
+const DISCOVERY: &str = "/.well-known/openid-configuration";
+
+/// An issuer (OpenID Connect Discovery 1.0 section 3) without its trailing slash.
+pub(super) fn issuer_url(text: &str) -> Result<Url, String> {
+    if let Some((issuer, _)) = text.split_once(DISCOVERY) {
+        return Err(wrong(text, &format!("that is the discovery document; allowed: the issuer, {}", quoted(issuer))));
+    }
+    let mut url = web_url(text, ISSUER)?;
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// `prompt` values of OpenID Connect Core 3.1.2.1, but `none`: it forbids the provider to show a sign-in page.
+fn prompt(text: &str) -> Result<String, String> {
+    let known = ["login", "consent", "select_account"];
+    if text.split(' ').all(|word| known.contains(&word)) {
+        return Ok(text.to_owned());
+    }
+    Err(wrong(text, &format!("allowed: {}, or several with one blank between", list(known))))
+}
+
+/// Text that is not empty, not too long, and without characters that nobody can see.
+pub(super) fn plain_text(text: &str, max: usize) -> Result<String, String> {
+    let count = text.chars().count();
+    if text.trim() == text && (1..=max).contains(&count) && !text.chars().any(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    Err(wrong(text, &format!("allowed: 1 to {max} characters on one line, without blanks at the ends")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_has_no_slash_at_its_end() {
+        for text in ["https://idp.example.com/realms/acme", "https://idp.example.com/realms/acme/"] {
+            assert_eq!(issuer_url(text).unwrap().as_str(), "https://idp.example.com/realms/acme");
+        }
+        let error = issuer_url("https://idp.example.com/.well-known/openid-configuration").unwrap_err();
+        assert!(error.contains("discovery document"), "{error}");
+        assert!(issuer_url("https://idp.example.com/?a=b").is_err());
+    }
+
+    #[test]
+    fn o06_unsigned_and_hmac_algorithms_are_refused_with_the_reason() {
+        assert!(SigningAlgorithm::refusal("none").unwrap().contains("anybody"));
+        assert!(SigningAlgorithm::refusal("HS256").unwrap().contains("HMAC"));
+        assert_eq!(SigningAlgorithm::refusal("RS257"), None);
+    }
+
+    #[test]
+    fn r1_on_premise_directories_are_refused_with_what_is_supported() {
+        for kind in ["ldap", "active-directory", "ActiveDirectory", "AD"] {
+            let text = Kind::refusal(kind).unwrap();
+            assert!(text.contains("on-premise") && text.contains("\"entra\"") && text.contains("\"oidc\""), "{text}");
+        }
+        assert!(Kind::refusal("saml").unwrap().contains("not supported by this version"));
+        assert!(Kind::refusal("adfs").unwrap().contains("\"oidc\""));
+        assert!(Kind::refusal("entar").unwrap().contains("did you mean"));
+    }
+
+    #[test]
+    fn prompt_none_is_refused() {
+        assert!(prompt("login consent").is_ok());
+        for bad in ["none", "", "login  consent", "Login"] {
+            assert!(prompt(bad).is_err(), "{bad}");
+        }
+    }
+}
