@@ -190,7 +190,7 @@ fn rotation_shows_a_new_key_before_it_signs_and_the_old_one_after() {
     clock.advance(plan::USE_AFTER);
     assert_eq!(ring.assertion_key(clock.now()).kid(), new);
     clock.advance(plan::PUBLISH_FOR);
-    assert_eq!(kids(&ring, clock.now()), [new.clone()]);
+    assert_eq!(kids(&ring, clock.now()), [new.as_str()]);
     assert_eq!(names(dir.path()).len(), 3, "no file is deleted");
     let restarted = KeyRing::open(dir.path(), clock.clone()).unwrap();
     assert_eq!(restarted.assertion_key(clock.now()).kid(), new);

@@ -34,6 +34,9 @@ const NAMES: &[&str] = &[
 pub(super) struct Protected {
     /// Sorted.
     names: Vec<HeaderName>,
+    /// Bit `b` is set when something protected begins with the ASCII byte `b`. Asked for every header of every request,
+    /// and most begin otherwise.
+    first_bytes: u128,
 }
 
 impl Protected {
@@ -44,7 +47,9 @@ impl Protected {
         let mut names: Vec<HeaderName> = own.chain(known).chain(ours).chain(configured).collect();
         names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         names.dedup();
-        Self { names }
+        let all = names.iter().map(HeaderName::as_str).chain(PROTECTED_PREFIXES.iter().copied());
+        let first_bytes = all.filter_map(|text| text.bytes().next()).fold(0, |bits, byte| bits | bit(byte));
+        Self { names, first_bytes }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &HeaderName> {
@@ -53,7 +58,15 @@ impl Protected {
 
     pub(super) fn contains(&self, name: &HeaderName) -> bool {
         let text = name.as_str();
+        if text.bytes().next().is_some_and(|byte| self.first_bytes & bit(byte) == 0) {
+            return false;
+        }
         PROTECTED_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
             || self.names.binary_search_by(|known| known.as_str().cmp(text)).is_ok()
     }
+}
+
+/// Header names are ASCII (RFC 9110 section 5.6.2), so 128 bits are enough.
+const fn bit(byte: u8) -> u128 {
+    1 << (byte & 127)
 }
