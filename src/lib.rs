@@ -6,3 +6,4 @@ pub mod base;
 pub mod config;
 pub mod connector;
 pub mod identity;
+pub mod web;
