@@ -1,0 +1,455 @@
+//! A failed sign-in in words. Everything shown comes from this file: nothing that a provider or a link says reaches the
+//! page as text (security case O24).
+
+use http::StatusCode;
+
+/// Why a sign-in failed, as protocol code knows it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cause<'a> {
+    /// Our own stable reason code.
+    pub reason: &'a str,
+    /// The `error` parameter of the provider's answer (RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6).
+    pub provider_error: Option<&'a str>,
+    /// Microsoft's number: see [`aadsts`].
+    pub aadsts: Option<u32>,
+    /// The connector's display name.
+    pub provider: &'a str,
+    /// The cookie that did not come back, for `tx_not_bound`.
+    pub cookie: &'a str,
+}
+
+/// What the page says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    pub headline: String,
+    pub explanation: String,
+    pub what_to_do: String,
+    /// 400 for a failed message, 403 for a person who may not come in, 503 when waiting helps.
+    pub status: StatusCode,
+    /// The provider's code, when it is a known one: for the visitor's administrator.
+    pub code: Option<String>,
+}
+
+/// The number in Microsoft's `error_description`: `AADSTS50105: …` → 50105.
+pub fn aadsts(description: &str) -> Option<u32> {
+    let (_, rest) = description.split_once("AADSTS")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest.get(..end).filter(|digits| (4..=9).contains(&digits.len()))?.parse().ok()
+}
+
+/// Reasons that only say that the provider gave an error: its own code has the better words.
+const RELAYED: [&str; 2] = ["provider_error", "code_rejected"];
+
+/// The words for a cause. What we found ourselves comes first, since a link can claim any error of a provider; then
+/// Microsoft's number, the provider's error, and general words.
+pub fn words(cause: &Cause<'_>) -> Words {
+    let by_number = cause.aadsts.and_then(|n| NUMBERS.iter().find(|(numbers, _)| numbers.contains(&n)));
+    let by_error = cause.provider_error.and_then(|e| ERRORS.iter().find(|(names, _)| names.contains(&e)));
+    let by_reason = REASONS.iter().find(|(names, _)| names.contains(&cause.reason));
+    let (entry, code) = match (by_reason, by_number, by_error) {
+        (Some((_, entry)), _, _) if !RELAYED.contains(&cause.reason) => (entry, None),
+        (_, Some((_, entry)), _) => (entry, cause.aadsts.map(|n| format!("AADSTS{n}"))),
+        (_, None, Some((_, entry))) => (entry, cause.provider_error.map(str::to_owned)),
+        (Some((_, entry)), None, None) => (entry, None),
+        (None, None, None) => (&GENERAL, None),
+    };
+    let provider = if cause.provider.is_empty() { "the provider" } else { cause.provider };
+    let fill = |text: &str| text.replace("{provider}", provider).replace("{cookie}", cause.cookie);
+    Words {
+        headline: fill(entry.headline),
+        explanation: fill(entry.explanation),
+        what_to_do: fill(entry.what_to_do),
+        status: entry.status,
+        code,
+    }
+}
+
+struct Entry {
+    status: StatusCode,
+    headline: &'static str,
+    explanation: &'static str,
+    what_to_do: &'static str,
+}
+
+const fn failed(headline: &'static str, explanation: &'static str, what_to_do: &'static str) -> Entry {
+    Entry { status: StatusCode::BAD_REQUEST, headline, explanation, what_to_do }
+}
+
+const fn refused(headline: &'static str, explanation: &'static str, what_to_do: &'static str) -> Entry {
+    Entry { status: StatusCode::FORBIDDEN, headline, explanation, what_to_do }
+}
+
+const fn wait(headline: &'static str, explanation: &'static str, what_to_do: &'static str) -> Entry {
+    Entry { status: StatusCode::SERVICE_UNAVAILABLE, headline, explanation, what_to_do }
+}
+
+const GENERAL: Entry = failed(
+    "The sign-in did not work",
+    "Something went wrong between {provider} and this application.",
+    "Try again. If it happens again, give the reference to your administrator.",
+);
+
+const MISCONFIGURED: Entry = failed(
+    "The sign-in is not set up correctly",
+    "{provider} and this application do not agree on how they are connected. You cannot repair this yourself.",
+    "Tell your administrator, and give them the reference and the code.",
+);
+
+const EXTRA_CHECK: Entry = failed(
+    "{provider} asks for an extra check",
+    "Your company requires a second proof, such as a code or an approval on your phone, and it was not completed.",
+    "Try again and complete the check. If {provider} does not offer one, ask your administrator to set it up for you.",
+);
+
+const NO_CONSENT: Entry = failed(
+    "Your company has not approved this application yet",
+    "{provider} needs the consent of an administrator before anybody of your company can sign in here.",
+    "Ask your administrator to grant consent to this application at {provider}, then try again.",
+);
+
+const WRONG_ACCOUNT: Entry = failed(
+    "This account is not known in your company's directory",
+    "{provider} signed you in with an account that your company's directory does not have.",
+    "Try again with your work account. You may have to sign out of the other account at {provider} first.",
+);
+
+const PASSWORD: Entry = failed(
+    "{provider} did not accept the password",
+    "The password is wrong, has expired, or the account is locked for a while.",
+    "Try again, or change your password at {provider}. Your administrator can unlock the account.",
+);
+
+const DISABLED: Entry = failed(
+    "Your account at {provider} is switched off",
+    "{provider} did not sign you in because the account is disabled.",
+    "Ask your administrator to switch it on.",
+);
+
+const CONDITIONAL: Entry = failed(
+    "Your company's rules did not let you in",
+    "{provider} knows you, but a rule about device, place or network does not allow this sign-in.",
+    "Try from your work device or your company's network. If you think the rule is wrong, ask your administrator.",
+);
+
+const STALE: Entry = failed(
+    "This sign-in took too long",
+    "A sign-in has to be finished within ten minutes, and each answer of {provider} can be used once.",
+    "Start again. The back button and old bookmarks of sign-in pages do not work.",
+);
+
+const AWAY: Entry = wait(
+    "{provider} cannot be reached",
+    "{provider} does not answer at the moment. People who are signed in already can go on working.",
+    "Wait a minute, then try again. If it goes on, tell your administrator.",
+);
+
+const NOT_TRUSTED: Entry = failed(
+    "The answer of {provider} could not be trusted",
+    "The answer did not pass our checks, so you were not signed in.",
+    "Try again. If it happens again, give the reference to your administrator.",
+);
+
+/// Microsoft Entra ID's numbers.
+const NUMBERS: &[(&[u32], Entry)] = &[
+    (
+        &[50105],
+        failed(
+            "You are not assigned to this application",
+            "{provider} knows you, but your company has not assigned this application to you or to a group of yours.",
+            "Ask your administrator to assign you to the application at {provider}, then try again.",
+        ),
+    ),
+    (&[65001, 90094, 90093, 900941], NO_CONSENT),
+    (
+        &[65004],
+        failed(
+            "You did not give consent",
+            "{provider} asked whether this application may see your name and address, and the answer was no.",
+            "Try again and accept, or ask your administrator to consent for your company.",
+        ),
+    ),
+    (&[50072, 50074, 50076, 50078, 50079, 50158, 500_121, 530_035], EXTRA_CHECK),
+    (&[50097, 50131, 53000, 53001, 53002, 53003, 53004, 53011, 530_032], CONDITIONAL),
+    (&[16000, 16003, 50020, 50034, 51004, 90072, 500_208], WRONG_ACCOUNT),
+    (&[50053, 50055, 50056, 50126, 50144], PASSWORD),
+    (&[50057], DISABLED),
+    (&[54005, 70008, 50089, 50058, 50173, 70043, 70044, 700_082], STALE),
+    (
+        &[7_000_215, 7_000_222],
+        failed(
+            "The sign-in is not set up correctly",
+            "The secret that this application uses at {provider} is wrong or has expired. You cannot repair this yourself.",
+            "Tell your administrator: the application needs a new client secret.",
+        ),
+    ),
+    (
+        &[50011, 500_113],
+        failed(
+            "The sign-in is not set up correctly",
+            "The address that {provider} should send you back to is not registered there. You cannot repair this yourself.",
+            "Tell your administrator: the redirect URI of the application is missing at {provider}.",
+        ),
+    ),
+    (&[50194, 65005, 90002, 650_052, 650_056, 700_016, 700_054, 7_000_112, 700_025, 700_027], MISCONFIGURED),
+    (&[90006, 90033], AWAY),
+];
+
+/// Error codes of OAuth 2.0 and OpenID Connect.
+const ERRORS: &[(&[&str], Entry)] = &[
+    (
+        &["access_denied"],
+        failed(
+            "{provider} did not let you in",
+            "Either the sign-in was cancelled, or {provider} does not allow you to use this application.",
+            "Try again. If you did not cancel, ask your administrator to give you access at {provider}.",
+        ),
+    ),
+    (&["consent_required", "admin_policy_enforced"], NO_CONSENT),
+    (
+        &["login_required", "interaction_required", "account_selection_required", "user_cancelled_login"],
+        failed(
+            "{provider} needs you to sign in",
+            "You are not signed in at {provider} any more, or it needs you to choose an account.",
+            "Try again, and sign in when {provider} asks.",
+        ),
+    ),
+    (&["unmet_authentication_requirements"], EXTRA_CHECK),
+    (&["temporarily_unavailable", "server_error"], AWAY),
+    (&["org_internal"], WRONG_ACCOUNT),
+    (
+        &[
+            "invalid_request",
+            "unauthorized_client",
+            "unsupported_response_type",
+            "invalid_scope",
+            "invalid_client",
+            "invalid_resource",
+            "unsupported_grant_type",
+            "redirect_uri_mismatch",
+            "request_not_supported",
+            "request_uri_not_supported",
+            "registration_not_supported",
+        ],
+        MISCONFIGURED,
+    ),
+    (&["invalid_grant"], STALE),
+];
+
+/// Our own reasons.
+const REASONS: &[(&[&str], Entry)] = &[
+    (
+        &["tx_not_bound"],
+        failed(
+            "This sign-in was not started in this browser",
+            "The answer of {provider} arrived, but the cookie {cookie} that marks the start of a sign-in did not come with it.",
+            "Start again in this browser. If it happens each time, allow cookies for this site, and open it with the address you normally use.",
+        ),
+    ),
+    (&["state_missing", "state_unknown", "state_invalid", "state_mismatch"], STALE),
+    (&["expired", "attempt_expired", "state_expired", "state_reused", "attempt_used", "code_rejected"], STALE),
+    (
+        &["not_yet_valid", "stale", "token_expired"],
+        failed(
+            "The clocks do not agree",
+            "The answer of {provider} carries a time that cannot be right here: one of the two clocks is wrong.",
+            "Tell your administrator to check the clocks. Trying again helps only once they agree.",
+        ),
+    ),
+    (&["provider_unreachable", "provider_timeout", "jwks_unavailable", "token_endpoint_unreachable"], AWAY),
+    (
+        &["provider_error", "token_response_invalid", "userinfo_invalid", "provider_answer_invalid"],
+        failed(
+            "{provider} gave an answer we cannot use",
+            "You may be signed in at {provider}, but this application could not read its answer.",
+            "Try again. If it happens again, give the reference to your administrator.",
+        ),
+    ),
+    (&["misconfigured", "connector_unknown", "provider_config_rejected", "idp_config_rejected"], MISCONFIGURED),
+    (
+        &["idp_mixup", "iss_mismatch", "iss_param_missing", "iss_param_mismatch"],
+        failed(
+            "The answer came from another provider",
+            "The sign-in was started with one provider and answered by another, so you were not signed in.",
+            "Start again from the application, and do not follow sign-in links from elsewhere.",
+        ),
+    ),
+    (
+        &[
+            "sig_invalid",
+            "alg_not_allowed",
+            "key_unknown",
+            "crit_unsupported",
+            "claim_missing",
+            "aud_mismatch",
+            "azp",
+            "nonce_mismatch",
+            "at_hash",
+            "type",
+            "wrong_token_type",
+            "malformed",
+            "userinfo_sub_mismatch",
+        ],
+        NOT_TRUSTED,
+    ),
+    (
+        &["duplicate_parameter", "unexpected_parameter", "callback_malformed"],
+        failed(
+            "The answer cannot be read",
+            "The address that brought you here has parts that do not belong together.",
+            "Start again from the application, and do not follow sign-in links from elsewhere.",
+        ),
+    ),
+    (
+        &["tenant_not_allowed", "tenant_mismatch"],
+        refused(
+            "This organisation may not sign in here",
+            "You signed in at {provider} with an account of an organisation that this application does not admit.",
+            "Try again with your work account. If this is the one, ask the people who run the application to admit your organisation.",
+        ),
+    ),
+    (
+        &["hd_mismatch"],
+        refused(
+            "This is not a work account",
+            "You signed in at {provider} with a private account, or one of another organisation.",
+            "Try again and choose your work account. You may have to use “Use another account” at {provider}.",
+        ),
+    ),
+    (
+        &["email_unverified"],
+        refused(
+            "Your address is not verified",
+            "{provider} did not say that your e-mail address is verified, and this application needs that.",
+            "Verify the address at {provider}, or ask your administrator, then try again.",
+        ),
+    ),
+    (
+        &["email_missing", "email_invalid"],
+        refused(
+            "{provider} did not send your e-mail address",
+            "This application recognises people by their address, and there was none in the answer, or none that can be used.",
+            "Ask your administrator to fill in your address at {provider} and to let this application see it.",
+        ),
+    ),
+    (
+        &["domain_not_owned", "domain_mismatch"],
+        refused(
+            "Your address belongs to another company",
+            "{provider} signed you in with an address whose domain does not sign in this way.",
+            "Try again and begin with the address that you use at work.",
+        ),
+    ),
+    (
+        &["account_conflict"],
+        refused(
+            "Your account needs a look from an administrator",
+            "Your address is known here, but under another account of {provider}.",
+            "Ask your administrator to confirm the new account. Until then you cannot sign in.",
+        ),
+    ),
+    (
+        &["user_unknown", "user_deactivated"],
+        refused(
+            "You have no access yet",
+            "{provider} knows you, but this application does not, or your access has ended.",
+            "Ask your administrator for access.",
+        ),
+    ),
+    (&["auth_too_old", "acr_insufficient"], EXTRA_CHECK),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<(String, Words)> {
+        let base = Cause { provider: "Microsoft", cookie: "__Host-anteroom-try-1", reason: "none", ..Cause::default() };
+        let numbers = NUMBERS.iter().flat_map(|(numbers, _)| *numbers);
+        let errors = ERRORS.iter().flat_map(|(names, _)| *names);
+        let reasons = REASONS.iter().flat_map(|(names, _)| *names);
+        let mut all = vec![("general".to_owned(), words(&base))];
+        all.extend(numbers.map(|n| (n.to_string(), words(&Cause { aadsts: Some(*n), ..base }))));
+        all.extend(errors.map(|e| ((*e).to_owned(), words(&Cause { provider_error: Some(e), ..base }))));
+        all.extend(reasons.map(|r| ((*r).to_owned(), words(&Cause { reason: r, ..base }))));
+        all
+    }
+
+    #[test]
+    fn every_entry_says_what_happened_and_what_to_do() {
+        let mut keys = std::collections::BTreeSet::new();
+        for (key, words) in all() {
+            assert!(keys.insert(key.clone()), "{key} is listed twice: the second is never used");
+            assert!((10..=70).contains(&words.headline.len()), "{key}: {}", words.headline);
+            assert!(!words.headline.ends_with('.'), "{key}: a headline has no full stop");
+            for text in [&words.explanation, &words.what_to_do] {
+                assert!(text.len() > 20 && text.ends_with('.'), "{key}: {text:?}");
+                assert!(!text.contains(['{', '}', '<', '>']), "{key}: {text:?}");
+            }
+            assert!([400, 403, 503].contains(&words.status.as_u16()), "{key}");
+            let is_reason = !key.starts_with(|c: char| c.is_ascii_digit());
+            assert!(
+                key == "general" || !is_reason || words.headline != "The sign-in did not work",
+                "{key} has no words"
+            );
+        }
+    }
+
+    #[test]
+    fn the_most_exact_cause_chooses_the_words() {
+        let cause = Cause { reason: "provider_error", provider: "Microsoft", ..Cause::default() };
+        let denied = words(&Cause { provider_error: Some("access_denied"), ..cause });
+        assert_eq!(
+            (denied.headline.as_str(), denied.code.as_deref()),
+            ("Microsoft did not let you in", Some("access_denied"))
+        );
+        let unassigned = words(&Cause { provider_error: Some("access_denied"), aadsts: Some(50105), ..cause });
+        assert_eq!(unassigned.headline, "You are not assigned to this application");
+        assert_eq!(unassigned.code.as_deref(), Some("AADSTS50105"));
+        let unknown_number = words(&Cause { provider_error: Some("access_denied"), aadsts: Some(99999), ..cause });
+        assert_eq!(unknown_number, denied);
+        let refused = words(&Cause { provider_error: Some("interaction_required"), aadsts: Some(50076), ..cause });
+        assert_eq!(refused.headline, "Microsoft asks for an extra check");
+        let forged = words(&Cause {
+            reason: "tx_not_bound",
+            provider_error: Some("access_denied"),
+            aadsts: Some(50105),
+            ..cause
+        });
+        assert_eq!(forged.headline, "This sign-in was not started in this browser");
+        assert_eq!(forged.code, None);
+        let unbound = words(&Cause {
+            reason: "tx_not_bound",
+            provider: "Google",
+            cookie: "__Host-anteroom-try-x",
+            ..Cause::default()
+        });
+        assert!(unbound.explanation.contains("__Host-anteroom-try-x"));
+    }
+
+    /// O24
+    #[test]
+    fn what_is_not_in_the_catalogue_is_not_shown() {
+        let hostile = "<script>alert(1)</script>";
+        let shown =
+            words(&Cause { reason: hostile, provider_error: Some(hostile), aadsts: Some(1), ..Cause::default() });
+        assert_eq!(shown.code, None);
+        assert_eq!(shown.headline, "The sign-in did not work");
+        assert!(!format!("{shown:?}").contains("script"));
+    }
+
+    #[test]
+    fn microsofts_number_is_read_from_its_description() {
+        for (text, number) in [
+            ("AADSTS50105: The signed in user 'x' is not assigned to a role for the application.", Some(50105)),
+            ("invalid_client: AADSTS7000215: Invalid client secret provided.", Some(7_000_215)),
+            ("AADSTS65001", Some(65001)),
+            ("AADSTS: none", None),
+            ("AADSTS12", None),
+            ("AADSTS99999999999999", None),
+            ("aadsts50105", None),
+            ("", None),
+        ] {
+            assert_eq!(aadsts(text), number, "{text:?}");
+        }
+    }
+}
