@@ -1,0 +1,140 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readdirSync } from "node:fs";
+import path from "node:path";
+
+import { repository } from "./anteroom.mjs";
+import { Child } from "./child.mjs";
+import { keycloakPeople, PASSWORD } from "./people.mjs";
+import { freePort } from "./ports.mjs";
+import { exchange } from "./user-agent.mjs";
+
+const START_LIMIT_MS = 180_000;
+
+/** The server that `ci/install test` put under target/interop. */
+function home() {
+  const directory = path.join(repository, "target/interop");
+  const name = existsSync(directory) && readdirSync(directory).find((entry) => /^keycloak-[0-9.]+$/.test(entry));
+  if (!name) throw new Error("Keycloak is not there: run `ci/install test`");
+  return path.join(directory, name);
+}
+
+/** A Keycloak with its data in memory. It takes 15 to 30 s to start, so a test file starts one and makes realms. */
+export class Keycloak {
+  #child;
+  #adminPassword = randomBytes(12).toString("hex");
+
+  static async start() {
+    const keycloak = new Keycloak();
+    const port = await freePort();
+    keycloak.origin = `http://keycloak.localhost:${port}`;
+    const options = [
+      "--optimized",
+      "--http-enabled=true",
+      "--hostname-strict=false",
+      "--http-host=127.0.0.1",
+      `--http-port=${port}`,
+    ];
+    keycloak.#child = new Child(path.join(home(), "bin/kc.sh"), ["start", ...options], {
+      name: "keycloak",
+      env: {
+        JAVA_OPTS_KC_HEAP: "-Xms64m -Xmx512m",
+        KC_BOOTSTRAP_ADMIN_USERNAME: "admin",
+        KC_BOOTSTRAP_ADMIN_PASSWORD: keycloak.#adminPassword,
+      },
+    });
+    try {
+      await keycloak.#child.line(/Listening on: http/, START_LIMIT_MS);
+    } catch (error) {
+      await keycloak.close();
+      throw error;
+    }
+    return keycloak;
+  }
+
+  /** A realm with people, groups and one confidential client that must use PKCE S256. */
+  async realm(name, { redirectUri, postLogoutRedirectUri }) {
+    const client = { clientId: "anteroom", clientSecret: randomBytes(24).toString("base64url") };
+    await this.#admin("POST", "", realm({ name, ...client, redirectUri, postLogoutRedirectUri }));
+    return {
+      ...client,
+      issuer: `${this.origin}/realms/${name}`,
+      /** How many sign-in sessions Keycloak itself keeps for this person. */
+      sessionsOf: async (address) => {
+        const [user] = await this.#admin("GET", `/${name}/users?exact=true&username=${encodeURIComponent(address)}`);
+        return (await this.#admin("GET", `/${name}/users/${user.id}/sessions`)).length;
+      },
+      /** The realm goes with its server. */
+      close: async () => {},
+    };
+  }
+
+  close() {
+    return this.#child.stop();
+  }
+
+  async #admin(method, where, body) {
+    const form = new URLSearchParams({
+      grant_type: "password",
+      client_id: "admin-cli",
+      username: "admin",
+      password: this.#adminPassword,
+    });
+    const token = await exchange(`${this.origin}/realms/master/protocol/openid-connect/token`, {
+      method: "POST",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      body: form.toString(),
+    });
+    if (token.status !== 200) throw new Error(`Keycloak's administrator: ${token.status} ${token.body}`);
+    const answer = await exchange(`${this.origin}/admin/realms${where}`, {
+      method,
+      headers: { authorization: `Bearer ${JSON.parse(token.body).access_token}`, "content-type": "application/json" },
+      body: body && JSON.stringify(body),
+    });
+    if (answer.status >= 300) throw new Error(`${method} /admin/realms${where}: ${answer.status} ${answer.body}`);
+    return answer.body === "" ? undefined : JSON.parse(answer.body);
+  }
+}
+
+function realm({ name, clientId, clientSecret, redirectUri, postLogoutRedirectUri }) {
+  return {
+    realm: name,
+    enabled: true,
+    sslRequired: "none",
+    groups: [{ name: "staff" }, { name: "finance" }],
+    users: Object.entries(keycloakPeople).map(([address, person]) => ({
+      username: address,
+      email: address,
+      enabled: true,
+      ...person,
+      groups: person.groups.map((group) => `/${group}`),
+      credentials: [{ type: "password", value: PASSWORD, temporary: false }],
+    })),
+    clients: [
+      {
+        clientId,
+        secret: clientSecret,
+        enabled: true,
+        protocol: "openid-connect",
+        publicClient: false,
+        standardFlowEnabled: true,
+        implicitFlowEnabled: false,
+        directAccessGrantsEnabled: false,
+        redirectUris: [redirectUri],
+        attributes: { "pkce.code.challenge.method": "S256", "post.logout.redirect.uris": postLogoutRedirectUri },
+        protocolMappers: [
+          {
+            name: "groups",
+            protocol: "openid-connect",
+            protocolMapper: "oidc-group-membership-mapper",
+            config: {
+              "claim.name": "groups",
+              "full.path": "false",
+              "id.token.claim": "true",
+              "userinfo.token.claim": "true",
+            },
+          },
+        ],
+      },
+    ],
+  };
+}

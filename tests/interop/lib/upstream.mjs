@@ -1,0 +1,63 @@
+import { once } from "node:events";
+import http from "node:http";
+
+import { closeServer } from "./child.mjs";
+import { freePort } from "./ports.mjs";
+
+/**
+ * The application behind Anteroom. It keeps every request that reaches it, knows how many bytes came in over all its
+ * connections, and answers with a page or, under `/data/`, JSON.
+ */
+export class RecordingUpstream {
+  requests = [];
+  #sockets = [];
+  #server;
+
+  static async start() {
+    const upstream = new RecordingUpstream();
+    upstream.port = await freePort();
+    upstream.#server = http.createServer((request, response) => upstream.#answer(request, response));
+    upstream.#server.on("connection", (socket) => upstream.#sockets.push(socket));
+    upstream.#server.listen(upstream.port, "127.0.0.1");
+    await once(upstream.#server, "listening");
+    return upstream;
+  }
+
+  /** Bytes received so far, of whatever kind: a request that never became one counts too. */
+  get bytes() {
+    return this.#sockets.reduce((sum, socket) => sum + socket.bytesRead, 0);
+  }
+
+  /** The newest request for `path`, query included. */
+  last(path) {
+    const found = this.requests.filter((request) => request.url === path).at(-1);
+    if (!found) throw new Error(`the application never saw ${path}; it saw: ${this.requests.map(({ url }) => url)}`);
+    return found;
+  }
+
+  async close() {
+    await closeServer(this.#server);
+  }
+
+  async #answer(request, response) {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const { method, url, headers, rawHeaders } = request;
+    this.requests.push({ method, url, headers, rawHeaders, body: Buffer.concat(chunks).toString("utf8") });
+    if (url.startsWith("/data/")) {
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify({ url, email: headers["x-forwarded-email"] ?? null }));
+      return;
+    }
+    if (url === "/favicon.ico") {
+      response.writeHead(204).end();
+      return;
+    }
+    response.setHeader("content-type", "text/html; charset=utf-8");
+    response.end(
+      `<!doctype html><html lang="en"><title>Ledger</title><h1>Ledger</h1>` +
+        `<p>Signed in as ${headers["x-forwarded-email"] ?? "nobody"}</p>` +
+        `<p><a href="/.anteroom/sign-out">Sign out</a></p></html>`,
+    );
+  }
+}
