@@ -170,6 +170,6 @@ def profile(load, running, scenario, seconds, output):
         capture_output=True,
         text=True,
     )
-    lines = [line.rstrip() for line in report.stdout.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [line.rstrip(" -") for line in report.stdout.splitlines() if line.strip() and not line.startswith("#")]
     output.write_text("\n".join(lines) + "\n")
     return "\n".join(lines[:25]) or f"perf wrote no report: {report.stderr.strip()[-300:]}"
