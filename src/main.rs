@@ -1,1 +1,7 @@
-fn main() {}
+//! The `anteroom` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    anteroom::cli::run()
+}

@@ -48,7 +48,7 @@ pub use problem::{Place, Problem, Problems, Source, Warning};
 pub use routes::{Access, Authorization, Route};
 pub use schema::{reference, schema};
 pub use server::{Environment, PublicUrl, Server};
-pub use sessions::{SameSite, Sessions};
+pub use sessions::Sessions;
 
 /// The whole configuration.
 #[derive(Clone, Debug)]

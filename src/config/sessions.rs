@@ -1,5 +1,6 @@
 //! `[sessions]`: how long a sign-in lasts.
 
+use crate::base::cookie::SameSite;
 use std::time::Duration;
 
 use super::parse::{Context, duration, shown};
@@ -15,15 +16,6 @@ pub struct Sessions {
     pub absolute_timeout: Duration,
     /// The session cookie's SameSite attribute.
     pub same_site: SameSite,
-}
-
-/// The session cookie's SameSite attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SameSite {
-    /// The default: sent on navigations from other sites, not on their sub-requests.
-    Lax,
-    /// For applications embedded in other sites.
-    None,
 }
 
 impl Word for SameSite {

@@ -3,8 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use http::HeaderValue;
 use ipnet::IpNet;
@@ -50,12 +50,10 @@ pub(super) struct Core {
     pub(super) recent: RefCell<Recent>,
     pub(super) access_log: RefCell<AccessLog>,
     pub(super) metrics: Arc<CoreMetrics>,
-    pub(super) connections: RefCell<Vec<std::rc::Weak<Connection>>>,
-    /// Connections and tunnels open here; the accept loop gives the next one to the core with the fewest.
-    open: Arc<AtomicUsize>,
+    pub(super) connections: RefCell<Vec<Weak<Connection>>>,
     phase: watch::Receiver<Phase>,
     /// Coarse time, renewed by the sweep: for limits counted in seconds.
-    coarse: Cell<Tick>,
+    coarse: Arc<AtomicU64>,
     id_prefix: u64,
     id_next: Cell<u64>,
 }
@@ -64,7 +62,6 @@ impl Core {
     pub(super) fn new(
         shared: Arc<Shared>,
         metrics: Arc<CoreMetrics>,
-        open: Arc<AtomicUsize>,
         phase: watch::Receiver<Phase>,
     ) -> Rc<Self> {
         let pools = shared.snapshot.apps().iter().map(|_| Pool::default()).collect();
@@ -75,9 +72,8 @@ impl Core {
             access_log: RefCell::new(AccessLog::new(shared.log.clone())),
             metrics,
             connections: RefCell::default(),
-            open,
             phase,
-            coarse: Cell::new(shared.clock.tick()),
+            coarse: Arc::new(AtomicU64::new(shared.clock.tick().millis())),
             id_prefix: u64::from_le_bytes(random::bytes()),
             id_next: Cell::new(0),
             shared,
@@ -91,11 +87,11 @@ impl Core {
 
     /// Monotonic time as of the last sweep, at most a second ago.
     pub(super) fn coarse_now(&self) -> Tick {
-        self.coarse.get()
+        Tick::from_millis(self.coarse.load(Ordering::Relaxed))
     }
 
     pub(super) fn set_coarse_now(&self, now: Tick) {
-        self.coarse.set(now);
+        self.coarse.store(now.millis(), Ordering::Relaxed);
     }
 
     /// A request id: unique, not secret.
@@ -115,13 +111,20 @@ impl Core {
         PhaseWatch { phase: self.phase.clone(), until: Phase::Draining }
     }
 
-    /// Counts a connection or tunnel as open until the guard is dropped.
-    pub(super) fn opened(&self) -> OpenGuard {
-        OpenGuard::new(self.open.clone())
-    }
-
-    pub(super) fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+    /// A client connection from `peer`.
+    pub(super) fn connection(&self, peer: SocketAddr, open: OpenGuard) -> Arc<Connection> {
+        let peer = Peer::new(peer.ip(), &self.shared.trusted_proxies);
+        let connection = Arc::new(Connection {
+            peer_text: peer.ip().to_string(),
+            peer,
+            doing: AtomicU8::new(Doing::Waiting as u8),
+            since: AtomicU64::new(self.coarse_now().millis()),
+            coarse: self.coarse.clone(),
+            close: Notify::new(),
+            _open: open,
+        });
+        self.connections.borrow_mut().push(Arc::downgrade(&connection));
+        connection
     }
 }
 
@@ -139,7 +142,7 @@ impl PhaseWatch {
     }
 }
 
-/// One place taken on a core.
+/// One place taken on a core; the accept loop gives the next connection to the core with the fewest.
 pub(super) struct OpenGuard(Arc<AtomicUsize>);
 
 impl OpenGuard {
@@ -158,6 +161,7 @@ impl Drop for OpenGuard {
 /// What a client connection is doing, for the sweep that closes slow and idle ones (Z01): hyper's own timer would cost
 /// an allocation and a timer for every request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub(super) enum Doing {
     /// Nothing of the next request has arrived.
     Waiting,
@@ -167,48 +171,51 @@ pub(super) enum Doing {
     Answering,
 }
 
-/// One client connection.
+/// One client connection. Only its core changes it; hyper asks for `Send` where a connection may be upgraded.
 pub(super) struct Connection {
     pub(super) peer: Peer,
     /// The peer's address as text, for the access log.
     pub(super) peer_text: String,
-    doing: Cell<Doing>,
-    since: Cell<Tick>,
+    doing: AtomicU8,
+    since: AtomicU64,
+    coarse: Arc<AtomicU64>,
     pub(super) close: Notify,
+    _open: OpenGuard,
 }
 
 impl Connection {
-    pub(super) fn new(peer: SocketAddr, trusted: &[IpNet], now: Tick) -> Rc<Self> {
-        let peer = Peer::new(peer.ip(), trusted);
-        Rc::new(Self {
-            peer_text: peer.ip().to_string(),
-            peer,
-            doing: Cell::new(Doing::Waiting),
-            since: Cell::new(now),
-            close: Notify::new(),
-        })
+    pub(super) fn set(&self, doing: Doing) {
+        self.doing.store(doing as u8, Ordering::Relaxed);
+        self.since.store(self.coarse.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    pub(super) fn set(&self, doing: Doing, now: Tick) {
-        self.doing.set(doing);
-        self.since.set(now);
+    /// A byte arrived: the first one of a request begins its head.
+    pub(super) fn heard(&self) {
+        if self.doing.load(Ordering::Relaxed) == Doing::Waiting as u8 {
+            self.set(Doing::ReadingHead);
+        }
     }
 
     pub(super) fn doing(&self) -> (Doing, Tick) {
-        (self.doing.get(), self.since.get())
+        let doing = match self.doing.load(Ordering::Relaxed) {
+            0 => Doing::Waiting,
+            1 => Doing::ReadingHead,
+            _ => Doing::Answering,
+        };
+        (doing, Tick::from_millis(self.since.load(Ordering::Relaxed)))
     }
 }
 
 /// One request and its answer: in flight until the answer's body is dropped.
 pub(super) struct Exchange {
     core: Rc<Core>,
-    connection: Rc<Connection>,
+    connection: Arc<Connection>,
 }
 
 impl Exchange {
-    pub(super) fn begin(core: &Rc<Core>, connection: &Rc<Connection>) -> Self {
+    pub(super) fn begin(core: &Rc<Core>, connection: &Arc<Connection>) -> Self {
         core.metrics.in_flight(1);
-        connection.set(Doing::Answering, core.coarse_now());
+        connection.set(Doing::Answering);
         Self { core: core.clone(), connection: connection.clone() }
     }
 }
@@ -216,7 +223,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.core.metrics.in_flight(-1);
-        self.connection.set(Doing::Waiting, self.core.coarse_now());
+        self.connection.set(Doing::Waiting);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -51,7 +52,7 @@ impl Answer {
 /// Answers one request. A panic costs this request, not the thread.
 pub(super) async fn serve(
     core: Rc<Core>,
-    connection: Rc<Connection>,
+    connection: Arc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let started = core.shared.clock.elapsed();

@@ -51,8 +51,11 @@ pub struct DataPlane {
     ended: mpsc::UnboundedReceiver<()>,
 }
 
+/// A connection on its way to its core.
+type Arrived = (std::net::TcpStream, SocketAddr, OpenGuard);
+
 struct Handle {
-    sender: mpsc::UnboundedSender<(std::net::TcpStream, SocketAddr)>,
+    sender: mpsc::UnboundedSender<Arrived>,
     open: Arc<AtomicUsize>,
 }
 
@@ -70,13 +73,13 @@ impl DataPlane {
             let open = Arc::new(AtomicUsize::new(0));
             let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
             let (shared, core_metrics) = (shared.clone(), metrics.core());
-            let (core_open, core_phase, alive) = (open.clone(), watched.clone(), alive.clone());
+            let (core_phase, alive) = (watched.clone(), alive.clone());
             let thread = std::thread::Builder::new().name(format!("data-{index}")).spawn(move || {
                 // Dropped however the thread ends; the process does not go on without it.
                 let _alive = AliveGuard(alive);
                 match runtime() {
                     Ok(runtime) => {
-                        let core = Core::new(shared, core_metrics, core_open, core_phase);
+                        let core = Core::new(shared, core_metrics, core_phase);
                         runtime.block_on(run(core, receiver));
                     }
                     Err(error) => tracing::error!(error = %error, "cannot start a data-plane runtime"),
@@ -120,8 +123,7 @@ impl DataPlane {
         let order = (0..count).filter_map(|i| self.cores.get((turn + i) % count));
         let Some(core) = order.min_by_key(|core| core.open.load(Ordering::Relaxed)) else { return };
         if let Ok(stream) = stream.into_std() {
-            core.open.fetch_add(1, Ordering::Relaxed);
-            drop(core.sender.send((stream, peer)));
+            drop(core.sender.send((stream, peer, OpenGuard::new(core.open.clone()))));
         }
     }
 
@@ -154,17 +156,14 @@ impl Drop for AliveGuard {
 }
 
 /// One core's life.
-async fn run(core: Rc<Core>, mut connections: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>) {
+async fn run(core: Rc<Core>, mut connections: mpsc::UnboundedReceiver<Arrived>) {
     let sweeper = tokio::task::spawn_local(sweep(core.clone()));
     let mut closing = core.closing();
     let mut closing = pin!(closing.wait());
     loop {
         tokio::select! {
             connection = connections.recv() => match connection {
-                Some((stream, peer)) => {
-                    // Counted when it was handed over.
-                    let open = core.opened();
-                    core.uncount();
+                Some((stream, peer, open)) => {
                     tokio::task::spawn_local(serve(core.clone(), stream, peer, open));
                 }
                 None => break,
@@ -181,9 +180,8 @@ async fn run(core: Rc<Core>, mut connections: mpsc::UnboundedReceiver<(std::net:
 async fn serve(core: Rc<Core>, stream: std::net::TcpStream, peer: SocketAddr, open: OpenGuard) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     drop(stream.set_nodelay(true));
-    let connection = Connection::new(peer, &core.shared.trusted_proxies, core.coarse_now());
-    core.connections.borrow_mut().push(Rc::downgrade(&connection));
-    let watched = Watched { stream, connection: connection.clone(), core: core.clone() };
+    let connection = core.connection(peer, open);
+    let watched = Watched { stream, connection: connection.clone() };
     let service = {
         let (core, connection) = (core.clone(), connection.clone());
         service_fn(move |request| entry::serve(core.clone(), connection.clone(), request))
@@ -213,7 +211,6 @@ async fn serve(core: Rc<Core>, stream: std::net::TcpStream, peer: SocketAddr, op
             }
         }
     }
-    drop(open);
 }
 
 /// Looks after what has a limit in seconds.
@@ -244,16 +241,15 @@ async fn sweep(core: Rc<Core>) {
 /// A client's stream that notes when the first byte of a request arrives.
 struct Watched {
     stream: TcpStream,
-    connection: Rc<Connection>,
-    core: Rc<Core>,
+    connection: Arc<Connection>,
 }
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before && self.connection.doing().0 == Doing::Waiting {
-            self.connection.set(Doing::ReadingHead, self.core.coarse_now());
+        if buf.filled().len() > before {
+            self.connection.heard();
         }
         polled
     }

@@ -16,7 +16,7 @@ use governor::{Quota, RateLimiter};
 use crate::base::clock::Clock;
 
 /// Look-ups of one source at once, and per minute: an office behind one address on a Monday morning fits.
-const PER_MINUTE: NonZeroU32 = NonZeroU32::new(120).unwrap_or(NonZeroU32::MIN);
+const PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(119);
 /// How many checks between clean-ups of sources that are quiet again.
 const CLEAN_EVERY: u32 = 1024;
 

@@ -1,0 +1,32 @@
+//! `anteroom check`: start-up's judgements, without starting.
+
+use std::io::Write as _;
+
+use crate::base::app_log::error_chain;
+use crate::base::keys::KeyRing;
+use crate::base::outgoing::Outgoing;
+
+use super::{Configured, Failure};
+
+pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
+    let loaded = configured.load()?;
+    let config = &loaded.config;
+    let keys = KeyRing::check(&config.keys.dir).map_err(|error| Failure::Other(format!("keys.dir: {}", error_chain(&error))))?;
+    Outgoing::new(&config.outgoing).map_err(|error| Failure::Other(format!("outgoing: {}", error_chain(&error))))?;
+    let mut out = std::io::stdout().lock();
+    let mut text = String::new();
+    for warning in &loaded.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    text.push_str(&format!(
+        "ok: {} app(s), {} connector(s), {} domain(s) at {}\n",
+        config.apps.len(),
+        config.connectors.len(),
+        config.domains.len(),
+        config.server.public_url.origin,
+    ));
+    if !keys.will_make.is_empty() {
+        text.push_str(&format!("keys will be made in {} at the first start\n", config.keys.dir.display()));
+    }
+    out.write_all(text.as_bytes()).map_err(|error| Failure::Other(format!("cannot write: {error}")))
+}

@@ -1,0 +1,114 @@
+//! The command line.
+
+mod check;
+mod document;
+mod serve;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Loaded, Overrides, Problems};
+
+/// An authentication sidecar: corporate sign-in in front of a legacy web application.
+///
+/// It stands between the internet and one or more applications, sends people who are not signed in to the identity
+/// provider of their e-mail domain, and forwards their requests with identity headers.
+#[derive(Parser)]
+#[command(name = "anteroom", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Start with examples/anteroom.toml, and look at it work with `make demo`.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the proxy until SIGTERM or Ctrl-C.
+    ///
+    /// SIGTERM drains as Kubernetes expects: unready at once, connections taken for 5 s more, requests in flight
+    /// finished for up to 20 s. Ctrl-C takes no more connections at once; a second one ends what is left.
+    Serve(Configured),
+    /// Judge the configuration as start-up would, and exit with 0 or 1. Writes, binds and fetches nothing.
+    Check(Configured),
+    /// Print what may stand in the configuration.
+    Config {
+        #[command(subcommand)]
+        what: document::Document,
+    },
+}
+
+/// Where the configuration comes from: a file, `ANTEROOM__SECTION__KEY` variables over it, flags over both.
+#[derive(Args)]
+struct Configured {
+    /// The configuration, TOML or YAML by its ending.
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+    /// Sets one key over file and environment, as often as needed: `--set server.workers=2`.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Sets server.listen: where requests are taken.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Sets server.public_url: the origin that browsers see.
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Sets ops.listen: where /livez, /readyz and /metrics are.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    ops_listen: Option<String>,
+}
+
+impl Configured {
+    fn load(&self) -> Result<Loaded, Failure> {
+        let mut flags = Overrides::default();
+        for (flag, key, value) in [
+            ("--listen", "server.listen", &self.listen),
+            ("--public-url", "server.public_url", &self.public_url),
+            ("--ops-listen", "ops.listen", &self.ops_listen),
+        ] {
+            if let Some(value) = value {
+                flags.set(flag, key, value);
+            }
+        }
+        for assignment in &self.set {
+            flags.assign("--set", assignment).map_err(|error| Failure::Usage(format!("--set {assignment}: {error}")))?;
+        }
+        config::load(Some(&self.config), config::environment(), &flags).map_err(Failure::Config)
+    }
+}
+
+/// Why a command failed.
+enum Failure {
+    Usage(String),
+    Config(Problems),
+    Other(String),
+}
+
+/// Runs the command line and gives the process's exit code: 0, 1 for a failure, 2 for a wrong call.
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(configured) => serve::run(&configured),
+        Command::Check(configured) => check::run(&configured),
+        Command::Config { what } => document::run(what),
+    };
+    let (code, text) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(text)) => (2, text),
+        Err(Failure::Other(text)) => (1, text),
+        Err(Failure::Config(problems)) => (1, problems_text(&problems)),
+    };
+    // Nothing is left to do where even this cannot be written.
+    drop(writeln!(std::io::stderr(), "anteroom: {text}"));
+    ExitCode::from(code)
+}
+
+fn problems_text(problems: &Problems) -> String {
+    let count = problems.0.len();
+    let heading = match count {
+        1 => "the configuration has a mistake:".to_owned(),
+        _ => format!("the configuration has {count} mistakes:"),
+    };
+    format!("{heading}\n{problems}")
+}

@@ -1,0 +1,73 @@
+//! `anteroom serve`.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::{self, Environment, Running, Stop};
+use crate::base::app_log::{self, error_chain};
+use crate::base::clock::Clock;
+use crate::base::log::Log;
+use crate::config::{Config, LogFormat};
+
+use super::{Configured, Failure};
+
+/// Threads of the control plane: sign-ins are few, and the data plane has its own.
+const CONTROL_THREADS: usize = 2;
+
+pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
+    let loaded = configured.load()?;
+    let config = &loaded.config;
+    let fail = |what: &str, error: &dyn std::error::Error| Failure::Other(format!("{what}: {}", error_chain(error)));
+    let log = Log::stdout().map_err(|error| fail("cannot start the log", &error))?;
+    let clock = Clock::system();
+    app_log::install(log.clone(), clock.clone(), &config.log.level, config.log.format == LogFormat::Json)
+        .map_err(|error| fail("log.level", &error))?;
+    for warning in &loaded.warnings {
+        tracing::warn!(warning = %warning, "configuration");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(|error| fail("cannot start the runtime", &error))?;
+    let result = runtime.block_on(serve(config, &Environment { clock, log: log.clone() }));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    log.flush();
+    result
+}
+
+async fn serve(config: &Config, environment: &Environment) -> Result<(), Failure> {
+    let mut running = app::start(config, environment)
+        .await
+        .map_err(|error| Failure::Other(format!("cannot start: {}", error_chain(&error))))?;
+    tracing::info!(
+        listen = %running.address(),
+        ops = %running.ops_address(),
+        public_url = config.server.public_url.origin,
+        workers = config.server.workers,
+        version = env!("CARGO_PKG_VERSION"),
+        "ready"
+    );
+    let ended = until_ended(&mut running).await;
+    tracing::info!("stopped");
+    ended.map_err(|error| Failure::Other(error_chain(&error)))
+}
+
+async fn until_ended(running: &mut Running) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // A closed terminal is no reason to stop; there is nothing to reload yet.
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut interrupts = 0;
+    loop {
+        tokio::select! {
+            ended = running.ended() => return ended,
+            _ = terminate.recv() => running.stop(Stop::Gracefully),
+            _ = interrupt.recv() => {
+                interrupts += 1;
+                running.stop(if interrupts > 1 { Stop::Now } else { Stop::Soon });
+            }
+            _ = hang_up.recv() => tracing::info!("SIGHUP: nothing to do"),
+        }
+    }
+}
