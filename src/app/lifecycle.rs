@@ -21,8 +21,9 @@ use super::ops;
 const STILL_ACCEPTING: Duration = Duration::from_secs(5);
 /// How long requests in flight may take to finish; below the 30 s after which Kubernetes kills.
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
-/// How often keys are looked at.
-const KEYS_EVERY: Duration = Duration::from_secs(3600);
+/// How often keys are looked at: often enough that a key made by another process on the same directory is published
+/// here before it signs there.
+const KEYS_EVERY: Duration = Duration::from_secs(300);
 
 /// How to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,14 +109,14 @@ async fn live(
 ) -> io::Result<()> {
     let mut result = tokio::select! {
         ended = plane.accept(&listener) => ended,
-        _ = stop.wait_for(|stop| *stop > Stop::No) => Ok(()),
+        () = at_least(&mut stop, Stop::Gracefully) => Ok(()),
     };
     ready.store(false, Ordering::Release);
     if result.is_ok() {
         tracing::info!("stopping: not ready any more, finishing requests");
         tokio::select! {
             ended = plane.accept(&listener) => result = ended,
-            _ = stop.wait_for(|stop| *stop > Stop::Gracefully) => {}
+            () = at_least(&mut stop, Stop::Soon) => {}
             () = tokio::time::sleep(STILL_ACCEPTING) => {}
         }
     }
@@ -128,12 +129,18 @@ async fn live(
     };
     tokio::select! {
         () = finished => {}
-        _ = stop.wait_for(|stop| *stop == Stop::Now) => {}
+        () = at_least(&mut stop, Stop::Now) => {}
         () = tokio::time::sleep(DRAIN_LIMIT) => tracing::warn!(open = plane.open(), "connections cut at the drain limit"),
     }
     plane.enter(Phase::Closing);
     drop(tokio::task::spawn_blocking(move || plane.join()).await);
     result
+}
+
+/// Waits until the process was told to stop in this way or in a more hurried one.
+async fn at_least(stop: &mut watch::Receiver<Stop>, how: Stop) {
+    // Without a sender nobody can say more: that is the end too.
+    drop(stop.wait_for(|stop| *stop >= how).await);
 }
 
 /// Rotates the assertion key when it is due, and picks up keys that an operator put there.
@@ -145,7 +152,9 @@ async fn look_after_keys(keys: Arc<KeyRing>) {
         match tokio::task::spawn_blocking(move || keys.rotate_if_due()).await {
             Ok(Ok(Rotation::Unchanged)) => {}
             Ok(Ok(rotation)) => tracing::info!(rotation = ?rotation, "keys changed"),
-            Ok(Err(error)) => tracing::error!(error = error_chain(&error), "cannot look after the keys; those loaded stay in use"),
+            Ok(Err(error)) => {
+                tracing::error!(error = error_chain(&error), "cannot look after the keys; those loaded stay in use")
+            }
             Err(error) => tracing::error!(error = %error, "looking after the keys ended in a panic: please report it"),
         }
     }

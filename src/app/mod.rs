@@ -15,7 +15,7 @@ use crate::base::clock::Clock;
 use crate::base::keys::{KeyRing, KeysError};
 use crate::base::log::Log;
 use crate::base::metrics::Metrics;
-use crate::base::outgoing::{Outgoing, OutgoingError};
+use crate::base::outgoing::{Outgoing, OutgoingSetupError};
 use crate::base::seal::Sealer;
 use crate::config::Config;
 use crate::connector::Provider;
@@ -46,7 +46,7 @@ pub enum StartError {
         source: KeysError,
     },
     #[error("cannot set up calls to providers")]
-    Outgoing(#[source] OutgoingError),
+    Outgoing(#[source] OutgoingSetupError),
     #[error("cannot start the data plane")]
     DataPlane(#[source] io::Error),
 }

@@ -11,7 +11,8 @@ use super::{Configured, Failure};
 pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
     let loaded = configured.load()?;
     let config = &loaded.config;
-    let keys = KeyRing::check(&config.keys.dir).map_err(|error| Failure::Other(format!("keys.dir: {}", error_chain(&error))))?;
+    let keys = KeyRing::check(&config.keys.dir)
+        .map_err(|error| Failure::Other(format!("keys.dir: {}", error_chain(&error))))?;
     Outgoing::new(&config.outgoing).map_err(|error| Failure::Other(format!("outgoing: {}", error_chain(&error))))?;
     let mut out = std::io::stdout().lock();
     let mut text = String::new();

@@ -73,7 +73,9 @@ impl Configured {
             }
         }
         for assignment in &self.set {
-            flags.assign("--set", assignment).map_err(|error| Failure::Usage(format!("--set {assignment}: {error}")))?;
+            flags
+                .assign("--set", assignment)
+                .map_err(|error| Failure::Usage(format!("--set {assignment}: {error}")))?;
         }
         config::load(Some(&self.config), config::environment(), &flags).map_err(Failure::Config)
     }

@@ -9,18 +9,8 @@ use super::parse::{Context, Insecure, web_url, wrong};
 use super::read::{At, Choice, section};
 use crate::base::net::parse_network;
 
-/// `[outgoing]`: calls to providers.
-#[derive(Clone, Debug, Default)]
-pub struct Outgoing {
-    /// Corporate egress proxy, `http://host:port`.
-    pub proxy: Option<url::Url>,
-    /// Hosts reached without it: names, `.suffixes`, IP addresses, CIDRs.
-    pub no_proxy: Vec<String>,
-    /// PEM file with roots beside the system's; absolute, and it held a certificate at start.
-    pub ca_file: Option<PathBuf>,
-    /// A plain-http provider off loopback is let through.
-    pub insecure_http: bool,
-}
+/// `[outgoing]`: calls to providers. Plain-http hosts and roots were checked at start.
+pub use crate::base::outgoing::Settings as Outgoing;
 
 section! {
     /// Calls to providers.

@@ -1,8 +1,8 @@
 //! Who asks: a person whose browser navigates, a frame, a form, or a script. It decides the form of a refusal, never
 //! whether there is one (design section 3).
 
-use http::header::{ACCEPT, HeaderMap, HeaderName};
 use http::Method;
+use http::header::{ACCEPT, HeaderMap, HeaderName};
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -29,14 +29,9 @@ impl Asker {
         let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
         let navigates = match text(SEC_FETCH_MODE) {
             Some(mode) => mode == "navigate",
-            None => {
-                text(ACCEPT).is_some_and(|a| a.contains("text/html")) && !headers.contains_key(X_REQUESTED_WITH)
-            }
+            None => text(ACCEPT).is_some_and(|a| a.contains("text/html")) && !headers.contains_key(X_REQUESTED_WITH),
         };
-        let framed = matches!(
-            text(SEC_FETCH_DEST),
-            Some("iframe" | "frame" | "embed" | "object" | "fencedframe")
-        );
+        let framed = matches!(text(SEC_FETCH_DEST), Some("iframe" | "frame" | "embed" | "object" | "fencedframe"));
         match (navigates, framed, method) {
             (false, ..) => Self::Script,
             (true, true, _) => Self::Frame,

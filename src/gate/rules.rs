@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::Method;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::base::id::Id;
 use crate::base::path;
@@ -162,9 +162,7 @@ impl AppRules {
     fn first_match(&self, method: &Method, path: &str) -> Rule {
         self.rules
             .iter()
-            .find(|(pattern, methods, _)| {
-                (methods.is_empty() || methods.contains(method)) && pattern.matches(path)
-            })
+            .find(|(pattern, methods, _)| (methods.is_empty() || methods.contains(method)) && pattern.matches(path))
             .map_or(Rule::DEFAULT, |(_, _, rule)| *rule)
     }
 }
@@ -244,10 +242,8 @@ mod tests {
     #[test]
     fn path_parameters_never_lower_what_is_asked_for() {
         let admin = RequiredRole::AtLeast(Role::Admin);
-        let app = app(&[
-            ("/admin/**", &[], Access::SignedIn, admin),
-            ("/public/**", &[], Access::Public, RequiredRole::Any),
-        ]);
+        let app =
+            app(&[("/admin/**", &[], Access::SignedIn, admin), ("/public/**", &[], Access::Public, RequiredRole::Any)]);
         let rule = |path| app.rule(&Method::GET, &HeaderMap::new(), path);
         assert_eq!(rule("/admin;x=1/users").role, admin);
         assert_eq!(rule("/admin/users;x=1").role, admin);

@@ -59,11 +59,7 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        metrics: Arc<CoreMetrics>,
-        phase: watch::Receiver<Phase>,
-    ) -> Rc<Self> {
+    pub(super) fn new(shared: Arc<Shared>, metrics: Arc<CoreMetrics>, phase: watch::Receiver<Phase>) -> Rc<Self> {
         let pools = shared.snapshot.apps().iter().map(|_| Pool::default()).collect();
         Rc::new(Self {
             scrubber: Scrubber::new(&shared.plan),
@@ -103,12 +99,12 @@ impl Core {
 
     /// Resolves when open tunnels must end.
     pub(super) fn closing(&self) -> PhaseWatch {
-        PhaseWatch { phase: self.phase.clone(), until: Phase::Closing }
+        PhaseWatch::new(self.phase.clone(), Phase::Closing)
     }
 
     /// Resolves when connections finish what they are doing and close.
     pub(super) fn draining(&self) -> PhaseWatch {
-        PhaseWatch { phase: self.phase.clone(), until: Phase::Draining }
+        PhaseWatch::new(self.phase.clone(), Phase::Draining)
     }
 
     /// A client connection from `peer`.
@@ -135,6 +131,10 @@ pub(super) struct PhaseWatch {
 }
 
 impl PhaseWatch {
+    pub(super) fn new(phase: watch::Receiver<Phase>, until: Phase) -> Self {
+        Self { phase, until }
+    }
+
     pub(super) async fn wait(&mut self) {
         let until = self.until;
         // The sender is gone only when the process ends: then everything closes.

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::base::metrics::Metrics;
 
-use super::core::{Connection, Core, Doing, OpenGuard, Shared};
+use super::core::{Connection, Core, Doing, OpenGuard, PhaseWatch, Shared};
 use super::entry;
 
 /// A head must be complete this long after its first byte (Z01).
@@ -96,7 +96,7 @@ impl DataPlane {
     /// # Errors
     /// A data-plane thread ended by itself: the process should end too.
     pub async fn accept(&mut self, listener: &TcpListener) -> io::Result<()> {
-        let mut phase = self.phase.subscribe();
+        let mut draining = PhaseWatch::new(self.phase.subscribe(), Phase::Draining);
         let mut turn = 0;
         loop {
             tokio::select! {
@@ -111,7 +111,7 @@ impl DataPlane {
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                 },
-                _ = phase.wait_for(|phase| *phase >= Phase::Draining) => return Ok(()),
+                () = draining.wait() => return Ok(()),
                 _ = self.ended.recv() => return Err(io::Error::other("a data-plane thread ended")),
             }
         }
@@ -151,7 +151,8 @@ struct AliveGuard(mpsc::UnboundedSender<()>);
 
 impl Drop for AliveGuard {
     fn drop(&mut self) {
-        drop(self.0.send(()));
+        // Nobody listens when the process ends anyway.
+        self.0.send(()).ok();
     }
 }
 

@@ -5,7 +5,7 @@ use http::header::HeaderMap;
 
 use crate::base::email::EmailAddress;
 use crate::base::return_to::ReturnTo;
-use crate::connector::{ErrorKind, Provider, ProviderError};
+use crate::connector::{Kind, Provider, ProviderError};
 
 use super::attempt::{Attempt, Step, Unfit, of_state};
 use super::finish::Verified;
@@ -72,17 +72,17 @@ impl Failed {
     }
 
     /// What kind of answer this is.
-    pub fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> Kind {
         match (&self.cause, self.reason) {
             (Some(cause), _) => cause.kind(),
-            (None, "provider_refused" | "header_too_long") => ErrorKind::NotAllowed,
-            (None, _) => ErrorKind::Refused,
+            (None, "provider_refused" | "header_too_long") => Kind::NotAllowed,
+            (None, _) => Kind::Refused,
         }
     }
 
     /// Whether trying again may help: nothing was wrong with the message.
     pub fn unavailable(&self) -> bool {
-        matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::Misconfigured)
+        matches!(self.kind(), Kind::Unavailable | Kind::Misconfigured)
     }
 
     /// The address that the provider verified, where that is what is wrong.
@@ -91,7 +91,7 @@ impl Failed {
     }
 
     /// What was expected and what was found, for the log.
-    pub fn detail(&self) -> Option<(String, String)> {
+    pub fn detail(&self) -> Option<(&str, &str)> {
         self.cause.as_ref().and_then(ProviderError::detail)
     }
 }

@@ -128,8 +128,8 @@ impl SignIn {
                 .with("connector", connector.as_str())
                 .with_some("user", failed.address().map(EmailAddress::as_str))
                 .with_some("provider_error", failed.provider_error.as_deref())
-                .with_some("expected", detail.as_ref().map(|d| d.0.as_str()))
-                .with_some("found", detail.as_ref().map(|d| d.1.as_str())),
+                .with_some("expected", detail.map(|d| d.0))
+                .with_some("found", detail.map(|d| d.1)),
         );
         self.count(connector, if failed.unavailable() { "error" } else { "failure" }, failed.reason);
     }

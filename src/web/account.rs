@@ -84,7 +84,8 @@ impl Site {
     /// `sign-out/done`: the post-logout redirect URI. A neutral page, whatever `state` comes with it (L12).
     pub(super) fn sign_out_done(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let query = parts.uri.query().unwrap_or_default();
-        let live = url::form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "provider" && value == "1");
+        let live =
+            url::form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "provider" && value == "1");
         let page = SignedOut {
             setting: self.setting(&visit.request_id),
             provider_may_be_live: live,

@@ -86,12 +86,7 @@ impl Site {
             }
         }
         let email = link.login_hint.as_deref().unwrap_or_default();
-        let page = pages::SignIn {
-            setting: self.setting(""),
-            email,
-            rd: shown(&return_to),
-            error: None,
-        };
+        let page = pages::SignIn { setting: self.setting(""), email, rd: shown(&return_to), error: None };
         with_cookies(page.render(&[]).into_response(), vec![self.cookies().expire_done()])
     }
 

@@ -29,7 +29,10 @@ pub(super) struct Limit {
 impl Limit {
     pub(super) fn new(clock: Clock) -> Self {
         let quota = Quota::per_minute(PER_MINUTE);
-        Self { limiter: RateLimiter::new(quota, DashMapStateStore::default(), Ours(Arc::new(clock))), checks: AtomicU32::new(0) }
+        Self {
+            limiter: RateLimiter::new(quota, DashMapStateStore::default(), Ours(Arc::new(clock))),
+            checks: AtomicU32::new(0),
+        }
     }
 
     /// Whether `client` may look up once more.

@@ -39,7 +39,7 @@ impl Site {
         match asked.asker {
             Asker::Page => match self.broken_loop(asked, &sign_in) {
                 Some(page) => page,
-                None => redirect(&format!("{}{sign_in}", self.origin()), "sign_in_required", vec![]),
+                None => self.to_sign_in(&sign_in),
             },
             Asker::Form => {
                 let sign_in = self.link("sign-in", &[]);
@@ -52,6 +52,13 @@ impl Site {
             }
             Asker::Script => self.not_signed_in(asked.headers, asked.request_id),
         }
+    }
+
+    /// To the sign-in page: 302, since only a GET gets here.
+    fn to_sign_in(&self, link: &str) -> Response<Bytes> {
+        let mut response = redirect(&format!("{}{link}", self.origin()), "sign_in_required", vec![]);
+        *response.status_mut() = StatusCode::FOUND;
+        response
     }
 
     /// A browser that has just signed in and comes back without a session would go round for ever: the second time
@@ -67,11 +74,7 @@ impl Site {
         };
         let event = Event::new("session.rejected", Outcome::Error, came_back);
         self.audit.record_frequent(event.from_client(asked.client, asked.request_id));
-        let page = Loop {
-            setting: self.setting(asked.request_id),
-            cookie: self.cookies().session_name(),
-            retry_href,
-        };
+        let page = Loop { setting: self.setting(asked.request_id), cookie: self.cookies().session_name(), retry_href };
         let mut response = page.render().into_response();
         if came_back != "session_cookie_missing" {
             self.cookies().expire_session(response.headers_mut());
@@ -113,13 +116,7 @@ impl Site {
     }
 
     /// A refusal that signing in would not change: a page for a person, JSON for everybody else.
-    pub fn refusal(
-        &self,
-        status: StatusCode,
-        reason: &'static str,
-        asker: Asker,
-        request_id: &str,
-    ) -> Response<Bytes> {
+    pub fn refusal(&self, status: StatusCode, reason: &'static str, asker: Asker, request_id: &str) -> Response<Bytes> {
         let mut response = match asker {
             Asker::Script => {
                 let message = status.canonical_reason().unwrap_or("Refused");

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use http::{Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 

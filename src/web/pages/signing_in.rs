@@ -75,9 +75,9 @@ pub struct UnknownDomain<'a> {
 }
 
 impl UnknownDomain<'_> {
-    /// 422: understood, and nothing can be done with it. Ingresses leave this status' body alone, unlike that of 404.
+    /// 200: an answer to what was asked, like the page for a known domain.
     pub fn render(&self) -> Page {
-        Page::new(self, StatusCode::UNPROCESSABLE_ENTITY, "domain_unknown")
+        Page::new(self, StatusCode::OK, "domain_unknown")
     }
 }
 

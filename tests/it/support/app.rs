@@ -1,0 +1,233 @@
+//! The whole of Anteroom in this process.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anteroom::app::{Environment, Running, Stop, start};
+use anteroom::base::clock::{Clock, Timestamp};
+use anteroom::base::log::Log;
+use anteroom::config::{self, Overrides};
+use serde_json::{Value, json};
+
+use super::browser::Browser;
+use super::http::{Answer, Ask, Connection};
+use super::provider::Provider;
+use super::upstream::Upstream;
+
+/// The tenant of the Entra-shaped provider.
+pub const TENANT: &str = "11111111-2222-3333-4444-555555555555";
+
+/// What a test changes before Anteroom starts.
+pub struct Setup {
+    /// TOML added at the end: whole sections.
+    pub more: String,
+    /// Replaces a piece of the configuration.
+    pub replace: Vec<(String, String)>,
+}
+
+impl Setup {
+    pub fn new() -> Self {
+        Self { more: String::new(), replace: vec![] }
+    }
+
+    /// Adds sections.
+    pub fn with(mut self, toml: &str) -> Self {
+        self.more.push_str(toml);
+        self.more.push('\n');
+        self
+    }
+
+    /// Replaces a piece of the configuration, which must be there.
+    pub fn replacing(mut self, from: &str, to: &str) -> Self {
+        self.replace.push((from.to_owned(), to.to_owned()));
+        self
+    }
+}
+
+/// Anteroom at `https://app.example.com` (an ingress ends TLS), in front of one application, with two connectors: `acme`,
+/// shaped like Entra ID, for `acme.com`, and `globex`, shaped like Google, for `globex.com`.
+pub struct App {
+    pub address: SocketAddr,
+    pub ops: SocketAddr,
+    pub upstream: Upstream,
+    /// Entra-shaped; asserts `alice@acme.com`, role Admin.
+    pub acme: Provider,
+    /// Google-shaped; asserts `bob@globex.com`.
+    pub globex: Provider,
+    pub clock: Clock,
+    pub log: Log,
+    running: Running,
+    _dir: tempfile::TempDir,
+}
+
+impl App {
+    /// Starts with the usual configuration.
+    pub async fn start() -> Self {
+        Self::start_with(Setup::new()).await
+    }
+
+    /// Starts with changes.
+    pub async fn start_with(setup: Setup) -> Self {
+        let clock = Clock::manual(Timestamp::from_secs(1_800_000_000));
+        let upstream = Upstream::start().await;
+        let acme = Provider::start(&format!("/{TENANT}/v2.0"), alice(), clock.clone()).await;
+        let globex = Provider::start("", bob(), clock.clone()).await;
+        let dir = tempfile::tempdir().unwrap();
+        let mut toml = configuration(&upstream, &acme, &globex);
+        for (from, to) in &setup.replace {
+            assert!(toml.contains(from), "{from} is not in the configuration:\n{toml}");
+            toml = toml.replace(from, to);
+        }
+        toml.push_str(&setup.more);
+        let file = dir.path().join("anteroom.toml");
+        std::fs::write(&file, &toml).unwrap();
+        let loaded = config::load(Some(&file), std::iter::empty(), &Overrides::default());
+        let config = loaded.unwrap_or_else(|problems| panic!("{problems}\n{toml}")).config;
+        let log = Log::memory();
+        let environment = Environment { clock: clock.clone(), log: log.clone() };
+        let running = start(&config, &environment).await.unwrap();
+        let (address, ops) = (running.address(), running.ops_address());
+        Self { address, ops, upstream, acme, globex, clock, log, running, _dir: dir }
+    }
+
+    /// Sends a request without cookies, on a connection of its own.
+    pub async fn send(&self, ask: &Ask) -> Answer {
+        Connection::open(self.address).await.send(ask).await
+    }
+
+    /// A connection that is kept.
+    pub async fn connect(&self) -> Connection {
+        Connection::open(self.address).await
+    }
+
+    /// A browser without cookies.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.address)
+    }
+
+    /// A browser on its way to the provider: the answer is the redirect there.
+    pub async fn start_sign_in(&self, browser: &mut Browser, connector: &str, rd: &str, hint: &str) -> Answer {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("connector", connector), ("rd", rd), ("login_hint", hint)])
+            .finish();
+        let answer = browser.visit(&format!("/.anteroom/sign-in/go?{query}")).await;
+        assert_eq!(answer.status, 303, "{answer:?}");
+        answer
+    }
+
+    /// The callback of a provider's answer.
+    pub fn callback(connector: &str, query: &std::collections::BTreeMap<String, String>) -> Ask {
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+        Ask::page(&format!("/.anteroom/oidc/{connector}/callback?{query}"))
+            .without("Sec-Fetch-Site")
+            .with("Sec-Fetch-Site", "cross-site")
+    }
+
+    /// A whole sign-in at `acme`, from the link to the callback's answer, in `browser`.
+    pub async fn sign_in_with(&self, browser: &mut Browser, rd: &str) -> Answer {
+        let to_provider = self.start_sign_in(browser, "acme", rd, "alice@acme.com").await;
+        let query = self.acme.sign_in(to_provider.location());
+        browser.send(Self::callback("acme", &query)).await
+    }
+
+    /// A browser signed in as Alice.
+    pub async fn signed_in(&self) -> Browser {
+        let mut browser = self.browser();
+        let answer = self.sign_in_with(&mut browser, "/").await;
+        assert_eq!(answer.status, 303, "{answer:?}\n{}", self.log.taken());
+        assert!(browser.session().is_some(), "{answer:?}");
+        browser
+    }
+
+    /// The audit events so far; empties the log.
+    pub fn events(&self) -> Vec<Value> {
+        let log = self.log.taken();
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|e| panic!("{e}: {line}")));
+        lines.filter(|line| line["kind"] == "audit").collect()
+    }
+
+    /// Stops at once and waits for the end.
+    pub async fn stop(mut self, how: Stop) -> std::io::Result<()> {
+        self.running.stop(how);
+        self.running.ended().await
+    }
+
+    /// Tells it to stop, without waiting.
+    pub fn begin_stop(&self, how: Stop) {
+        self.running.stop(how);
+    }
+
+    /// Moves time for limits and tokens.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+}
+
+/// What the Entra-shaped provider asserts.
+pub fn alice() -> Value {
+    json!({
+        "sub": "pairwise-alice", "tid": TENANT, "oid": "aaaaaaaa-0000-0000-0000-000000000001", "ver": "2.0",
+        "upn": "alice@acme.com", "preferred_username": "alice@acme.com", "email": "alice@acme.com",
+        "name": "Alice Archer", "roles": ["Admin"], "groups": ["staff", "x,admin"], "acct": 0,
+    })
+}
+
+/// What the Google-shaped provider asserts.
+pub fn bob() -> Value {
+    json!({ "sub": "1234567890", "hd": "globex.com", "email": "bob@globex.com", "email_verified": true, "name": "Bob" })
+}
+
+fn configuration(upstream: &Upstream, acme: &Provider, globex: &Provider) -> String {
+    let (upstream, acme, globex) = (upstream.address, &acme.script().issuer.clone(), &globex.script().issuer.clone());
+    format!(
+        r#"
+[server]
+listen = "127.0.0.1:0"
+public_url = "https://app.example.com"
+environment = "production"
+workers = 2
+
+[ops]
+listen = "127.0.0.1:0"
+
+[keys]
+dir = "keys"
+
+[apps.portal]
+upstream = "http://{upstream}"
+sign_out = "/logout"
+routes = [
+  {{ path = "/public/**", access = "public" }},
+  {{ path = "/health", access = "public", methods = ["GET"] }},
+  {{ path = "/api/**", access = "native" }},
+  {{ path = "/admin/**", role = "Admin" }},
+  {{ path = "/enterprise/**", role = "EnterpriseAdmin" }},
+  {{ path = "/keep/**", authorization = "keep" }},
+]
+
+[apps.portal.native]
+api_key_headers = ["X-Api-Key"]
+challenge = "Basic realm=\"portal\""
+
+[connectors.acme]
+kind = "entra"
+issuer = "{acme}"
+client_id = "client"
+client_secret = "canary-client-secret"
+
+[connectors.globex]
+kind = "google"
+issuer = "{globex}"
+client_id = "client"
+client_secret = "canary-client-secret"
+
+[domains."acme.com"]
+connector = "acme"
+environment = "production"
+
+[domains."globex.com"]
+connector = "globex"
+environment = "production"
+"#
+    )
+}

@@ -1,0 +1,15 @@
+//! What tests are made of. Start with [`App::start`].
+
+mod app;
+mod browser;
+mod http;
+mod keys;
+mod provider;
+mod upstream;
+
+pub use app::{App, Setup};
+pub use browser::Browser;
+pub use http::{Answer, Ask, raw};
+pub use keys::{SigningKey, sign_jwt};
+pub use provider::{Provider, Script};
+pub use upstream::{Recorded, Upstream};
