@@ -4,6 +4,8 @@
 pub mod clock;
 pub mod email;
 pub mod id;
+pub mod json;
+pub mod outgoing;
 pub mod pattern;
 pub mod random;
 pub mod role;
