@@ -238,7 +238,7 @@ fn keys_that_cannot_verify_id_tokens_are_skipped_o13() {
         with(good.clone(), "n", json!(b64([0xff; 128]))),
         with(good.clone(), "n", json!(b64([0xff; 2048]))),
     ] {
-        assert_eq!(judge(&token, &key_set(&[spoilt.clone()]), RS256), Err("key_unknown"), "{spoilt}");
+        assert_eq!(judge(&token, &key_set(std::slice::from_ref(&spoilt)), RS256), Err("key_unknown"), "{spoilt}");
     }
     let bound = with(with(good, "alg", json!("RS256")), "key_ops", json!(["verify"]));
     assert_eq!(judge(&token, &key_set(&[bound]), RS256), accepted());
