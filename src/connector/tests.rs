@@ -385,3 +385,14 @@ async fn sign_out_goes_to_the_provider_if_it_offers_that() {
     let without = self::provider(&provider.connector, &clock);
     assert_eq!(without.logout_url("hint", "https://app.example.com/done", "s").await, None);
 }
+
+#[tokio::test]
+async fn a_sign_in_may_run_on_any_thread() {
+    let (_idp, provider, _) = setup().await;
+    let provider = Arc::new(provider);
+    let task = tokio::spawn(async move {
+        provider.check_issuer(None).await?;
+        redeem(&provider).await
+    });
+    assert!(task.await.unwrap().is_ok());
+}

@@ -208,3 +208,45 @@ fn a_certificate_file_that_cannot_be_used_is_named() {
     std::fs::write(&path, "no certificate\n").unwrap();
     assert!(error(&settings).contains("ca.pem"));
 }
+
+/// One TLS connection with a certificate for `idp.localhost` that only its own file vouches for.
+fn tls_server() -> (SocketAddr, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["idp.localhost".into()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut tls =
+                rustls::StreamOwned::new(rustls::ServerConnection::new(Arc::clone(&config)).unwrap(), stream.unwrap());
+            let mut head = [0; 1_024];
+            // A client that does not trust us hangs up within the handshake.
+            if std::io::Read::read(&mut tls, &mut head).is_ok() {
+                let _ = std::io::Write::write_all(&mut tls, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            }
+        }
+    });
+    (address, made.cert.pem())
+}
+
+#[tokio::test]
+async fn a_certificate_counts_only_with_its_root_and_for_its_name() {
+    let (address, pem) = tls_server();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ca.pem");
+    std::fs::write(&path, pem).unwrap();
+    let trusting = Outgoing::new(&Settings { ca_file: Some(path), ..Settings::default() }).unwrap();
+    let url = |host: &str| format!("https://{host}:{}/", address.port());
+    assert_eq!(get(&trusting, &url("idp.localhost")).await.unwrap().body, "ok");
+    let stranger = get(&outgoing(), &url("idp.localhost")).await;
+    assert!(matches!(stranger, Err(OutgoingError::Unreachable { .. })), "{stranger:?}");
+    let other_name = get(&trusting, &url("other.localhost")).await;
+    assert!(matches!(other_name, Err(OutgoingError::Unreachable { .. })), "{other_name:?}");
+}
