@@ -1,0 +1,249 @@
+//! Why a sign-in ended at the connector: a stable reason code, how the page and the status follow from it, and what
+//! an operator needs to find the cause.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::base::email::EmailAddress;
+
+/// Longest text that a detail keeps, in characters.
+const MAX_DETAIL: usize = 200;
+
+/// What a refusal means for the person at the browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The message is wrong: 400. A fresh start may help.
+    Refused,
+    /// The identity is genuine but may not sign in here: 403.
+    NotAllowed,
+    /// The provider is away: 503, try again.
+    Unavailable,
+    /// Only an administrator can help: the provider refuses our configuration, or we its.
+    Misconfigured,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $kind:ident;)*) => {
+        /// Every reason a connector may give. Two causes never share one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[$doc])* $name,)* }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The stable code, snake_case.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// What it means for the person at the browser.
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$name => Kind::$kind,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The token has a shape that parsers may read differently, or no known shape (O36, O37).
+    Malformed = "malformed", Refused;
+    /// Not an ID token: another `typ`, or an `events` claim (O35).
+    WrongTokenType = "wrong_token_type", Refused;
+    /// The algorithm is not one configured for this connector, or the token is unsigned (O06–O08).
+    AlgNotAllowed = "alg_not_allowed", Refused;
+    /// A header that must be understood and is not (O10).
+    CritUnsupported = "crit_unsupported", Refused;
+    /// No key of the provider fits (O09, O11, O12).
+    KeyUnknown = "key_unknown", Refused;
+    /// The signature does not verify (O05).
+    SigInvalid = "sig_invalid", Refused;
+    /// A required claim is absent; the detail names it (O02).
+    ClaimMissing = "claim_missing", Refused;
+    /// A claim has another JSON type than it must have (O31).
+    Type = "type", Refused;
+    /// `iss` is not the provider's issuer (O01).
+    IssMismatch = "iss_mismatch", Refused;
+    /// `aud` does not name this client (O03).
+    AudMismatch = "aud_mismatch", Refused;
+    /// `azp` is not this client (O04).
+    Azp = "azp", Refused;
+    /// `exp` has passed (O31).
+    Expired = "expired", Refused;
+    /// `iat` or `nbf` lies ahead: check both clocks (O32).
+    NotYetValid = "not_yet_valid", Refused;
+    /// `iat` is too long ago: check both clocks (O32).
+    Stale = "stale", Refused;
+    /// `nonce` is not this attempt's (O16).
+    NonceMismatch = "nonce_mismatch", Refused;
+    /// `at_hash` does not fit the access token (O30).
+    AtHash = "at_hash", Refused;
+    /// `sub` is empty, blank or too long (O38).
+    SubInvalid = "sub_invalid", Refused;
+    /// The token endpoint's answer cannot be used (O27, O28).
+    TokenResponseInvalid = "token_response_invalid", Refused;
+    /// The code or the PKCE verifier is not accepted any more.
+    InvalidGrant = "invalid_grant", Refused;
+    /// The provider does not know this client or its secret.
+    InvalidClient = "invalid_client", Misconfigured;
+    /// The token endpoint answered another OAuth error; the detail names it.
+    ProviderError = "provider_error", Refused;
+    /// The token endpoint says that it has trouble of its own.
+    ProviderUnavailable = "provider_unavailable", Unavailable;
+    /// The userinfo answer cannot be used (O29).
+    UserinfoInvalid = "userinfo_invalid", Refused;
+    /// The userinfo answer is about somebody else (O29).
+    UserinfoSubMismatch = "userinfo_sub_mismatch", Refused;
+    /// The callback's `iss` is another provider's (O20).
+    IdpMixup = "idp_mixup", Refused;
+    /// The provider promised `iss` on the callback and it is absent (O21).
+    IssParamMissing = "iss_param_missing", Refused;
+    /// The token's issuer and its `tid` do not belong together (I02).
+    TenantMismatch = "tenant_mismatch", Refused;
+    /// The tenant may not sign in here (I01).
+    TenantNotAllowed = "tenant_not_allowed", NotAllowed;
+    /// The provider does not vouch for the address (I03).
+    EmailUnverified = "email_unverified", NotAllowed;
+    /// The provider gave no address.
+    EmailMissing = "email_missing", NotAllowed;
+    /// The claim is no e-mail address (I08).
+    EmailInvalid = "email_invalid", Refused;
+    /// The Google account is in no organisation that may sign in (I04).
+    HdMismatch = "hd_mismatch", NotAllowed;
+    /// The address is in no domain of this connector (I09).
+    DomainNotAllowed = "domain_not_allowed", NotAllowed;
+    /// The provider's discovery document is not acceptable (O34).
+    IdpConfigRejected = "idp_config_rejected", Misconfigured;
+    /// The provider's key set is not acceptable (O13).
+    JwksRejected = "jwks_rejected", Misconfigured;
+    /// The provider cannot be reached.
+    ProviderUnreachable = "provider_unreachable", Unavailable;
+    /// Our own client secret cannot be read.
+    ClientSecretUnreadable = "client_secret_unreadable", Misconfigured;
+    /// Our own settings make no valid request.
+    ConnectorMisconfigured = "connector_misconfigured", Misconfigured;
+}
+
+/// Why a connector refused or could not do its work. Holds no token, code or secret. Cheap to clone.
+#[derive(Clone)]
+pub struct ProviderError(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    reason: Reason,
+    expected: String,
+    found: String,
+    address: Option<EmailAddress>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl ProviderError {
+    pub(crate) fn new(reason: Reason) -> Self {
+        let (expected, found) = (String::new(), String::new());
+        Self(Box::new(Inner { reason, expected, found, address: None, source: None }))
+    }
+
+    /// With what was expected and what was found; cut to a length fit for a log line.
+    pub(crate) fn saying(mut self, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
+        self.0.expected = short(&expected);
+        self.0.found = short(&found);
+        self
+    }
+
+    pub(crate) fn with_address(mut self, address: EmailAddress) -> Self {
+        self.0.address = Some(address);
+        self
+    }
+
+    pub(crate) fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    /// The reason as a value.
+    pub fn why(&self) -> Reason {
+        self.0.reason
+    }
+
+    /// The stable reason code.
+    pub fn reason(&self) -> &'static str {
+        self.0.reason.code()
+    }
+
+    /// What it means for the person at the browser.
+    pub fn kind(&self) -> Kind {
+        self.0.reason.kind()
+    }
+
+    /// What was expected and what was found, each at most 200 characters and never a secret. May hold text of a
+    /// stranger: escape it.
+    pub fn detail(&self) -> Option<(&str, &str)> {
+        let Inner { expected, found, .. } = &*self.0;
+        (!expected.is_empty() || !found.is_empty()).then_some((expected, found))
+    }
+
+    /// The verified address, when it is the reason for the refusal.
+    pub fn address(&self) -> Option<&EmailAddress> {
+        self.0.address.as_ref()
+    }
+}
+
+impl From<Reason> for ProviderError {
+    fn from(reason: Reason) -> Self {
+        Self::new(reason)
+    }
+}
+
+fn short(text: &impl fmt::Display) -> String {
+    let text = text.to_string();
+    match text.char_indices().nth(MAX_DETAIL) {
+        Some((cut, _)) => format!("{}…", text.get(..cut).unwrap_or_default()),
+        None => text,
+    }
+}
+
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the connector refused: {}", self.reason())
+    }
+}
+
+impl fmt::Debug for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { reason, expected, found, address, source } = &*self.0;
+        f.debug_struct("ProviderError")
+            .field("reason", &reason.code())
+            .field("expected", expected)
+            .field("found", found)
+            .field("address", address)
+            .field("source", source)
+            .finish()
+    }
+}
+
+impl Error for ProviderError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.as_ref().map(|e| &**e as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_causes_never_share_a_code() {
+        let mut codes: Vec<_> = Reason::ALL.iter().map(|r| r.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn a_detail_is_cut_between_characters() {
+        let error = ProviderError::new(Reason::KeyUnknown).saying("", "ä".repeat(10_000));
+        let (_, found) = error.detail().unwrap();
+        assert_eq!(found.chars().count(), MAX_DETAIL + 1);
+    }
+}
