@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::parse::wrong;
 use super::problem::{Place, Report, hint};
-use super::read::{Choice, Field, Keyed, section};
+use super::read::{Field, Keyed, section};
 use super::server::Environment;
+use super::words::Choice;
 use crate::base::email::EmailDomain;
 use crate::base::id::Id;
 

@@ -4,7 +4,8 @@ use http::Method;
 
 use super::parse::{Context, duplicate, wrong};
 use super::problem::{Place, hint, quoted};
-use super::read::{At, Choice, Word, section};
+use super::read::{At, section};
+use super::words::{Choice, Word};
 use crate::base::pattern::PathPattern;
 use crate::base::role::{RequiredRole, Role};
 

@@ -144,7 +144,7 @@ fn o06_algorithms_that_prove_nothing_are_refused() {
 fn callback_paths_do_not_clash() {
     let add = |path: &str| format!("client_id = \"oidc-client\"\ncallback_path = {path:?}");
     let refused = |path: &str, says: &str| {
-        refused(&[("client_id = \"oidc-client\"", &add(path))], "connectors.initech.callback_path", says)
+        refused(&[("client_id = \"oidc-client\"", &add(path))], "connectors.initech.callback_path", says);
     };
     refused("callback", "allowed: a path");
     refused("/", "home page");
