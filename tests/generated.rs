@@ -1,11 +1,6 @@
 //! Files that are made from the code are as the code makes them, and every shipped configuration loads.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "helpers of tests, which read files"
-)]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests, which read files")]
 
 use std::path::{Path, PathBuf};
 

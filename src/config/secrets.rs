@@ -50,10 +50,11 @@ pub(super) fn resolve(
     cx: &mut Context<'_>,
 ) -> Option<Option<Secret>> {
     let file = cx.path(file);
-    if let (Field::Set(value), Field::Set(file)) = (&value, &file) {
-        let other = &value.place.source;
-        let text = format!("the secret is given twice: {key} is set too ({other}); allowed: one of the two");
-        cx.report.problem(&file.place, text);
+    let places = (value.set().map(|at| &at.place), file.set().map(|at| &at.place));
+    if let (true, true, Some(place)) = (value.is_written(), file.is_written(), places.1.or(places.0)) {
+        let other = places.0.map(|place| format!(" ({})", place.source)).unwrap_or_default();
+        let text = format!("the secret is given twice: {key} is set too{other}; allowed: one of the two");
+        cx.report.problem(place, text);
         return None;
     }
     let file = file.parse(cx.report, |path| {

@@ -106,6 +106,8 @@ fn a_secret_is_given_once_and_never_shown() {
         "connectors.globex.client_secrets",
         "did you mean",
     );
+    let wrong_and_twice = "client_secret = 5\nclient_secret_file = \"/nowhere\"";
+    assert_eq!(load_toml(&changed(&[(secret, wrong_and_twice)])).unwrap_err().0.len(), 2);
     refused(&[("client_id = \"google-client\"\n", "")], "connectors.globex.client_id", "missing");
     let public = accepted(&[(secret, "")]);
     assert!(public.config.connectors["globex"].client_secret.is_none());

@@ -207,7 +207,7 @@ fn a_file_that_cannot_be_read_is_one_mistake() {
         ("latin.toml", Some(b"# \xe4".as_slice()), "not UTF-8"),
         ("large.yaml", Some([b'#'; 1_100_000].as_slice()), "larger than 1 MiB"),
         ("list.yaml", Some(b"- a\n".as_slice()), "found a list; allowed: a table"),
-        ("two.yaml", Some(b"a: 1\n---\nb: 2\n".as_slice()), "not YAML"),
+        ("two.yaml", Some(b"a: 1\n---\nb: 2\n".as_slice()), "more than one document"),
     ] {
         let path = dir.path().join(name);
         content.into_iter().for_each(|bytes| std::fs::write(&path, bytes).unwrap());
