@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use http::{HeaderName, HeaderValue};
 use url::{Host, Url};
 
-use super::identity::header_name;
+use super::headers::header_name;
 use super::parse::{Context, duplicate, fixed_path, wrong};
 use super::problem::Place;
 use super::read::{At, Field, Keyed, section};

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::entra;
+use super::kinds::{ByOperator, KINDS, Kind};
 use super::node::{Node, Value};
 use super::parse::{Context, duplicate, fixed_path, is_plain_http_off_loopback, web_url, wrong};
-use super::problem::{Place, Report, list, nearest, quoted};
-use super::read::{At, Choice, Field, Keyed, Read, SecretText, Word, section};
+use super::problem::{Place, Report, list, quoted};
+use super::read::{At, Field, Keyed, Read, section};
+use super::secrets::SecretText;
+use super::words::Choice;
+use super::{entra, secrets};
 use crate::base::email::EmailDomain;
 use crate::base::id::Id;
 use crate::base::secret::Secret;
@@ -81,95 +83,6 @@ pub enum SigningAlgorithm {
     ES256,
     ES384,
     EdDSA,
-}
-
-impl Word for SigningAlgorithm {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("RS256", Self::RS256),
-        ("RS384", Self::RS384),
-        ("RS512", Self::RS512),
-        ("PS256", Self::PS256),
-        ("PS384", Self::PS384),
-        ("PS512", Self::PS512),
-        ("ES256", Self::ES256),
-        ("ES384", Self::ES384),
-        ("EdDSA", Self::EdDSA),
-    ];
-
-    /// Security cases O06, O07: no unsigned tokens, and no key that the verifier shares with the signer.
-    fn refusal(word: &str) -> Option<String> {
-        let reason = match word.to_ascii_uppercase().as_str() {
-            "NONE" => "an unsigned token can be made by anybody",
-            "HS256" | "HS384" | "HS512" => {
-                "an HMAC key is known to everybody who can check a token, and confusing it with a public key forges one"
-            }
-            _ => return None,
-        };
-        let words = list(Self::WORDS.iter().map(|(word, _)| *word));
-        Some(format!("found {}; {reason}; allowed: {words}", quoted(word)))
-    }
-}
-
-/// The kinds as they are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Entra,
-    Google,
-    Oidc,
-}
-
-impl Kind {
-    /// Whether a connector of this kind would have keys that we know nothing of.
-    fn is_another_protocol(word: &str) -> bool {
-        let plain = word.to_ascii_lowercase().replace(['-', '_', ' '], "");
-        ON_PREMISE.contains(&plain.as_str()) || plain.starts_with("saml")
-    }
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Entra => "entra",
-            Self::Google => "google",
-            Self::Oidc => "oidc",
-        }
-    }
-}
-
-const ON_PREMISE: [&str; 7] = ["ldap", "ldaps", "activedirectory", "ad", "adds", "kerberos", "radius"];
-const KINDS: &str = "allowed: \"entra\" (Microsoft Entra ID), \"google\" (Google Workspace), \"oidc\" (any other \
-                     OpenID Connect provider)";
-
-impl Word for Kind {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("entra", Self::Entra), ("google", Self::Google), ("oidc", Self::Oidc)];
-
-    fn refusal(word: &str) -> Option<String> {
-        let plain = word.to_ascii_lowercase().replace(['-', '_', ' '], "");
-        let reason = match plain.as_str() {
-            on_premise if ON_PREMISE.contains(&on_premise) => {
-                "on-premise directories (Active Directory, LDAP) are not supported: users sign in at a provider that \
-                 speaks OpenID Connect"
-            }
-            "adfs" => "there is no such kind: AD FS 2016 and later speak OpenID Connect, which is \"oidc\"",
-            "saml" | "saml2" => "SAML is not supported by this version",
-            "azure" | "azuread" | "aad" | "entraid" | "microsoft" => "did you mean \"entra\"?",
-            "gsuite" | "googleworkspace" | "workspace" => "did you mean \"google\"?",
-            "openid" | "openidconnect" | "okta" | "keycloak" | "auth0" => "did you mean \"oidc\"?",
-            other => {
-                let near = nearest(other, Self::WORDS.iter().map(|(word, _)| *word));
-                let near = near.map(|word| format!("did you mean {word:?}? ")).unwrap_or_default();
-                return Some(format!("found {}; {near}{KINDS}", quoted(word)));
-            }
-        };
-        Some(format!("found {}; {reason}; {KINDS}", quoted(word)))
-    }
-}
-
-/// `email_is_verified`'s one value, which says who vouches.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ByOperator;
-
-impl Word for ByOperator {
-    const WORDS: &'static [(&'static str, Self)] = &[("by-operator", Self)];
 }
 
 section! {
@@ -252,6 +165,10 @@ impl schemars::JsonSchema for MaybeConnector {
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         RawConnector::json_schema(generator)
+    }
+
+    fn inline_schema() -> bool {
+        true
     }
 }
 
@@ -339,7 +256,11 @@ impl Resolving<'_, '_, '_> {
         let client_id = raw.client_id.parse(self.cx.report, |text| plain_text(text, 255));
         let client_id =
             client_id.required(self.place, "client_id", "allowed: the id the provider gave", self.cx.report);
-        let client_secret = self.secret(raw.client_secret, raw.client_secret_file, known);
+        let client_secret = secrets::resolve("client_secret", raw.client_secret, raw.client_secret_file, self.cx);
+        if let (Some(None), Some(Kind::Google)) = (&client_secret, known) {
+            let text = "Google's web clients have a secret; without one sign-ins will be refused by Google";
+            self.cx.report.warn(&self.place.child("client_secret_file"), text);
+        }
         let scopes = self.scopes(raw.scopes);
         let algorithms = self.algorithms(raw.algorithms);
         let report = &mut *self.cx.report;
@@ -415,42 +336,6 @@ impl Resolving<'_, '_, '_> {
                 self.cx.report.problem(place, text);
             }
         }
-    }
-
-    /// The secret, written or in a file that can be read now. `Some(None)`: a public client.
-    fn secret(&mut self, value: Field<SecretText>, file: Field<String>, kind: Option<Kind>) -> Option<Option<Secret>> {
-        let file = self.cx.path(file);
-        if value.is_written() && file.is_written() {
-            let place = file.set().map(|at| at.place.clone()).or_else(|| value.set().map(|at| at.place.clone()));
-            let other = value.set().map(|at| at.place.source.to_string()).unwrap_or_default();
-            let text =
-                format!("the secret is given twice: client_secret is set too ({other}); allowed: one of the two");
-            self.cx.report.problem(&place.unwrap_or_else(|| self.place.clone()), text);
-            return None;
-        }
-        let file = file.parse(self.cx.report, |path| {
-            let secret = Secret::File(path.clone());
-            secret.read().map(|_| secret).map_err(|error| {
-                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-                format!("{error}{cause}; allowed: a file that holds the secret alone")
-            })
-        });
-        let value = value.parse(self.cx.report, |SecretText(text)| {
-            if text.expose_secret().trim().is_empty() {
-                return Err(String::from("found an empty secret; leave it out for a public client"));
-            }
-            Ok(Secret::Value(text.clone()))
-        });
-        let secret = match (value, file) {
-            (Field::Invalid, _) | (_, Field::Invalid) => return None,
-            (Field::Set(at), _) | (Field::Absent, Field::Set(at)) => Some(at.value),
-            (Field::Absent, Field::Absent) => None,
-        };
-        if secret.is_none() && kind == Some(Kind::Google) {
-            let text = "Google's web clients have a secret; without one sign-ins will be refused by Google";
-            self.cx.report.warn(&self.place.child("client_secret_file"), text);
-        }
-        Some(secret)
     }
 
     /// RFC 6749 section 3.3.
@@ -558,24 +443,6 @@ mod tests {
         let error = issuer_url("https://idp.example.com/.well-known/openid-configuration").unwrap_err();
         assert!(error.contains("discovery document"), "{error}");
         assert!(issuer_url("https://idp.example.com/?a=b").is_err());
-    }
-
-    #[test]
-    fn o06_unsigned_and_hmac_algorithms_are_refused_with_the_reason() {
-        assert!(SigningAlgorithm::refusal("none").unwrap().contains("anybody"));
-        assert!(SigningAlgorithm::refusal("HS256").unwrap().contains("HMAC"));
-        assert_eq!(SigningAlgorithm::refusal("RS257"), None);
-    }
-
-    #[test]
-    fn r1_on_premise_directories_are_refused_with_what_is_supported() {
-        for kind in ["ldap", "active-directory", "ActiveDirectory", "AD"] {
-            let text = Kind::refusal(kind).unwrap();
-            assert!(text.contains("on-premise") && text.contains("\"entra\"") && text.contains("\"oidc\""), "{text}");
-        }
-        assert!(Kind::refusal("saml").unwrap().contains("not supported by this version"));
-        assert!(Kind::refusal("adfs").unwrap().contains("\"oidc\""));
-        assert!(Kind::refusal("entar").unwrap().contains("did you mean"));
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::parse::wrong;
 use super::problem::{Place, Report, hint};
-use super::read::{Choice, Field, Keyed, section};
+use super::read::{At, Field, Keyed, section};
 use super::server::Environment;
+use super::words::Choice;
 use crate::base::email::EmailDomain;
 use crate::base::id::Id;
 
@@ -35,22 +36,22 @@ pub(super) fn connectors(raw: &Field<Keyed<RawDomain>>) -> Vec<(EmailDomain, Str
     entries.iter().filter_map(|e| Some((e.key.parse().ok()?, e.value.as_ref().and_then(named)?))).collect()
 }
 
-/// `connectors`: the ids that are written, also of connectors that do not hold. `environment`: the server's; `None`
-/// if it was reported.
+/// `connectors`: the ids that are written, also of connectors that do not hold. `environment`: the server's, and where
+/// it stands or is missing; outer `None` if it was reported.
 pub(super) fn resolve(
     raw: Field<Keyed<RawDomain>>,
     root: &Place,
     connectors: &[String],
-    environment: Option<Option<Environment>>,
+    environment: &At<Option<Option<Environment>>>,
     report: &mut Report,
 ) -> Option<BTreeMap<EmailDomain, Domain>> {
     let Keyed(entries) = raw.or_else(Keyed::default)?;
     if entries.is_empty() {
         report.warn(&root.child("domains"), "there are none, so nobody can sign in");
-    } else if environment == Some(None) {
+    } else if environment.value == Some(None) {
         let text =
             "missing, and there are domains; allowed: \"production\" or \"demo\", whichever this Anteroom serves";
-        report.problem(&root.child("server").child("environment"), text);
+        report.problem(&environment.place, text);
     }
     let count = entries.len();
     let mut domains: BTreeMap<EmailDomain, Domain> = BTreeMap::new();
@@ -63,7 +64,7 @@ pub(super) fn resolve(
         }
         let domain = entry.value.and_then(|raw| raw.resolve(&entry.place, connectors, report));
         let (Ok(name), Some(domain)) = (name, domain) else { continue };
-        if environment.flatten().is_some_and(|ours| ours != domain.environment) {
+        if environment.value.flatten().is_some_and(|ours| ours != domain.environment) {
             let text = "belongs to the other environment than server.environment: it is treated as not enabled here";
             report.warn(&entry.place, text);
         }

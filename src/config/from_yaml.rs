@@ -31,7 +31,11 @@ pub(super) fn parse(text: &str, file: &File, report: &mut Report) -> Option<Node
         Err(error) => {
             let line = error.location().and_then(|at| usize::try_from(at.line()).ok());
             let place = Place { key: String::new(), source: file.line(line) };
-            report.problem(&place, format!("not YAML: {error}"));
+            let text = match error.without_snippet() {
+                serde_saphyr::Error::MultipleDocuments { .. } => String::from("there is more than one document"),
+                error => error.to_string(),
+            };
+            report.problem(&place, format!("not YAML: {text}"));
             None
         }
     }

@@ -99,7 +99,9 @@ fn sorted(mut problems: Vec<Problem>) -> Problems {
 
 impl RawConfig {
     fn resolve(self, root: &Place, cx: &mut Context<'_>) -> Option<Config> {
-        let server = self.server.section(root, "server").map(|raw| RawServer::resolve(raw, cx));
+        let server = self.server.section(root, "server");
+        let server_place = server.as_ref().map_or_else(|| root.child("server"), |at| at.place.clone());
+        let server = server.map(|raw| RawServer::resolve(raw, cx));
         let ops = self.ops.section(root, "ops").and_then(|raw| RawOps::resolve(raw, cx));
         let outgoing = self.outgoing.section(root, "outgoing").and_then(|raw| RawOutgoing::resolve(raw, cx));
         let keys = self.keys.section(root, "keys").and_then(|raw| RawKeys::resolve(raw, cx));
@@ -122,7 +124,8 @@ impl RawConfig {
         };
         let connectors = connectors::resolve(self.connectors, root, &around, cx);
         let environment = server.as_ref().and_then(|s| s.environment);
-        let domains = domains::resolve(self.domains, root, &ids, environment, cx.report);
+        let environment = At { value: environment, place: server_place.child("environment") };
+        let domains = domains::resolve(self.domains, root, &ids, &environment, cx.report);
         let identity = self.identity.section(root, "identity").and_then(|raw| RawIdentity::resolve(raw, cx));
         let secure = public_url.map(PublicUrl::secure_cookies);
         let sessions = self.sessions.section(root, "sessions").and_then(|raw| RawSessions::resolve(raw, secure, cx));

@@ -4,7 +4,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::parse::{Context, wrong};
 use super::problem::hint;
-use super::read::{At, Choice, Word, section};
+use super::read::{At, section};
+use super::words::{Choice, Word};
 
 /// `[log]`
 #[derive(Clone, Debug)]

@@ -11,8 +11,10 @@ mod entra;
 mod file;
 mod from_toml;
 mod from_yaml;
+mod headers;
 mod identity;
 mod keys;
+mod kinds;
 mod load;
 mod log;
 mod node;
@@ -24,10 +26,12 @@ mod problem;
 mod read;
 mod routes;
 mod schema;
+mod secrets;
 mod server;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::collections::BTreeMap;
 

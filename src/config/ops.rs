@@ -26,7 +26,8 @@ impl RawOps {
     /// The section, and where its address stands.
     pub(super) fn resolve(raw: At<Self>, cx: &mut Context<'_>) -> Option<At<Ops>> {
         let place: Place = raw.value.listen.set().map_or_else(|| raw.place.child("listen"), |at| at.place.clone());
-        let listen = raw.value.listen.parse(cx.report, socket).or(SocketAddr::from(([127, 0, 0, 1], 9090)))?;
+        let listen =
+            raw.value.listen.parse(cx.report, |text| socket(text)).or(SocketAddr::from(([127, 0, 0, 1], 9090)))?;
         Some(At { value: Ops { listen }, place })
     }
 }

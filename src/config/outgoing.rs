@@ -6,7 +6,8 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use super::parse::{Context, Insecure, web_url, wrong};
-use super::read::{At, Choice, section};
+use super::read::{At, section};
+use super::words::Choice;
 use crate::base::net::parse_network;
 
 /// `[outgoing]`: calls to providers. Plain-http hosts and roots were checked at start.

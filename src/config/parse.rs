@@ -7,7 +7,8 @@ use std::time::Duration;
 use url::Url;
 
 use super::problem::{Report, Source, quoted};
-use super::read::{At, Field, Word};
+use super::read::{At, Field};
+use super::words::Word;
 use crate::base::net::is_loopback_host;
 use crate::base::pattern::PathPattern;
 
@@ -50,7 +51,7 @@ impl Word for Insecure {
 }
 
 /// An address to listen on.
-pub(super) fn socket(text: &String) -> Result<SocketAddr, String> {
+pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| wrong(text, "allowed: an IP address and a port, such as 0.0.0.0:4180 or [::]:4180"))
 }
 

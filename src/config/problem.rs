@@ -148,12 +148,12 @@ pub(super) fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().map(|w| format!("{w:?}")).collect::<Vec<_>>().join(", ")
 }
 
-/// `; did you mean "x"?`, or what is allowed if nothing is near.
-pub(super) fn hint<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    nearest(found, allowed.clone()).map_or_else(
-        || format!("; allowed: {}", list(allowed.clone())),
-        |near| format!("; did you mean {near:?}? allowed: {}", list(allowed.clone())),
-    )
+/// `; did you mean "x"?` where something is near, and what is allowed.
+pub(super) fn hint<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str>) -> String {
+    let allowed: Vec<&str> = allowed.into_iter().collect();
+    let near = nearest(found, allowed.iter().copied()).map(|near| format!("; did you mean {near:?}?"));
+    let before = near.as_deref().unwrap_or(";");
+    format!("{before} allowed: {}", list(allowed))
 }
 
 /// The word that `found` was probably meant to be: at most two slips away, one in a short word.
@@ -165,21 +165,29 @@ pub(super) fn nearest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>)
     scored.filter(|(d, _)| *d <= limit).min_by_key(|(d, _)| *d).map(|(_, word)| word)
 }
 
-/// Levenshtein's distance.
+/// Optimal string alignment: letters that are missing, extra, wrong, or swapped with their neighbour.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    let width = b.len() + 1;
+    // Rows of a table: `at(i, j)` is the distance of the first i letters of a from the first j of b.
+    let mut table: Vec<usize> = (0..width).collect();
+    let at = |table: &[usize], i: usize, j: usize| table.get(i * width + j).copied().unwrap_or(usize::MAX - 1);
+    let mut previous = None;
     for (i, ca) in a.chars().enumerate() {
-        let mut next = Vec::with_capacity(row.len());
-        let mut left = i + 1;
-        next.push(left);
-        for ((cb, above), diagonal) in b.iter().zip(row.iter().skip(1)).zip(&row) {
-            left = (diagonal + usize::from(ca != *cb)).min(above + 1).min(left + 1);
-            next.push(left);
+        table.push(i + 1);
+        let mut left = None;
+        for (j, cb) in b.iter().copied().enumerate() {
+            let replaced = at(&table, i, j) + usize::from(ca != cb);
+            let mut best = replaced.min(at(&table, i, j + 1) + 1).min(at(&table, i + 1, j) + 1);
+            if previous == Some(cb) && left == Some(ca) {
+                best = best.min(at(&table, i - 1, j - 1) + 1);
+            }
+            table.push(best);
+            left = Some(cb);
         }
-        row = next;
+        previous = Some(ca);
     }
-    row.last().copied().unwrap_or_default()
+    table.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -190,6 +198,7 @@ mod tests {
     fn a_slip_is_answered_with_the_word_that_was_meant() {
         assert_eq!(nearest("listn", ["listen", "workers"]), Some("listen"));
         assert_eq!(nearest("sign-out", ["sign_out", "routes"]), Some("sign_out"));
+        assert_eq!(nearest("inof", ["info", "off"]), Some("info"));
         assert_eq!(nearest("admin", ["Admin", "any"]), Some("Admin"));
         assert_eq!(nearest("tls", ["listen", "workers"]), None);
     }

@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use secrecy::SecretString;
 
 use super::node::{Node, Value};
 use super::problem::{Place, Report, hint, list};
@@ -32,19 +31,14 @@ impl<T: Read> At<T> {
 }
 
 /// A setting of a section.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum Field<T> {
     /// Not written.
+    #[default]
     Absent,
     /// Written wrongly, and reported.
     Invalid,
     Set(At<T>),
-}
-
-impl<T> Default for Field<T> {
-    fn default() -> Self {
-        Self::Absent
-    }
 }
 
 impl<T> Field<T> {
@@ -236,7 +230,7 @@ impl<T: JsonSchema> JsonSchema for At<T> {
     }
 }
 
-fn wrong_kind(node: &Node, allowed: &str, report: &mut Report) {
+pub(super) fn wrong_kind(node: &Node, allowed: &str, report: &mut Report) {
     report.problem(&node.place, format!("found {}; allowed: {allowed}", node.value.shown()));
 }
 
@@ -278,36 +272,6 @@ impl Read for u32 {
             wrong_kind(&node, "a whole number", report);
         }
         number
-    }
-}
-
-/// A secret's value. A mistake about it never shows what was found.
-#[derive(Debug)]
-pub(super) struct SecretText(pub(super) SecretString);
-
-impl Read for SecretText {
-    fn read(node: Node, report: &mut Report) -> Option<Self> {
-        match node.value {
-            Value::Text(text) | Value::Untyped(text) => Some(Self(SecretString::from(text))),
-            _ => {
-                report.problem(&node.place, format!("found {}; allowed: text, in quotes", node.value.kind()));
-                None
-            }
-        }
-    }
-}
-
-impl JsonSchema for SecretText {
-    fn schema_name() -> Cow<'static, str> {
-        Cow::Borrowed("Secret")
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "writeOnly": true })
-    }
-
-    fn inline_schema() -> bool {
-        true
     }
 }
 
@@ -376,58 +340,5 @@ impl<T: JsonSchema> JsonSchema for Keyed<T> {
 
     fn inline_schema() -> bool {
         true
-    }
-}
-
-/// A setting that is one of a few words.
-pub(super) trait Word: Copy + 'static {
-    /// Each word and what it stands for.
-    const WORDS: &'static [(&'static str, Self)];
-
-    /// What to say to a word that needs more than the list of those allowed.
-    fn refusal(_word: &str) -> Option<String> {
-        None
-    }
-}
-
-/// One of the words of `T`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Choice<T>(pub(super) T);
-
-impl<T: Word> Read for Choice<T> {
-    fn read(node: Node, report: &mut Report) -> Option<Self> {
-        let words = || T::WORDS.iter().map(|(word, _)| *word);
-        let (Value::Text(text) | Value::Untyped(text)) = &node.value else {
-            wrong_kind(&node, &list(words()), report);
-            return None;
-        };
-        if let Some((_, value)) = T::WORDS.iter().find(|(word, _)| word == text) {
-            return Some(Self(*value));
-        }
-        let text = T::refusal(text).unwrap_or_else(|| format!("found {}{}", node.value.shown(), hint(text, words())));
-        report.problem(&node.place, text);
-        None
-    }
-}
-
-impl<T: Word> JsonSchema for Choice<T> {
-    fn schema_name() -> Cow<'static, str> {
-        Cow::Borrowed("Choice")
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let words: Vec<&str> = T::WORDS.iter().map(|(word, _)| *word).collect();
-        json_schema!({ "type": "string", "enum": words })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-}
-
-impl<T> Field<Choice<T>> {
-    /// What the word stands for, or the default.
-    pub(super) fn word_or(self, default: T) -> Option<T> {
-        self.or(Choice(default)).map(|choice| choice.0)
     }
 }

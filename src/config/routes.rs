@@ -4,7 +4,8 @@ use http::Method;
 
 use super::parse::{Context, duplicate, wrong};
 use super::problem::{Place, hint, quoted};
-use super::read::{At, Choice, Word, section};
+use super::read::{At, Field, section};
+use super::words::{Choice, Word};
 use crate::base::pattern::PathPattern;
 use crate::base::role::{RequiredRole, Role};
 
@@ -115,23 +116,24 @@ pub(super) fn resolve(raw: Vec<At<RawRoute>>, prefix: Option<&str>, cx: &mut Con
     let mut routes: Vec<Route> = Vec::with_capacity(count);
     let mut earlier: Vec<Shape> = Vec::with_capacity(count);
     for route in raw {
-        let place = route.place.clone();
-        let text = route.value.path.set().map(|at| at.value.clone());
-        let Some(resolved) = RawRoute::resolve(route, prefix, cx) else { continue };
-        let shape = Shape { path: text.unwrap_or_default(), methods: resolved.methods.clone(), place };
-        if let Some(cover) = earlier.iter().find(|e| e.covers(&shape)) {
-            let text = format!(
-                "never matches: {} ({:?}) comes first and covers it, and the first match decides; put the narrower \
-                 route first, or remove it",
-                cover.place.key, cover.path
-            );
-            cx.report.problem(&shape.place, text);
+        let shape = Shape::of(&route);
+        let route = RawRoute::resolve(route, prefix, cx);
+        if let Some(shape) = shape {
+            if let Some(cover) = earlier.iter().find(|e| e.covers(&shape)) {
+                let text = format!(
+                    "never matches: {} ({:?}) comes first and covers it, and the first match decides; put the \
+                     narrower route first, or remove it",
+                    cover.place.key, cover.path
+                );
+                cx.report.problem(&shape.place, text);
+            }
+            let public = route.as_ref().is_some_and(|route| route.access == Access::Public);
+            if public && shape.path == "/**" && shape.methods.is_empty() {
+                cx.report.warn(&shape.place, "every path that no route before this one matches is public");
+            }
+            earlier.push(shape);
         }
-        if resolved.access == Access::Public && shape.path == "/**" && shape.methods.is_empty() {
-            cx.report.warn(&shape.place, "every path that no route before this one matches is public");
-        }
-        earlier.push(shape);
-        routes.push(resolved);
+        routes.extend(route);
     }
     (routes.len() == count).then_some(routes)
 }
@@ -207,11 +209,23 @@ fn check_methods(place: &Place, methods: &[At<Method>], cx: &mut Context<'_>) {
 /// What a route matches.
 struct Shape {
     path: String,
-    methods: Vec<Method>,
+    methods: Vec<String>,
     place: Place,
 }
 
 impl Shape {
+    /// Known also where something else about the route is wrong.
+    fn of(raw: &At<RawRoute>) -> Option<Self> {
+        let path = raw.value.path.set()?.value.clone();
+        path.parse::<PathPattern>().ok()?;
+        let methods = match &raw.value.methods {
+            Field::Absent => Vec::new(),
+            Field::Invalid => return None,
+            Field::Set(list) => list.value.iter().map(|method| method.value.clone()).collect(),
+        };
+        Some(Self { path, methods, place: raw.place.clone() })
+    }
+
     /// Whether every request that `later` matches is matched by this one.
     fn covers(&self, later: &Self) -> bool {
         let all = self.methods.is_empty();

@@ -10,6 +10,9 @@ use super::load::RawConfig;
 /// The page's hand-written beginning.
 const HEAD: &str = include_str!("reference.md");
 
+/// The order of the page: what everybody sets comes first. A section that is not named here comes last.
+const ORDER: [&str; 5] = ["server", "apps", "connectors", "domains", "identity"];
+
 fn tree() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<RawConfig>().to_value();
@@ -28,7 +31,10 @@ pub fn schema() -> String {
 /// The reference page: every setting with its type, default and meaning, in Markdown.
 pub fn reference() -> String {
     let mut page = String::from(HEAD);
-    for (name, section) in properties(&tree()) {
+    let tree = tree();
+    let mut sections: Vec<_> = properties(&tree).collect();
+    sections.sort_by_key(|(name, _)| ORDER.iter().position(|known| known == name).unwrap_or(ORDER.len()));
+    for (name, section) in sections {
         let title = section.get("additionalProperties").filter(|entry| entry.is_object());
         match title {
             Some(entry) => {
@@ -100,7 +106,10 @@ fn kind(schema: &Value) -> String {
         return variants.iter().map(kind).collect::<Vec<_>>().join(", or ");
     }
     match schema.get("type").and_then(Value::as_str) {
-        Some("array") => format!("list of {}", schema.get("items").map(kind).unwrap_or_default()),
+        Some("array") => {
+            let item = schema.get("items").map(kind).unwrap_or_default();
+            format!("list of {}", if item == "table" { "tables" } else { item.as_str() })
+        }
         Some("object") => String::from("table"),
         Some("string") if schema.get("writeOnly").is_some() => String::from("secret text"),
         Some("string") => String::from("text"),

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use super::parse::{Context, Insecure, socket, web_url, wrong};
 use super::problem::Report;
-use super::read::{At, Choice, Word, section};
+use super::read::{At, section};
+use super::words::{Choice, Word};
 use crate::base::net::{InvalidNetwork, is_loopback_host, is_too_wide, parse_network};
 
 /// `[server]`
@@ -111,7 +112,7 @@ impl RawServer {
             let text = "plain http is let through: session cookies can be read and set by anybody on the way";
             cx.report.warn(&insecure.place, text);
         }
-        let listen = raw.listen.parse(cx.report, socket);
+        let listen = raw.listen.parse(cx.report, |text| socket(text));
         let listen = listen.or(SocketAddr::from(([0, 0, 0, 0], 4180)));
         let environment = raw.environment.optional().map(|choice| choice.map(|c| c.0));
         let trusted_proxies = raw.trusted_proxies.parse_each(cx.report, |text| trusted(text));

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::parse::{Context, duration, shown};
 use super::problem::Place;
-use super::read::{At, Choice, Word, section};
+use super::read::{At, section};
+use super::words::{Choice, Word};
 
 /// `[sessions]`
 #[derive(Clone, Debug)]

@@ -203,7 +203,7 @@ fn the_documented_defaults_are_the_defaults() {
     assert!(count >= 20, "{count} defaults are documented");
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.toml");
-    let mut read = |text: &str| {
+    let read = |text: &str| {
         std::fs::write(&path, text).unwrap();
         let loaded = load(Some(&path), std::iter::empty(), &Overrides::default());
         format!("{:?}", loaded.unwrap_or_else(|problems| panic!("{problems}")).config)

@@ -106,6 +106,8 @@ fn a_secret_is_given_once_and_never_shown() {
         "connectors.globex.client_secrets",
         "did you mean",
     );
+    let wrong_and_twice = "client_secret = 5\nclient_secret_file = \"/nowhere\"";
+    assert_eq!(load_toml(&changed(&[(secret, wrong_and_twice)])).unwrap_err().0.len(), 2);
     refused(&[("client_id = \"google-client\"\n", "")], "connectors.globex.client_id", "missing");
     let public = accepted(&[(secret, "")]);
     assert!(public.config.connectors["globex"].client_secret.is_none());
@@ -144,7 +146,7 @@ fn o06_algorithms_that_prove_nothing_are_refused() {
 fn callback_paths_do_not_clash() {
     let add = |path: &str| format!("client_id = \"oidc-client\"\ncallback_path = {path:?}");
     let refused = |path: &str, says: &str| {
-        refused(&[("client_id = \"oidc-client\"", &add(path))], "connectors.initech.callback_path", says)
+        refused(&[("client_id = \"oidc-client\"", &add(path))], "connectors.initech.callback_path", says);
     };
     refused("callback", "allowed: a path");
     refused("/", "home page");

@@ -40,7 +40,7 @@ fn every_mistake_is_reported_in_one_run_in_the_order_of_the_file() {
     }
     let shown = problems.to_string();
     assert_eq!(shown.lines().count(), 6);
-    assert!(shown.contains("anteroom.toml:16: apps.portal.routes[2].role: found \"admin\"; did you mean \"Admin\"?"));
+    assert!(shown.contains("anteroom.toml:13: apps.portal.routes[2].role: found \"admin\"; did you mean \"Admin\"?"));
 }
 
 #[test]
@@ -210,10 +210,18 @@ fn a_setting_that_can_have_no_effect_on_its_route_is_a_mistake() {
 #[test]
 fn p04_a_route_that_an_earlier_one_covers_is_a_mistake() {
     refused(
-        &[("\"/assets/**\"", "\"/**\""), ("\"/api/**\", access = \"native\", methods = [\"GET\", \"POST\"]", "\"/x\"")],
+        &[("\"/admin/**\"", "\"/assets/app.js\"")],
+        "apps.portal.routes[2]",
+        "never matches: apps.portal.routes[0]",
+    );
+    let narrower = "{ path = \"/api/users\", methods = [\"GET\"] }";
+    refused(
+        &[("{ path = \"/admin/**\", role = \"Admin\" }", narrower)],
+        "apps.portal.routes[2]",
         "apps.portal.routes[1]",
-        "never matches",
-    )
+    );
+    accepted(&[("{ path = \"/admin/**\", role = \"Admin\" }", "{ path = \"/api/users\", methods = [\"PUT\"] }")]);
+    accepted(&[("{ path = \"/admin/**\", role = \"Admin\" }", "{ path = \"/api/users\" }")]);
 }
 
 #[test]

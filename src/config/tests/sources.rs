@@ -48,7 +48,7 @@ fn a_mistake_from_the_environment_names_the_variable() {
         ("ANTEROOM__SERVER__WORKERS", "many", "server.workers: found \"many\"; allowed: a whole number"),
         ("ANTEROOM__LOG__ACCESS", "yes", "log.access: found \"yes\"; allowed: true or false"),
         ("ANTEROOM__SERVER__TRUSTED_PROXIES", "10.0.0.0/8,0.0.0.0/0", "server.trusted_proxies[1]: found \"0.0.0.0/0\""),
-        ("ANTEROOM__SERVER__LISTEN__PORT", "1", "server.listen.port"),
+        ("ANTEROOM__SERVER__LISTEN__PORT", "1", "server.listen: found a table; allowed: text"),
         ("ANTEROOM__APPS__PORTAL__ROUTES__0__ACCESS", "public", "lists are replaced as a whole"),
         ("ANTEROOM__APPS__PORTAL__ROUTES", "/x", "apps.portal.routes[0]: found text; allowed: a table"),
         ("ANTEROOM__DOMAINS__ACME_COM__CONNECTOR", "globex", "domains cannot be set from the environment"),
@@ -207,7 +207,7 @@ fn a_file_that_cannot_be_read_is_one_mistake() {
         ("latin.toml", Some(b"# \xe4".as_slice()), "not UTF-8"),
         ("large.yaml", Some([b'#'; 1_100_000].as_slice()), "larger than 1 MiB"),
         ("list.yaml", Some(b"- a\n".as_slice()), "found a list; allowed: a table"),
-        ("two.yaml", Some(b"a: 1\n---\nb: 2\n".as_slice()), "not YAML"),
+        ("two.yaml", Some(b"a: 1\n---\nb: 2\n".as_slice()), "more than one document"),
     ] {
         let path = dir.path().join(name);
         content.into_iter().for_each(|bytes| std::fs::write(&path, bytes).unwrap());

@@ -1,0 +1,117 @@
+//! The words of connectors: kinds, signature algorithms, and what is said to those that are not taken.
+
+use super::connectors::SigningAlgorithm;
+use super::problem::{list, nearest, quoted};
+use super::words::Word;
+
+/// The kinds as they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Entra,
+    Google,
+    Oidc,
+}
+
+impl Kind {
+    /// Whether a connector of this kind would have keys that we know nothing of.
+    pub(super) fn is_another_protocol(word: &str) -> bool {
+        let plain = word.to_ascii_lowercase().replace(['-', '_', ' '], "");
+        ON_PREMISE.contains(&plain.as_str()) || plain.starts_with("saml")
+    }
+
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Entra => "entra",
+            Self::Google => "google",
+            Self::Oidc => "oidc",
+        }
+    }
+}
+
+const ON_PREMISE: [&str; 7] = ["ldap", "ldaps", "activedirectory", "ad", "adds", "kerberos", "radius"];
+pub(super) const KINDS: &str = "allowed: \"entra\" (Microsoft Entra ID), \"google\" (Google Workspace), \"oidc\" (any other \
+                     OpenID Connect provider)";
+
+impl Word for Kind {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("entra", Self::Entra), ("google", Self::Google), ("oidc", Self::Oidc)];
+
+    fn refusal(word: &str) -> Option<String> {
+        let plain = word.to_ascii_lowercase().replace(['-', '_', ' '], "");
+        let reason = match plain.as_str() {
+            on_premise if ON_PREMISE.contains(&on_premise) => {
+                "on-premise directories (Active Directory, LDAP) are not supported: users sign in at a provider that \
+                 speaks OpenID Connect"
+            }
+            "adfs" => "there is no such kind: AD FS 2016 and later speak OpenID Connect, which is \"oidc\"",
+            "saml" | "saml2" => "SAML is not supported by this version",
+            "azure" | "azuread" | "aad" | "entraid" | "microsoft" => "did you mean \"entra\"?",
+            "gsuite" | "googleworkspace" | "workspace" => "did you mean \"google\"?",
+            "openid" | "openidconnect" | "okta" | "keycloak" | "auth0" => "did you mean \"oidc\"?",
+            other => {
+                let near = nearest(other, Self::WORDS.iter().map(|(word, _)| *word));
+                let near = near.map(|word| format!("did you mean {word:?}? ")).unwrap_or_default();
+                return Some(format!("found {}; {near}{KINDS}", quoted(word)));
+            }
+        };
+        Some(format!("found {}; {reason}; {KINDS}", quoted(word)))
+    }
+}
+
+/// `email_is_verified`'s one value, which says who vouches.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ByOperator;
+
+impl Word for ByOperator {
+    const WORDS: &'static [(&'static str, Self)] = &[("by-operator", Self)];
+}
+
+impl Word for SigningAlgorithm {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("RS256", Self::RS256),
+        ("RS384", Self::RS384),
+        ("RS512", Self::RS512),
+        ("PS256", Self::PS256),
+        ("PS384", Self::PS384),
+        ("PS512", Self::PS512),
+        ("ES256", Self::ES256),
+        ("ES384", Self::ES384),
+        ("EdDSA", Self::EdDSA),
+    ];
+
+    /// Security cases O06, O07: no unsigned tokens, and no key that the verifier shares with the signer.
+    fn refusal(word: &str) -> Option<String> {
+        let reason = match word.to_ascii_uppercase().as_str() {
+            "NONE" => "an unsigned token can be made by anybody",
+            "HS256" | "HS384" | "HS512" => {
+                "an HMAC key is known to everybody who can check a token, and confusing it with a public key forges one"
+            }
+            _ => return None,
+        };
+        let words = list(Self::WORDS.iter().map(|(word, _)| *word));
+        Some(format!("found {}; {reason}; allowed: {words}", quoted(word)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o06_unsigned_and_hmac_algorithms_are_refused_with_the_reason() {
+        assert!(SigningAlgorithm::refusal("none").unwrap().contains("anybody"));
+        assert!(SigningAlgorithm::refusal("HS256").unwrap().contains("HMAC"));
+        assert_eq!(SigningAlgorithm::refusal("RS257"), None);
+    }
+
+    #[test]
+    fn r1_on_premise_directories_are_refused_with_what_is_supported() {
+        for kind in ["ldap", "active-directory", "ActiveDirectory", "AD"] {
+            let text = Kind::refusal(kind).unwrap();
+            assert!(text.contains("on-premise") && text.contains("\"entra\"") && text.contains("\"oidc\""), "{text}");
+        }
+        assert!(Kind::refusal("saml").unwrap().contains("not supported by this version"));
+        assert!(Kind::refusal("adfs").unwrap().contains("\"oidc\""));
+        assert!(Kind::refusal("entar").unwrap().contains("did you mean"));
+    }
+}
