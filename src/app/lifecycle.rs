@@ -153,7 +153,7 @@ async fn look_after_keys(keys: Arc<KeyRing>) {
             Ok(Ok(Rotation::Unchanged)) => {}
             Ok(Ok(rotation)) => tracing::info!(rotation = ?rotation, "keys changed"),
             Ok(Err(error)) => {
-                tracing::error!(error = error_chain(&error), "cannot look after the keys; those loaded stay in use")
+                tracing::error!(error = error_chain(&error), "cannot look after the keys; those loaded stay in use");
             }
             Err(error) => tracing::error!(error = %error, "looking after the keys ended in a panic: please report it"),
         }

@@ -67,9 +67,9 @@ impl AccessLog {
             out.extend_from_slice(b"\":\"");
             let plain = text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\');
             if plain {
-                out.extend_from_slice(text.as_bytes())
+                out.extend_from_slice(text.as_bytes());
             } else {
-                escape_json(text, out)
+                escape_json(text, out);
             }
             out.push(b'"');
         }

@@ -293,6 +293,7 @@ async fn judge(
         // Whatever the application answered: ending a session depends on nobody.
         site.app_signed_out(&key, client, id.as_str());
         site.cookies().expire_session(answer.response.headers_mut());
+        answer.response.headers_mut().append(header::SET_COOKIE, site.cookies().expire_done());
     }
     answer
 }

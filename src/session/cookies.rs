@@ -74,7 +74,8 @@ impl Cookies {
 
     /// The attempt cookies of a request: id and sealed value.
     pub fn attempts<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = (&'a str, &'a str)> {
-        cookie::with_prefix(headers, &self.attempt_prefix)
+        let pairs = cookie::with_prefix(headers, &self.attempt_prefix);
+        pairs.filter_map(|(name, value)| Some((name.strip_prefix(self.attempt_prefix.as_str())?, value)))
     }
 
     /// The `Set-Cookie` of an attempt: comes back on the provider's redirect, a top-level cross-site GET, so Lax.
@@ -88,18 +89,20 @@ impl Cookies {
         self.expired(&self.attempt_name(id))
     }
 
-    /// Marks that a sign-in was completed `now`: if the browser comes back without a session, there is a loop.
-    pub fn set_done(&self, now: Timestamp) -> HeaderValue {
-        let lifetime = Duration::from_secs(DONE_SECS.unsigned_abs());
-        self.cookie(&self.done, &now.secs().to_string(), Some(lifetime), SameSite::Lax)
+    /// Marks that this browser completed a sign-in `now`, and how many within the last minute: two, and still no
+    /// session, is a loop.
+    pub fn set_done(&self, headers: &HeaderMap, now: Timestamp) -> HeaderValue {
+        let value = format!("{}.{}", now.secs(), self.completed(headers, now).saturating_add(1));
+        self.cookie(&self.done, &value, Some(Duration::from_secs(DONE_SECS.unsigned_abs())), SameSite::Lax)
     }
 
-    /// Whether this browser completed a sign-in within the last minute.
-    pub fn is_done(&self, headers: &HeaderMap, now: Timestamp) -> bool {
-        match cookie::find(headers, &self.done) {
-            Found::One(at) => at.parse::<i64>().is_ok_and(|at| (0..DONE_SECS).contains(&now.secs().saturating_sub(at))),
-            Found::None | Found::Many => false,
-        }
+    /// How many sign-ins this browser completed, each within a minute of the one before; by its own word, which only
+    /// chooses between two refusals.
+    pub fn completed(&self, headers: &HeaderMap, now: Timestamp) -> u8 {
+        let Found::One(mark) = cookie::find(headers, &self.done) else { return 0 };
+        let Some((at, count)) = mark.split_once('.') else { return 0 };
+        let fresh = at.parse::<i64>().is_ok_and(|at| (0..DONE_SECS).contains(&now.secs().saturating_sub(at)));
+        if fresh { count.parse().unwrap_or(0) } else { 0 }
     }
 
     /// Takes the mark back.

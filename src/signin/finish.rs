@@ -78,7 +78,7 @@ impl SignIn {
                 .with("session", reference.to_string()),
         );
         self.count(&connector, "success", "");
-        let cookies = vec![self.cookies.set_session(&id), self.cookies.set_done(self.clock.now())];
+        let cookies = vec![self.cookies.set_session(&id), self.cookies.set_done(headers, self.clock.now())];
         Ok(Redirect { location: return_to.as_str().to_owned(), cookies })
     }
 

@@ -15,7 +15,7 @@ use crate::signin::Start;
 use super::form::Form;
 use super::pages::{self, ConnectorChoice, EmailError, TooManyTries, UnknownDomain};
 use super::router::Visit;
-use super::site::{Site, redirect, with_cookies};
+use super::site::{Site, redirect};
 
 /// Bytes of a typed address, or of a hint in a link, that are looked at (D04).
 const MAX_HINT: usize = 320;
@@ -87,7 +87,7 @@ impl Site {
         }
         let email = link.login_hint.as_deref().unwrap_or_default();
         let page = pages::SignIn { setting: self.setting(""), email, rd: shown(&return_to), error: None };
-        with_cookies(page.render(&[]).into_response(), vec![self.cookies().expire_done()])
+        page.render(&[]).into_response()
     }
 
     /// `sign-in/start`: the typed address leads to a button, or to a page that says that its domain is not known.

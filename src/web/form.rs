@@ -69,7 +69,7 @@ pub(super) fn is_same_origin(headers: &HeaderMap, origin: &str) -> bool {
     let one = |name: &str| {
         let mut values = headers.get_all(name).iter();
         match (values.next(), values.next()) {
-            (value, None) => Ok(value.map(|v| v.as_bytes())),
+            (value, None) => Ok(value.map(http::HeaderValue::as_bytes)),
             _ => Err(()),
         }
     };

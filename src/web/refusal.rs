@@ -61,10 +61,10 @@ impl Site {
         response
     }
 
-    /// A browser that has just signed in and comes back without a session would go round for ever: the second time
+    /// A browser that has just signed in and comes back without a session would go round for ever: on the second pass
     /// it gets a page that names what is missing.
     fn broken_loop(&self, asked: &Asked<'_>, retry_href: &str) -> Option<Response<Bytes>> {
-        if !self.cookies().is_done(asked.headers, self.clock.now()) {
+        if self.cookies().completed(asked.headers, self.clock.now()) < 2 {
             return None;
         }
         let came_back = match self.cookies().session(asked.headers) {

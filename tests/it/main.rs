@@ -1,6 +1,7 @@
 //! Integration tests: the whole of Anteroom in this process, on real sockets on loopback, with a clock that tests move,
 //! a provider whose every answer a test may spoil, and an application that records what reaches it. Each negative case
 //! has an honest twin that differs only in the defect. Names in brackets are security cases.
+#![expect(unreachable_pub, reason = "one binary: `pub` here means for every area")]
 
 mod journey;
 mod support;

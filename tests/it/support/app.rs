@@ -142,7 +142,8 @@ impl App {
     /// The audit events so far; empties the log.
     pub fn events(&self) -> Vec<Value> {
         let log = self.log.taken();
-        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|e| panic!("{e}: {line}")));
+        let lines =
+            log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|e| panic!("{e}: {line}")));
         lines.filter(|line| line["kind"] == "audit").collect()
     }
 

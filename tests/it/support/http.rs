@@ -105,14 +105,13 @@ pub struct Answer {
 impl Answer {
     /// The header's value; panics if it is there twice.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self.all(name);
-        let value = values.next();
-        assert!(values.next().is_none(), "{name} is there twice: {self:?}");
-        value
+        let values: Vec<&str> = self.all(name).collect();
+        assert!(values.len() < 2, "{name} is there twice: {self:?}");
+        values.first().copied()
     }
 
     /// All values of a header.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 

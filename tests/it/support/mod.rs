@@ -7,7 +7,7 @@ mod keys;
 mod provider;
 mod upstream;
 
-pub use app::{App, Setup};
+pub use app::{App, Setup, TENANT};
 pub use browser::Browser;
 pub use http::{Answer, Ask, raw};
 pub use keys::{SigningKey, sign_jwt};

@@ -93,7 +93,8 @@ impl Provider {
             while let Ok((stream, _)) = listener.accept().await {
                 let provider = serving.clone();
                 let service = service_fn(move |request| provider.clone().serve(request));
-                let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                let connection =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 tokio::spawn(async move { connection.await.ok() });
             }
         });
