@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { built, repository } from "./lib/anteroom.mjs";
+import { around } from "./lib/around.mjs";
 import { Child } from "./lib/child.mjs";
 import { launchChromium, openWindow, scrollsSideways } from "./lib/chromium.mjs";
 import { freePorts } from "./lib/ports.mjs";
@@ -34,24 +35,26 @@ describe("the demo", () => {
   let portal;
   let providers;
 
-  before(async () => {
-    const base = await freePorts(PORTS);
-    portal = `http://portal.localhost:${base}`;
-    providers = {
-      [alice.connector]: `http://login.entra.localhost:${base + 2}`,
-      [hana.connector]: `http://accounts.google.localhost:${base + 3}`,
-    };
-    state = await mkdtemp(path.join(os.tmpdir(), "anteroom-demo-"));
-    const options = ["--anteroom", built("anteroom", "ANTEROOM_BIN"), "--port-base", String(base), "--state", state];
-    demo = new Child(built("examples/demo", "DEMO_BIN"), options, { name: "demo" });
-    await demo.line(/^Ready\b/m, START_LIMIT_MS);
-    browser = await launchChromium();
-  });
-  after(async () => {
-    await browser?.close();
-    await demo?.stop();
-    if (state) await rm(state, { recursive: true, force: true });
-  });
+  around(
+    async () => {
+      const base = await freePorts(PORTS);
+      portal = `http://portal.localhost:${base}`;
+      providers = {
+        [alice.connector]: `http://login.entra.localhost:${base + 2}`,
+        [hana.connector]: `http://accounts.google.localhost:${base + 3}`,
+      };
+      state = await mkdtemp(path.join(os.tmpdir(), "anteroom-demo-"));
+      const options = ["--anteroom", built("anteroom", "ANTEROOM_BIN"), "--port-base", String(base), "--state", state];
+      demo = new Child(built("examples/demo", "DEMO_BIN"), options, { name: "demo" });
+      await demo.line(/^Ready\b/m, START_LIMIT_MS);
+      browser = await launchChromium();
+    },
+    async () => {
+      await browser?.close();
+      await demo?.stop();
+      if (state) await rm(state, { recursive: true, force: true });
+    },
+  );
 
   test("prints where to go and who can sign in", () => {
     for (const line of [portal, ...Object.values(providers), alice.address, hana.address])

@@ -1,5 +1,6 @@
-import { after, before, describe } from "node:test";
+import { describe } from "node:test";
 
+import { around } from "./lib/around.mjs";
 import { honestProvider } from "./lib/honest-provider.mjs";
 import { Keycloak } from "./lib/keycloak.mjs";
 import { keycloakPages } from "./lib/provider-pages.mjs";
@@ -7,10 +8,12 @@ import { interop } from "./lib/scenario.mjs";
 
 describe("Keycloak", () => {
   let keycloak;
-  before(async () => {
-    keycloak = await Keycloak.start();
-  });
-  after(() => keycloak?.close());
+  around(
+    async () => {
+      keycloak = await Keycloak.start();
+    },
+    () => keycloak?.close(),
+  );
 
   honestProvider({
     name: "Keycloak",

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
+import { around } from "./around.mjs";
 import { launchChromium, openWindow } from "./chromium.mjs";
 import { Landing } from "./landing.mjs";
 import { RelyingParty } from "./relying-party.mjs";
@@ -16,17 +17,19 @@ export function honestProvider({ name, start, pages, clientAuthMethod, address, 
     let provider;
     let party;
 
-    before(async () => {
-      landing = await Landing.start();
-      const redirectUri = `${landing.origin}/callback`;
-      provider = await start({ redirectUri, postLogoutRedirectUri: `${landing.origin}/bye` });
-      const { issuer, clientId, clientSecret } = provider;
-      party = await RelyingParty.discover({ issuer, clientId, clientSecret, redirectUri, clientAuthMethod });
-    });
-    after(async () => {
-      await provider?.close();
-      await landing?.close();
-    });
+    around(
+      async () => {
+        landing = await Landing.start();
+        const redirectUri = `${landing.origin}/callback`;
+        provider = await start({ redirectUri, postLogoutRedirectUri: `${landing.origin}/bye` });
+        const { issuer, clientId, clientSecret } = provider;
+        party = await RelyingParty.discover({ issuer, clientId, clientSecret, redirectUri, clientAuthMethod });
+      },
+      async () => {
+        await provider?.close();
+        await landing?.close();
+      },
+    );
 
     test("runs a code flow, ends its session at sign-out, and then asks again", async () => {
       const browser = new UserAgent();

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 
 import { Anteroom, reserveFrontDoor } from "./anteroom.mjs";
+import { around } from "./around.mjs";
 import { launchChromium, openWindow } from "./chromium.mjs";
 import { verifyJwt } from "./relying-party.mjs";
 import { RecordingUpstream } from "./upstream.mjs";
@@ -21,27 +22,29 @@ export function interop(provider) {
   describe(`Anteroom and ${provider.name}`, () => {
     const world = { ...provider };
 
-    before(async () => {
-      world.door = await reserveFrontDoor();
-      world.upstream = await RecordingUpstream.start();
-      world.idp = await provider.startProvider({
-        redirectUri: world.door.callback(provider.connectorId),
-        postLogoutRedirectUri: world.door.signedOut,
-      });
-      const { clientId, clientSecret } = world.idp;
-      world.anteroom = await Anteroom.start({
-        door: world.door,
-        upstream: world.upstream,
-        connectorId: provider.connectorId,
-        connector: { ...provider.connector(world.idp), client_id: clientId, client_secret: clientSecret },
-        domains: [provider.domain],
-      });
-    });
-    after(async () => {
-      await world.anteroom?.stop();
-      await world.idp?.close();
-      await world.upstream?.close();
-    });
+    around(
+      async () => {
+        world.door = await reserveFrontDoor();
+        world.upstream = await RecordingUpstream.start();
+        world.idp = await provider.startProvider({
+          redirectUri: world.door.callback(provider.connectorId),
+          postLogoutRedirectUri: world.door.signedOut,
+        });
+        const { clientId, clientSecret } = world.idp;
+        world.anteroom = await Anteroom.start({
+          door: world.door,
+          upstream: world.upstream,
+          connectorId: provider.connectorId,
+          connector: { ...provider.connector(world.idp), client_id: clientId, client_secret: clientSecret },
+          domains: [provider.domain],
+        });
+      },
+      async () => {
+        await world.anteroom?.stop();
+        await world.idp?.close();
+        await world.upstream?.close();
+      },
+    );
     beforeEach(() => {
       world.seen = { requests: world.upstream.requests.length, bytes: world.upstream.bytes };
     });
