@@ -5,6 +5,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
+use crate::audit::{Event, Outcome};
 use crate::connector::Provider;
 use crate::signin::{Callback, Completed, Failed};
 
@@ -24,7 +25,7 @@ impl Site {
         let query = parts.uri.query().unwrap_or_default();
         match self.sign_in.callback(&Callback { provider, query, headers: &parts.headers }, visit.visitor()).await {
             Ok(Completed::SignedIn(to)) => redirect(&to.location, "signed_in", to.cookies),
-            Ok(Completed::AlreadySignedIn(to)) => redirect(to.as_str(), "already_signed_in", vec![]),
+            Ok(Completed::AlreadySignedIn(to)) => redirect(&to.location, "already_signed_in", to.cookies),
             Ok(Completed::Mismatch { typed, verified, attempt, return_to, cookies }) => {
                 let other = [
                     ("connector", provider.id().as_str()),
@@ -80,6 +81,14 @@ impl Site {
 
     /// The answer to a post that was not taken.
     pub(super) fn bad_form(&self, visit: &Visit, bad: BadForm) -> Response<Bytes> {
-        self.refusal(bad.status, bad.reason, visit.asker, &visit.request_id)
+        self.reject(visit, bad.status, bad.reason)
+    }
+
+    /// A refusal at a page of signing in or out, recorded.
+    pub(super) fn reject(&self, visit: &Visit, status: StatusCode, reason: &'static str) -> Response<Bytes> {
+        let name = if visit.path.starts_with("sign-out") { "logout.rejected" } else { "login.rejected" };
+        let event = Event::new(name, Outcome::Failure, reason).from_client(visit.client, &visit.request_id);
+        self.audit.record_frequent(event);
+        self.refusal(status, reason, visit.asker, &visit.request_id)
     }
 }

@@ -4,5 +4,7 @@
 #![expect(unreachable_pub, reason = "one binary: `pub` here means for every area")]
 
 mod journey;
+mod oidc_callback;
+mod oidc_errors;
 mod oidc_token;
 mod support;

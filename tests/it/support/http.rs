@@ -81,6 +81,12 @@ impl Ask {
         self.without("Host").with("Host", host)
     }
 
+    /// The same for another target.
+    pub fn to(mut self, target: &str) -> Self {
+        self.target = target.into();
+        self
+    }
+
     /// The bytes on the wire.
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
