@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
+use crate::base::id::Id;
 use crate::base::role::Role;
 
 use super::form::Form;
@@ -72,8 +73,8 @@ impl Site {
             Some(location) => location,
             // The page then says that the provider's own session may live on (L14).
             None => {
-                let live = if signed_out.was_signed_in { "1" } else { "" };
-                self.link("sign-out/done", &[("provider", live)])
+                let connector = signed_out.connector.as_ref().map(Id::as_str).unwrap_or_default();
+                self.link("sign-out/done", &[("connector", connector)])
             }
         };
         let mut response = redirect(&location, "signed_out", vec![self.cookies().expire_done()]);
@@ -84,12 +85,13 @@ impl Site {
     /// `sign-out/done`: the post-logout redirect URI. A neutral page, whatever `state` comes with it (L12).
     pub(super) fn sign_out_done(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let query = parts.uri.query().unwrap_or_default();
-        let live =
-            url::form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "provider" && value == "1");
+        let mut query = url::form_urlencoded::parse(query.as_bytes());
+        let connector = query.find(|(name, _)| name == "connector").map(|(_, id)| id);
+        let provider = connector.and_then(|id| self.sign_in.provider(&id));
         let page = SignedOut {
             setting: self.setting(&visit.request_id),
-            provider_may_be_live: live,
-            provider: "",
+            provider_may_be_live: provider.is_some(),
+            provider: provider.map_or("", |provider| provider.button_name()),
             sign_in_href: &self.link("sign-in", &[]),
         };
         page.render().into_response()

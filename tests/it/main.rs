@@ -3,8 +3,11 @@
 //! has an honest twin that differs only in the defect. Names in brackets are security cases.
 #![expect(unreachable_pub, reason = "one binary: `pub` here means for every area")]
 
+mod identity_mapping;
 mod journey;
+mod logout;
 mod oidc_callback;
 mod oidc_errors;
+mod oidc_provider;
 mod oidc_token;
 mod support;

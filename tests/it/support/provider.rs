@@ -69,6 +69,7 @@ pub struct Script {
     pub discovery_location: Option<String>,
     /// Codes given out, with the nonce of their request. A code works once.
     codes: BTreeMap<String, String>,
+    issued: usize,
     clock: Clock,
     seen: Vec<(String, String)>,
 }
@@ -122,6 +123,7 @@ impl Provider {
             discovery_answer: None,
             discovery_location: None,
             codes: BTreeMap::new(),
+            issued: 0,
             clock,
             seen: vec![],
         };
@@ -149,7 +151,7 @@ impl Provider {
     pub fn honest(&self) {
         let mut script = self.script();
         let (codes, seen) = (std::mem::take(&mut script.codes), std::mem::take(&mut script.seen));
-        *script = Script { codes, seen, ..self.honest.lock().unwrap().clone() };
+        *script = Script { codes, seen, issued: script.issued, ..self.honest.lock().unwrap().clone() };
     }
 
     /// From now on `change` is part of what an honest provider says.
@@ -174,7 +176,8 @@ impl Provider {
     pub fn sign_in(&self, url: &str) -> BTreeMap<String, String> {
         let query: BTreeMap<String, String> = url::Url::parse(url).unwrap().query_pairs().into_owned().collect();
         let mut script = self.script();
-        let code = format!("code-{}-{}", script.codes.len(), self.address.port());
+        script.issued += 1;
+        let code = format!("code-{}-{}", script.issued, self.address.port());
         script.codes.insert(code.clone(), query["nonce"].clone());
         let mut answer = BTreeMap::from([("code".to_owned(), code), ("state".to_owned(), query["state"].clone())]);
         if script.discovery["authorization_response_iss_parameter_supported"] == json!(true) {
