@@ -47,12 +47,19 @@ pub struct Failed {
     pub cookies: Vec<HeaderValue>,
     /// Where a new attempt would go.
     pub return_to: ReturnTo,
+    /// Any request of a stranger can cause this: no attempt of ours came with it.
+    pub(super) anybody: bool,
     cause: Option<ProviderError>,
 }
 
 impl Failed {
     pub(super) fn new(reason: &'static str) -> Self {
-        Self { reason, provider_error: None, cookies: Vec::new(), return_to: root(), cause: None }
+        Self { reason, provider_error: None, cookies: Vec::new(), return_to: root(), anybody: false, cause: None }
+    }
+
+    /// For a message that no attempt of ours came with.
+    pub(super) fn by_anybody(reason: &'static str) -> Self {
+        Self { anybody: true, ..Self::new(reason) }
     }
 
     pub(super) fn because(cause: ProviderError) -> Self {
@@ -110,7 +117,7 @@ impl SignIn {
 
     async fn judge(&self, callback: &Callback<'_>, visitor: Visitor<'_>) -> Result<Completed, Failed> {
         let provider = callback.provider;
-        let response = Response::parse(callback.query).map_err(Failed::new)?;
+        let response = Response::parse(callback.query).map_err(Failed::by_anybody)?;
         let found = of_state(
             response.state.as_deref(),
             provider.id().as_str(),
@@ -168,6 +175,7 @@ impl SignIn {
     /// other tab was first. A cookie goes with an attempt that is over, never for a message that does not match it (G7).
     fn stray(&self, stray: Stray, headers: &HeaderMap) -> Result<Completed, Failed> {
         let Stray { unfit, attempt } = stray;
+        let anybody = attempt.is_none();
         let over = match (unfit, &attempt) {
             (Unfit::Expired, Some((id, _))) => Some(id),
             (Unfit::Redeemed, Some((id, Attempt { step: Step::Pending(_), .. }))) => Some(id),
@@ -189,7 +197,7 @@ impl SignIn {
             Unfit::OtherConnector => "idp_mixup",
             Unfit::Expired => "state_expired",
         };
-        Err(Failed { cookies, return_to, ..Failed::new(reason) })
+        Err(Failed { cookies, return_to, anybody, ..Failed::new(reason) })
     }
 
     /// The verified address is not the typed one: in the log too, where administrators look for it (R3).

@@ -48,10 +48,13 @@ impl Site {
         json(StatusCode::OK, "me", &body)
     }
 
-    /// `sign-out` by link: at once from our own pages or a typed address, otherwise a page asks (L11).
+    /// `sign-out` by link: at once from our own pages or a typed address, otherwise a page asks (L11). What somebody
+    /// wrote into a page of the application, an image say, is no click.
     pub(super) async fn sign_out_get(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
-        let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-        if matches!(site, Some(b"same-origin" | b"none")) {
+        let one = |name: &str| parts.headers.get(name).map(HeaderValue::as_bytes);
+        let here = matches!(one("sec-fetch-site"), Some(b"same-origin" | b"none"));
+        let chosen = matches!(one("sec-fetch-dest"), None | Some(b"document" | b"empty"));
+        if here && chosen {
             return self.signed_out(visit, parts).await;
         }
         let origins = self.sign_in.logout_origins();
