@@ -63,8 +63,8 @@ impl Failed {
     }
 
     pub(super) fn because(cause: ProviderError) -> Self {
-        let provider_error = cause.provider_said().map(str::to_owned);
-        Self { provider_error, cause: Some(cause.clone()), ..Self::new(cause.reason()) }
+        let (reason, provider_error) = (cause.reason(), cause.provider_said().map(str::to_owned));
+        Self { provider_error, cause: Some(cause), ..Self::new(reason) }
     }
 
     pub(super) fn of(mut self, id: &str, attempt: &Attempt, sign_in: &SignIn) -> Self {
@@ -128,7 +128,7 @@ impl SignIn {
         );
         let (id, attempt) = match found {
             Ok(found) => found,
-            Err(stray) => return self.stray(stray, callback.headers),
+            Err(stray) => return self.stray(*stray, callback.headers),
         };
         let Step::Pending(pending) = &attempt.step else { return Err(Failed::new("state_mismatch")) };
         // RFC 9207: judged before the code goes anywhere, and before the attempt is used up (O20, O21).
@@ -177,8 +177,9 @@ impl SignIn {
         let Stray { unfit, attempt } = stray;
         let anybody = attempt.is_none();
         let over = match (unfit, &attempt) {
-            (Unfit::Expired, Some((id, _))) => Some(id),
-            (Unfit::Redeemed, Some((id, Attempt { step: Step::Pending(_), .. }))) => Some(id),
+            (Unfit::Expired, Some((id, _))) | (Unfit::Redeemed, Some((id, Attempt { step: Step::Pending(_), .. }))) => {
+                Some(id)
+            }
             _ => None,
         };
         let cookies: Vec<HeaderValue> = over.map(|id| self.cookies.expire_attempt(id)).into_iter().collect();
