@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
+use crate::base::id::Id;
 use crate::base::role::Role;
 
 use super::form::Form;
@@ -51,8 +52,8 @@ impl Site {
     pub(super) async fn sign_out_get(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
         // Browsers fetch ahead what somebody has only begun to type, and what a page says may be next.
-        let asked_for = parts.method == Method::GET && !parts.headers.contains_key("sec-purpose");
-        if matches!(site, Some(b"same-origin" | b"none")) && asked_for {
+        let ahead = parts.headers.contains_key("sec-purpose");
+        if matches!(site, Some(b"same-origin" | b"none")) && !ahead {
             return self.signed_out(visit, parts).await;
         }
         let origin = self.sign_in.logout_origin(&parts.headers);
@@ -74,7 +75,7 @@ impl Site {
             Some(location) => location,
             // The page then says that the provider's own session may live on (L14).
             None => {
-                let live = if signed_out.was_signed_in { "1" } else { "" };
+                let live = signed_out.ended.as_ref().map_or("", Id::as_str);
                 self.link("sign-out/done", &[("provider", live)])
             }
         };
@@ -86,12 +87,12 @@ impl Site {
     /// `sign-out/done`: the post-logout redirect URI. A neutral page, whatever `state` comes with it (L12).
     pub(super) fn sign_out_done(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let query = parts.uri.query().unwrap_or_default();
-        let live =
-            url::form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "provider" && value == "1");
+        let live = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "provider");
+        let live = live.and_then(|(_, connector)| self.sign_in.provider(&connector));
         let page = SignedOut {
             setting: self.setting(&visit.request_id),
-            provider_may_be_live: live,
-            provider: "your identity provider",
+            provider_may_be_live: live.is_some(),
+            provider: live.map_or("", |provider| provider.button_name()),
             sign_in_href: &self.link("sign-in", &[]),
         };
         page.render().into_response()

@@ -74,7 +74,7 @@ impl Site {
         if hinted.is_none() && self.sign_in.signed_in(&parts.headers) {
             return redirect(return_to.as_str(), "already_signed_in", vec![]);
         }
-        // A single known domain in the link skips the page; only a page of a browser starts an attempt.
+        // A single known domain in the link skips the page; only a top-level GET starts an attempt.
         if let (Some(domain), Asker::Page, &Method::GET) = (&hinted, visit.asker, &parts.method) {
             if let Some(response) = self.too_many(visit) {
                 return response;

@@ -16,9 +16,10 @@ use crate::base::return_to::ReturnTo;
 use crate::base::role::RequiredRole;
 use crate::config::NativeChallenge;
 use crate::gate::Asker;
+use crate::session::Session;
 
 use super::pages::{
-    BadRequest, Denied, Foreign, FrameNotice, Loop, Misdirected, NotFound, NotSent, ServerError, Unavailable,
+    BadRequest, CrossSite, Denied, FrameNotice, Loop, Misdirected, NotFound, NotSent, ServerError, Unavailable,
     UpstreamTrouble,
 };
 use super::site::{Site, json, redirect, with_cookies};
@@ -117,23 +118,25 @@ impl Site {
         response
     }
 
-    /// 403: signed in, and the route asks for a higher role.
-    pub fn role_missing(&self, asked: &Asked<'_>, role: RequiredRole) -> Response<Bytes> {
-        let session = self.sign_in.session_key(asked.headers).and_then(|key| self.sessions.find(&key));
-        let (Some(session), Asker::Page | Asker::Form | Asker::Frame) = (session, asked.asker) else {
-            return self.refusal(StatusCode::FORBIDDEN, "role_missing", Asker::Script, asked.request_id);
-        };
-        let role = match role {
-            RequiredRole::AtLeast(role) => role.name(),
-            RequiredRole::Any => "",
-        };
+    /// 403: `session`'s role is below the one that the route asks for. The page names both.
+    pub fn role_missing(
+        &self,
+        session: &Session,
+        needed: RequiredRole,
+        asker: Asker,
+        request_id: &str,
+    ) -> Response<Bytes> {
+        const REASON: &str = "role_missing";
+        if asker == Asker::Script {
+            return self.refusal(StatusCode::FORBIDDEN, REASON, asker, request_id);
+        }
         let page = Denied {
-            setting: self.setting(asked.request_id),
+            setting: self.setting(request_id),
             email: session.identity().email.as_str(),
-            role,
+            role: needed.name().unwrap_or_default(),
             other_account_href: &self.link("sign-out", &[]),
         };
-        page.render("role_missing").into_response()
+        page.render(REASON).into_response()
     }
 
     /// A refusal that signing in would not change: a page for a person, JSON for everybody else.
@@ -155,7 +158,7 @@ impl Site {
         let trouble = |why| Unavailable { setting, why, retry_href: "" }.render();
         let page = match status {
             StatusCode::NOT_FOUND => NotFound { setting }.render(),
-            StatusCode::FORBIDDEN => Foreign { setting }.render(reason),
+            StatusCode::FORBIDDEN => CrossSite { setting }.render(reason),
             StatusCode::MISDIRECTED_REQUEST => Misdirected { setting }.render(),
             StatusCode::BAD_GATEWAY => trouble(UpstreamTrouble::Unreachable),
             StatusCode::GATEWAY_TIMEOUT => trouble(UpstreamTrouble::Timeout),

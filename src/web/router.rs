@@ -28,10 +28,10 @@ impl Visit {
 }
 
 const GET: &[Method] = &[Method::GET, Method::HEAD];
-/// What starts or redeems an attempt: HEAD asks what an answer would be, and this one would have been given away.
-const GET_ALONE: &[Method] = &[Method::GET];
 const POST: &[Method] = &[Method::POST];
-const GET_OR_POST: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
+/// What changes something: HEAD has to be safe (RFC 9110, section 9.2.1).
+const GET_ALONE: &[Method] = &[Method::GET];
+const GET_OR_POST: &[Method] = &[Method::GET, Method::POST];
 
 impl Site {
     /// Answers an own path.

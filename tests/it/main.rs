@@ -3,5 +3,13 @@
 //! has an honest twin that differs only in the defect. Names in brackets are security cases.
 #![expect(unreachable_pub, reason = "one binary: `pub` here means for every area")]
 
+mod asker;
+mod assertion;
+mod command_line;
+mod cookies;
+mod discovery;
 mod journey;
+mod pages;
+mod redirects;
+mod secrets;
 mod support;

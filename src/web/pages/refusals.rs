@@ -53,14 +53,14 @@ impl Denied<'_> {
     }
 }
 
-/// A request to an own page that one of our own pages did not make (CSRF).
+/// A form or link of somebody else's page: what it asked for was not done.
 #[derive(Template)]
-#[template(path = "foreign.html")]
-pub struct Foreign<'a> {
+#[template(path = "cross_site.html")]
+pub struct CrossSite<'a> {
     pub setting: Setting<'a>,
 }
 
-impl Foreign<'_> {
+impl CrossSite<'_> {
     /// 403
     pub fn render(&self, reason: &'static str) -> Page {
         Page::new(self, StatusCode::FORBIDDEN, reason)

@@ -5,6 +5,7 @@ mod browser;
 mod http;
 mod keys;
 mod provider;
+mod refusal;
 mod upstream;
 
 pub use app::{App, Setup, TENANT};
@@ -12,4 +13,5 @@ pub use browser::Browser;
 pub use http::{Answer, Ask, raw};
 pub use keys::{SigningKey, sign_jwt};
 pub use provider::{Provider, Script};
+pub use refusal::{Watch, no_session};
 pub use upstream::{Recorded, Upstream};
