@@ -258,7 +258,10 @@ async fn a_cookie_that_is_not_exactly_a_session_opens_nothing_e05() {
                 assert_eq!((&events[0]["event"], &events[0]["reason"]), (&"session.rejected".into(), &reason.into()));
             }
         }
-        assert_eq!(app.send(&Ask::get("/.anteroom/me").with("Cookie", &format!("{SESSION}={value}"))).await.status, 401);
+        assert_eq!(
+            app.send(&Ask::get("/.anteroom/me").with("Cookie", &format!("{SESSION}={value}"))).await.status,
+            401
+        );
     }
     assert_eq!(app.send(&Ask::page("/").with("Cookie", &format!("{SESSION}={good}"))).await.status, 200, "honest twin");
 }
@@ -274,7 +277,11 @@ async fn no_cookie_is_larger_than_browsers_keep_e07() {
         let mut browser = app.browser();
         let to_provider = app.start_sign_in(&mut browser, "acme", &rd, &hint).await;
         let lines: Vec<&str> = to_provider.all("set-cookie").collect();
-        assert!(lines.len() == 1 && lines[0].len() < 4096, "{filling}: {:?}", lines.iter().map(|l| l.len()).collect::<Vec<_>>());
+        assert!(
+            lines.len() == 1 && lines[0].len() < 4096,
+            "{filling}: {:?}",
+            lines.iter().map(|l| l.len()).collect::<Vec<_>>()
+        );
         let back = browser.send(App::callback("acme", &app.acme.sign_in(to_provider.location()))).await;
         assert_eq!((back.status, back.reason()), (303, "signed_in"), "{filling}");
         // A target that grows beyond the limit as browsers would write it is replaced by the root.

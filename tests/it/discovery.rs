@@ -12,15 +12,21 @@ async fn typed(app: &App, email: &str) -> Answer {
 
 /// `kiwi.com` beside `acme.com`: its letters have look-alikes that lower-casing makes ASCII of.
 async fn with_kiwi() -> App {
-    App::start_with(Setup::new().with("[domains.\"kiwi.com\"]\nconnector = \"acme\"\nenvironment = \"production\"")).await
+    App::start_with(Setup::new().with("[domains.\"kiwi.com\"]\nconnector = \"acme\"\nenvironment = \"production\""))
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn case_spaces_around_and_one_trailing_dot_lead_to_the_domains_provider_d02() {
     let app = with_kiwi().await;
-    for email in
-        ["alice@acme.com", "alice@ACME.com", "alice@acme.com.", " alice@acme.com\t", "alice@KIWI.com", "Alice@aCmE.CoM."]
-    {
+    for email in [
+        "alice@acme.com",
+        "alice@ACME.com",
+        "alice@acme.com.",
+        " alice@acme.com\t",
+        "alice@KIWI.com",
+        "Alice@aCmE.CoM.",
+    ] {
         let answer = typed(&app, email).await;
         assert_eq!((answer.status, answer.reason()), (200, "connector_choice"), "{email:?}");
         assert!(answer.links()[0].contains("connector=acme"), "{email:?}: {:?}", answer.links());
@@ -93,9 +99,11 @@ async fn the_local_part_is_never_folded_d03() {
         assert_eq!(app.upstream.last().header("x-forwarded-email"), Some(address));
     }
     // A dot or a tag is another person: the page asks. Letter case alone is no reason to.
-    for (typed, reason) in
-        [("al.ice@acme.com", "address_mismatch"), ("alice+x@acme.com", "address_mismatch"), ("Alice@acme.com", "signed_in")]
-    {
+    for (typed, reason) in [
+        ("al.ice@acme.com", "address_mismatch"),
+        ("alice+x@acme.com", "address_mismatch"),
+        ("Alice@acme.com", "signed_in"),
+    ] {
         let mut browser = app.browser();
         let to_provider = app.start_sign_in(&mut browser, "acme", "/", typed).await;
         let back = browser.send(App::callback("acme", &app.acme.sign_in(to_provider.location()))).await;
@@ -138,9 +146,14 @@ async fn a_hint_in_a_link_is_encoded_or_refused_d04() {
         }
     }
     // What is no address is not passed on; what is a domain hint is one encoded value of one parameter.
-    for hint in
-        ["%0d%0aLocation:%20https://evil.example", "%3Cscript%3E", "%ed%a0%80@acme.com", "a%26prompt=none", "x%23y", "%00"]
-    {
+    for hint in [
+        "%0d%0aLocation:%20https://evil.example",
+        "%3Cscript%3E",
+        "%ed%a0%80@acme.com",
+        "a%26prompt=none",
+        "x%23y",
+        "%00",
+    ] {
         for name in ["login_hint", "domain_hint"] {
             let answer = app.browser().visit(&format!("/.anteroom/sign-in/go?connector=acme&{name}={hint}")).await;
             assert_eq!(answer.status, 303, "{hint}");
@@ -157,7 +170,10 @@ async fn a_hint_in_a_link_is_encoded_or_refused_d04() {
     let honest = app.browser().visit("/.anteroom/sign-in/go?connector=acme&login_hint=a%26b%2Bc@acme.com").await;
     assert!(honest.location().contains("login_hint=a%26b%2Bc%40acme.com"), "{}", honest.location());
     // RFC 5321: more than an address may have is no address, and is not passed on.
-    let long = app.browser().visit(&format!("/.anteroom/sign-in/go?connector=acme&login_hint={}@acme.com", "a".repeat(65))).await;
+    let long = app
+        .browser()
+        .visit(&format!("/.anteroom/sign-in/go?connector=acme&login_hint={}@acme.com", "a".repeat(65)))
+        .await;
     assert!(!long.location().contains("login_hint"), "{}", long.location());
 }
 

@@ -71,7 +71,8 @@ async fn no_listed_target_leads_a_signed_in_browser_away_r01_to_r08() {
     let mut replaced = 0;
     for target in &targets {
         app.log.taken();
-        let (_, location) = sign_in_by(&app, &format!("/.anteroom/sign-in/go?connector=acme&{}", query(&[("rd", target)]))).await;
+        let (_, location) =
+            sign_in_by(&app, &format!("/.anteroom/sign-in/go?connector=acme&{}", query(&[("rd", target)]))).await;
         stays_here(&location);
         let events = app.events();
         let rejected = events.iter().filter(|event| event["event"] == "redirect.rejected").count();
@@ -186,7 +187,9 @@ async fn no_header_changes_the_redirect_uri_or_a_page_r09() {
                 found.insert(fresh.into(), expected[fresh].clone());
             }
             assert_eq!(found, expected, "{name}");
-            for path in ["/.anteroom/sign-in", "/.anteroom/sign-out", "/.anteroom/sign-out/done", "/secret", "/.anteroom/no"] {
+            for path in
+                ["/.anteroom/sign-in", "/.anteroom/sign-out", "/.anteroom/sign-out/done", "/secret", "/.anteroom/no"]
+            {
                 let answer = app.browser().send(Ask::page(path).with(name, value)).await;
                 assert!(!format!("{answer:?}{}", answer.text()).contains("evil"), "{name} {path}");
             }
