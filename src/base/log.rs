@@ -140,6 +140,26 @@ pub fn escape_json(text: &str, out: &mut Vec<u8>) {
     }
 }
 
+/// Escapes in a line of JSON what `serde_json` leaves as it is and a terminal obeys or hides: C1 controls and the marks
+/// that turn text around. They stand inside strings alone, so the line stays the same JSON (U01).
+pub fn escape_line(line: &str) -> Vec<u8> {
+    let hides = |c: char| {
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if line.is_ascii() {
+        return line.as_bytes().to_vec();
+    }
+    let mut out = Vec::with_capacity(line.len() + 16);
+    for c in line.chars() {
+        if hides(c) {
+            out.extend_from_slice(format!("\\u{:04x}", c as u32).as_bytes());
+        } else {
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +172,14 @@ mod tests {
         out.push(b'"');
         assert!(!out.contains(&b'\n') && !out.contains(&0x1b));
         assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), hostile);
+    }
+
+    #[test]
+    fn an_escaped_line_is_the_same_json_without_marks_that_hide() {
+        let value = serde_json::json!({ "user": "a\u{202e}b\u{85}é" });
+        let line = escape_line(&value.to_string());
+        assert_eq!(String::from_utf8(line.clone()).unwrap(), "{\"user\":\"a\\u202eb\\u0085é\"}");
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&line).unwrap(), value);
     }
 
     #[test]
