@@ -260,10 +260,16 @@ async fn judge(
         Some(key) if wanted => session_credential(core, key),
         _ => SessionCredential::NotRequested,
     };
-    if twice {
-        core.shared.audit.record_frequent(
-            Event::new("session.rejected", Outcome::Failure, "cookie_duplicate").from_client(client, id.as_str()),
-        );
+    let rejected = match (&cookie, &key, &session) {
+        (Found::Many, ..) => Some("cookie_duplicate"),
+        (Found::One(_), None, _) if wanted => Some("cookie_malformed"),
+        (Found::One(_), _, SessionCredential::NotRequested) if wanted => Some("session_unknown"),
+        (Found::One(_), _, SessionCredential::Failed) => Some("session_ended"),
+        _ => None,
+    };
+    if let Some(reason) = rejected {
+        let event = Event::new("session.rejected", Outcome::Failure, reason).from_client(client, id.as_str());
+        core.shared.audit.record_frequent(event);
     }
 
     let decision = decide(app, &rule, native, session, request.headers());
@@ -281,7 +287,7 @@ async fn judge(
             return Answer::own(response, by);
         }
         Decision::Deny(denial) => {
-            let asker = Asker::of(request.method(), request.headers());
+            let asked = asked(request.uri(), request.method(), request.headers(), client, &id);
             let (status, reason) = match denial {
                 Denial::Role => (StatusCode::FORBIDDEN, "role_missing"),
                 Denial::AmbiguousCredential => (StatusCode::BAD_REQUEST, "credential_ambiguous"),
@@ -289,7 +295,11 @@ async fn judge(
             let event = if denial == Denial::Role { "browser.denied" } else { "native.denied" };
             let event = Event::new(event, Outcome::Failure, reason).from_client(client, id.as_str());
             core.shared.audit.record_frequent(event.with("app", app.id.as_str()));
-            return Answer::own(site.refusal(status, reason, asker, id.as_str()), reason);
+            let response = match denial {
+                Denial::Role => site.role_missing(&asked, rule.role),
+                Denial::AmbiguousCredential => site.refusal(status, reason, asked.asker, id.as_str()),
+            };
+            return Answer::own(response, reason);
         }
     };
     let by = match permit.grant() {

@@ -15,7 +15,7 @@ mod refusals;
 mod signing_in;
 
 pub use refusals::{
-    BadRequest, Denied, FrameNotice, Misdirected, NotFound, NotSent, ServerError, Unavailable, UpstreamTrouble,
+    BadRequest, Denied, Foreign, FrameNotice, Misdirected, NotFound, NotSent, ServerError, Unavailable, UpstreamTrouble,
 };
 pub use signing_in::{
     ConnectorChoice, EmailError, Loop, Mismatch, SignIn, SignInFailed, SignOutAsk, SignedOut, TooManyTries,

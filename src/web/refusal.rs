@@ -13,11 +13,13 @@ use serde_json::json;
 use crate::audit::{Event, Outcome};
 use crate::base::cookie::Found;
 use crate::base::return_to::ReturnTo;
+use crate::base::role::RequiredRole;
 use crate::config::NativeChallenge;
 use crate::gate::Asker;
 
 use super::pages::{
-    BadRequest, Denied, FrameNotice, Loop, Misdirected, NotFound, NotSent, ServerError, Unavailable, UpstreamTrouble,
+    BadRequest, Denied, Foreign, FrameNotice, Loop, Misdirected, NotFound, NotSent, ServerError, Unavailable,
+    UpstreamTrouble,
 };
 use super::site::{Site, json, redirect, with_cookies};
 
@@ -115,6 +117,25 @@ impl Site {
         response
     }
 
+    /// 403: signed in, and the route asks for a higher role.
+    pub fn role_missing(&self, asked: &Asked<'_>, role: RequiredRole) -> Response<Bytes> {
+        let session = self.sign_in.session_key(asked.headers).and_then(|key| self.sessions.find(&key));
+        let (Some(session), Asker::Page | Asker::Form | Asker::Frame) = (session, asked.asker) else {
+            return self.refusal(StatusCode::FORBIDDEN, "role_missing", Asker::Script, asked.request_id);
+        };
+        let role = match role {
+            RequiredRole::AtLeast(role) => role.name(),
+            RequiredRole::Any => "",
+        };
+        let page = Denied {
+            setting: self.setting(asked.request_id),
+            email: session.identity().email.as_str(),
+            role,
+            other_account_href: &self.link("sign-out", &[]),
+        };
+        page.render("role_missing").into_response()
+    }
+
     /// A refusal that signing in would not change: a page for a person, JSON for everybody else.
     pub fn refusal(&self, status: StatusCode, reason: &'static str, asker: Asker, request_id: &str) -> Response<Bytes> {
         let mut response = match asker {
@@ -134,10 +155,7 @@ impl Site {
         let trouble = |why| Unavailable { setting, why, retry_href: "" }.render();
         let page = match status {
             StatusCode::NOT_FOUND => NotFound { setting }.render(),
-            StatusCode::FORBIDDEN => {
-                let other = self.link("sign-out", &[]);
-                Denied { setting, email: "", role: "", other_account_href: &other }.render(reason)
-            }
+            StatusCode::FORBIDDEN => Foreign { setting }.render(reason),
             StatusCode::MISDIRECTED_REQUEST => Misdirected { setting }.render(),
             StatusCode::BAD_GATEWAY => trouble(UpstreamTrouble::Unreachable),
             StatusCode::GATEWAY_TIMEOUT => trouble(UpstreamTrouble::Timeout),

@@ -53,6 +53,20 @@ impl Denied<'_> {
     }
 }
 
+/// A request to an own page that one of our own pages did not make (CSRF).
+#[derive(Template)]
+#[template(path = "foreign.html")]
+pub struct Foreign<'a> {
+    pub setting: Setting<'a>,
+}
+
+impl Foreign<'_> {
+    /// 403
+    pub fn render(&self, reason: &'static str) -> Page {
+        Page::new(self, StatusCode::FORBIDDEN, reason)
+    }
+}
+
 /// Nothing at this own path (P09).
 #[derive(Template)]
 #[template(path = "not_found.html")]

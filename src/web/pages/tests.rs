@@ -92,6 +92,7 @@ fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
         ("sign_out_ask", SignOutAsk { setting, stay_href: s.link }.render(ORIGINS)),
         ("not_sent", NotSent { setting, sign_in_href: s.link }.render()),
         ("frame_notice", FrameNotice { setting: Setting { reference: "", ..setting }, href: s.link }.render()),
+        ("foreign", Foreign { setting }.render("cross_site_post")),
         ("denied", Denied { setting, email: s.email, role: "", other_account_href: s.link }.render("denied")),
         (
             "denied_role",
