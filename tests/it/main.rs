@@ -9,6 +9,7 @@ mod command_line;
 mod cookies;
 mod discovery;
 mod journey;
+mod oidc_token;
 mod pages;
 mod redirects;
 mod secrets;

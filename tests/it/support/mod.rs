@@ -1,6 +1,7 @@
 //! What tests are made of. Start with [`App::start`].
 
 mod app;
+mod before;
 mod browser;
 mod http;
 mod keys;
@@ -9,9 +10,10 @@ mod refusal;
 mod upstream;
 
 pub use app::{App, Setup, TENANT};
+pub use before::no_session;
 pub use browser::Browser;
 pub use http::{Answer, Ask, raw};
-pub use keys::{SigningKey, sign_jwt};
-pub use provider::{Provider, Script};
-pub use refusal::{Watch, no_session};
+pub use keys::{SigningKey, b64, sign_jwt, sign_text};
+pub use provider::{Edit, Provider, Script};
+pub use refusal::{Trial, Watch};
 pub use upstream::{Recorded, Upstream};
