@@ -137,7 +137,8 @@ async fn one_flipped_bit_of_a_signature_is_refused_for_every_algorithm_o05() {
         };
         // One key set for all of them: it is fetched once.
         app.advance(std::time::Duration::from_secs(31));
-        let all: Vec<Value> = keys.iter().map(|(alg, key)| key.jwk(alg)).chain([SigningKey::number(0).jwk("k0")]).collect();
+        let all: Vec<Value> =
+            keys.iter().map(|(alg, key)| key.jwk(alg)).chain([SigningKey::number(0).jwk("k0")]).collect();
         app.globex.script().jwks = json!({ "keys": all }).to_string();
         let jwks = json!({ "keys": all }).to_string();
         let set = jwks.clone();
@@ -197,12 +198,9 @@ async fn a_key_never_comes_from_the_token_o09() {
     // The second provider of the test stands for the attacker's server.
     let url = format!("http://{}/keys", app.globex.address);
     let foreign = SigningKey::number(1);
-    for (name, value) in [
-        ("jwk", foreign.jwk("mine")),
-        ("jku", json!(url)),
-        ("x5u", json!(url)),
-        ("x5c", json!([b64("certificate")])),
-    ] {
+    for (name, value) in
+        [("jwk", foreign.jwk("mine")), ("jku", json!(url)), ("x5u", json!(url)), ("x5c", json!([b64("certificate")]))]
+    {
         acme.refuses(name, 400, "key_unknown", move |script| {
             script.key = foreign;
             script.header["kid"] = json!("mine");
@@ -242,8 +240,7 @@ async fn a_strange_kid_costs_no_more_than_one_look_at_the_keys_o11() {
         String::new(),
     ] {
         let sent = kid.clone();
-        let event =
-            acme.refuses(&kid, 400, "key_unknown", header(move |header| header["kid"] = json!(sent))).await;
+        let event = acme.refuses(&kid, 400, "key_unknown", header(move |header| header["kid"] = json!(sent))).await;
         assert!(event["found"].as_str().unwrap().chars().count() <= 201, "cut in the log");
     }
     assert_eq!(app.acme.count("/keys"), before + 1);
@@ -302,7 +299,8 @@ async fn the_nonce_is_this_attempts_o16() {
             script.edit_claims = edit(|claims| {
                 let mut claims: Value = serde_json::from_str(&claims).unwrap();
                 let nonce = claims["nonce"].as_str().unwrap();
-                let swap = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+                let swap =
+                    |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
                 claims["nonce"] = nonce.chars().map(swap).collect::<String>().into();
                 claims.to_string()
             });
@@ -330,9 +328,8 @@ async fn a_code_injected_from_another_attempt_brings_a_foreign_nonce_o16() {
 async fn at_hash_fits_the_access_token_o30() {
     let app = App::start().await;
     let acme = Trial::acme(&app);
-    let hash = |token: &str| {
-        b64(&aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes()).as_ref()[..16])
-    };
+    let hash =
+        |token: &str| b64(&aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes()).as_ref()[..16]);
     let right = hash("canary-access-token");
     acme.accepts("the right one", claim("at_hash", json!(right))).await;
     for wrong in [json!(hash("another")), json!(""), json!(7), json!(format!("{right}=")), json!(&right[..10])] {
@@ -344,13 +341,11 @@ async fn at_hash_fits_the_access_token_o30() {
 async fn exp_iat_and_nbf_are_held_to_our_clock_o31_o32() {
     let app = App::start().await;
     let acme = Trial::acme(&app);
-    let at = |name: &'static str, offset: i64| move |script: &mut Script| script.claims[name] = json!(script.now() + offset);
-    for (name, offset, reason) in [
-        ("exp", -61, "expired"),
-        ("iat", 61, "not_yet_valid"),
-        ("nbf", 61, "not_yet_valid"),
-        ("iat", -601, "stale"),
-    ] {
+    let at =
+        |name: &'static str, offset: i64| move |script: &mut Script| script.claims[name] = json!(script.now() + offset);
+    for (name, offset, reason) in
+        [("exp", -61, "expired"), ("iat", 61, "not_yet_valid"), ("nbf", 61, "not_yet_valid"), ("iat", -601, "stale")]
+    {
         let event = acme.refuses(&format!("{name} {offset}"), 400, reason, at(name, offset)).await;
         assert!(event["expected"].as_str().unwrap().starts_with("our clock: "), "{event}");
     }
@@ -447,15 +442,21 @@ async fn what_parsers_read_differently_is_refused_o37() {
         row("bytes after the claims", "malformed", claims(|text| format!("{text} x"))),
         row("two objects", "malformed", claims(|text| format!("{text}{text}"))),
         row("an array", "malformed", claims(|text| format!("[{text}]"))),
-        row("nested", "malformed", claims(|text| {
-            text.replacen('{', &format!(r#"{{"x":{}{},"#, "[".repeat(10_000), "]".repeat(10_000)), 1)
-        })),
+        row(
+            "nested",
+            "malformed",
+            claims(|text| text.replacen('{', &format!(r#"{{"x":{}{},"#, "[".repeat(10_000), "]".repeat(10_000)), 1)),
+        ),
         row("NUL in sub", "malformed", claim("sub", json!("a\0b"))),
         row("padding", "malformed", token(|token| format!("{token}=="))),
-        row("standard base64", "malformed", token(|token| {
-            let (signed, signature) = token.rsplit_once('.').unwrap();
-            format!("{signed}.+/{}", &signature[2..])
-        })),
+        row(
+            "standard base64",
+            "malformed",
+            token(|token| {
+                let (signed, signature) = token.rsplit_once('.').unwrap();
+                format!("{signed}.+/{}", &signature[2..])
+            }),
+        ),
         row("a space after it", "malformed", token(|token| format!("{token} "))),
         row("a line end", "malformed", token(|token| format!("{token}\n"))),
         row("four parts", "malformed", token(|token| format!("{token}.x"))),
@@ -468,8 +469,8 @@ async fn what_parsers_read_differently_is_refused_o37() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn subjects_are_bounded_and_compared_byte_for_byte_o38() {
-    let setup = Setup::new()
-        .replacing("[connectors.globex]\nkind = \"google\"", "[connectors.globex]\nkind = \"oidc\"");
+    let setup =
+        Setup::new().replacing("[connectors.globex]\nkind = \"google\"", "[connectors.globex]\nkind = \"oidc\"");
     let app = App::start_with(setup).await;
     let globex = Trial::globex(&app);
     for sub in [String::new(), "  ".to_owned(), "x".repeat(256)] {

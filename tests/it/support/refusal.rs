@@ -34,7 +34,8 @@ impl<'a> Watch<'a> {
         let log = self.app.log.taken();
         assert_eq!((answer.status, answer.reason()), (status, reason), "{row}: {answer:?}\n{log}");
         // G1, G2
-        let session = answer.all("set-cookie").find(|line| line.starts_with("__Host-anteroom=") && !line.contains("Max-Age=0"));
+        let session =
+            answer.all("set-cookie").find(|line| line.starts_with("__Host-anteroom=") && !line.contains("Max-Age=0"));
         assert_eq!(session, None, "{row}: a session was made");
         assert_eq!(browser.session(), self.session.as_deref(), "{row}: the session changed");
         assert_eq!(self.app.upstream.count(), self.upstream, "{row}: something reached the application");
@@ -42,7 +43,10 @@ impl<'a> Watch<'a> {
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{row}");
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{row}");
         assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{row}");
-        assert!(answer.header("content-security-policy").is_some_and(|csp| csp.contains("default-src 'none'")), "{row}");
+        assert!(
+            answer.header("content-security-policy").is_some_and(|csp| csp.contains("default-src 'none'")),
+            "{row}"
+        );
         assert!(answer.text().contains(answer.header("x-request-id").unwrap()), "{row}: no reference on the page");
         for secret in &self.secrets {
             assert!(!answer.text().contains(secret.as_str()), "{row}: {secret} is on the page");
@@ -52,7 +56,11 @@ impl<'a> Watch<'a> {
         let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let events: Vec<Value> = lines.filter(|line| line["kind"] == "audit").collect();
         let [event] = events.as_slice() else { panic!("{row}: not exactly one event: {events:?}") };
-        assert_eq!((event["event"].as_str(), event["reason"].as_str()), (Some("login.rejected"), Some(reason)), "{row}");
+        assert_eq!(
+            (event["event"].as_str(), event["reason"].as_str()),
+            (Some("login.rejected"), Some(reason)),
+            "{row}"
+        );
         assert_eq!(event["request_id"].as_str(), answer.header("x-request-id"), "{row}");
         assert!(event["client_ip"].is_string(), "{row}");
         event.clone()
