@@ -188,10 +188,11 @@ async fn presets_and_custom_headers_say_the_same() {
         ("x-anteroom-auth", "oidc"),
         ("x-anteroom-connector", "acme"),
         ("x-mail", "mail=alice@acme.com; role=Admin"),
-        ("x-subject", &format!("{TENANT}.aaaaaaaa-0000-0000-0000-000000000001")),
     ] {
         assert_eq!(seen.header(name), Some(value), "{name}");
     }
+    let subject = uuid::Uuid::parse_str(seen.header("x-subject").unwrap()).unwrap();
+    assert_eq!(subject.get_version_num(), 5, "our user id, as the assertion calls it");
     assert_eq!(seen.header("x-anteroom-assertion"), None, "switched off");
     assert_eq!(jwks(&app).await.keys.len(), 0);
     // By default one family and no other.
@@ -252,7 +253,7 @@ async fn claims_arrive_encoded_whole_and_once_x09_x10_x11() {
 async fn an_identity_that_does_not_fit_into_headers_is_refused_x09() {
     let app = App::start_with(Setup::new().with("[identity]\nheaders = [\"x-forwarded\", \"remote\"]")).await;
     let honest = app.acme.script().claims["groups"].clone();
-    for groups in [(0..2000).map(|i| format!("group-{i}")).collect::<Vec<_>>(), vec!["é".repeat(2000)]] {
+    for groups in [vec!["é".repeat(2000)], vec!["g".repeat(100); 100]] {
         app.acme.script().claims["groups"] = json!(groups);
         let mut browser = app.browser();
         app.log.taken();

@@ -40,7 +40,7 @@ async fn every_page(app: &App) -> Vec<(&'static str, Answer)> {
     all.push(("address_mismatch", mismatch));
     let mut reader = app.signed_in().await;
     all.push(("role_missing", reader.visit("/enterprise/x").await));
-    all.push(("path_malformed", reader.visit("/a/../b").await));
+    all.push(("path_dot_segment", reader.visit("/a/../b").await));
     app.upstream.reply(|_| vec![]);
     all.push(("upstream_broken", reader.visit("/").await));
     let mut looping = app.browser();

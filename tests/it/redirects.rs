@@ -55,7 +55,7 @@ async fn sign_in_by(app: &App, go: &str) -> (Browser, String) {
     app.advance(Duration::from_secs(2));
     let mut browser = app.browser();
     let to_provider = browser.visit(go).await;
-    assert_eq!(to_provider.status, 303, "{go}: {}", to_provider.text());
+    assert_eq!((to_provider.status, to_provider.reason()), (303, "sign_in_started"), "{go}");
     let back = browser.send(App::callback("acme", &app.acme.sign_in(to_provider.location()))).await;
     assert_eq!((back.status, back.reason()), (303, "signed_in"), "{go}: {}", back.text());
     (browser, back.location().to_owned())
