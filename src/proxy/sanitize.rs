@@ -141,8 +141,12 @@ impl Scrubber {
             if !is_chunked(headers) || headers.contains_key(header::CONTENT_LENGTH) {
                 return Err(AmbiguousFraming);
             }
-        } else if headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
-            return Err(AmbiguousFraming);
+        } else {
+            let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+            let one = lengths.next().is_none_or(|length| length.as_bytes().iter().all(u8::is_ascii_digit));
+            if !one || lengths.next().is_some() {
+                return Err(AmbiguousFraming);
+            }
         }
         let mut drop_names: Vec<HeaderName> = Vec::new();
         for name in headers.keys() {

@@ -7,6 +7,7 @@ use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
+use crate::audit::{Event, Outcome};
 use crate::gate::Asker;
 use crate::signin::Visitor;
 
@@ -42,7 +43,11 @@ impl Site {
             "sign-in/start" | "sign-in/continue" => POST,
             "sign-out" => GET_OR_POST,
             _ if callback.is_some_and(|id| self.sign_in.provider(id).is_some()) => GET,
-            _ => return self.refusal(StatusCode::NOT_FOUND, "own_path_unknown", visit.asker, &visit.request_id),
+            _ => {
+                let event = Event::new("path.denied", Outcome::Failure, "own_path_unknown");
+                self.audit.record_frequent(event.from_client(visit.client, &visit.request_id));
+                return self.refusal(StatusCode::NOT_FOUND, "own_path_unknown", visit.asker, &visit.request_id);
+            }
         };
         if !methods.contains(&parts.method) {
             let (status, reason) = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");

@@ -3,5 +3,12 @@
 //! has an honest twin that differs only in the defect. Names in brackets are security cases.
 #![expect(unreachable_pub, reason = "one binary: `pub` here means for every area")]
 
+mod framing;
+mod headers;
 mod journey;
+mod native;
+mod operations;
+mod paths;
+mod proxying;
 mod support;
+mod websocket;

@@ -5,11 +5,13 @@ mod browser;
 mod http;
 mod keys;
 mod provider;
+mod refusal;
 mod upstream;
 
 pub use app::{App, Setup, TENANT};
 pub use browser::Browser;
-pub use http::{Answer, Ask, raw};
+pub use http::{Answer, Ask, Connection, PATIENCE, raw};
 pub use keys::{SigningKey, sign_jwt};
 pub use provider::{Provider, Script};
-pub use upstream::{Recorded, Upstream};
+pub use refusal::{Before, until};
+pub use upstream::{Backend, Recorded, Upstream, answer};
