@@ -20,7 +20,7 @@ impl Site {
     pub(super) fn me(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
         if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
-            return self.deny(visit, "browser.denied", StatusCode::FORBIDDEN, "cross_site");
+            return self.reject(visit, StatusCode::FORBIDDEN, "cross_site");
         }
         let limits = *self.sessions.limits();
         let now = self.sessions.now();
@@ -75,8 +75,8 @@ impl Site {
             Some(location) => location,
             // The page then says that the provider's own session may live on (L14).
             None => {
-                let live = signed_out.ended.as_ref().map_or("", Id::as_str);
-                self.link("sign-out/done", &[("provider", live)])
+                let connector = signed_out.connector.as_ref().map(Id::as_str).unwrap_or_default();
+                self.link("sign-out/done", &[("connector", connector)])
             }
         };
         let mut response = redirect(&location, "signed_out", vec![self.cookies().expire_done()]);
@@ -87,12 +87,13 @@ impl Site {
     /// `sign-out/done`: the post-logout redirect URI. A neutral page, whatever `state` comes with it (L12).
     pub(super) fn sign_out_done(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let query = parts.uri.query().unwrap_or_default();
-        let live = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "provider");
-        let live = live.and_then(|(_, connector)| self.sign_in.provider(&connector));
+        let mut query = url::form_urlencoded::parse(query.as_bytes());
+        let connector = query.find(|(name, _)| name == "connector").map(|(_, id)| id);
+        let provider = connector.and_then(|id| self.sign_in.provider(&id));
         let page = SignedOut {
             setting: self.setting(&visit.request_id),
-            provider_may_be_live: live.is_some(),
-            provider: live.map_or("", |provider| provider.button_name()),
+            provider_may_be_live: provider.is_some(),
+            provider: provider.map_or("", |provider| provider.button_name()),
             sign_in_href: &self.link("sign-in", &[]),
         };
         page.render().into_response()

@@ -6,6 +6,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
+use crate::audit::{Event, Outcome};
 use crate::connector::Provider;
 use crate::gate::Asker;
 use crate::signin::{Callback, Completed, Failed};
@@ -30,12 +31,12 @@ impl Site {
         };
         // A session is for a browser that navigates: nobody's script redeems an attempt. Nothing is used up.
         if fetched(visit, &parts.headers) {
-            return self.deny(visit, "browser.denied", StatusCode::BAD_REQUEST, "not_a_page");
+            return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
         }
         let query = parts.uri.query().unwrap_or_default();
         match self.sign_in.callback(&Callback { provider, query, headers: &parts.headers }, visit.visitor()).await {
             Ok(Completed::SignedIn(to)) => redirect(&to.location, "signed_in", to.cookies),
-            Ok(Completed::AlreadySignedIn(to)) => redirect(to.as_str(), "already_signed_in", vec![]),
+            Ok(Completed::AlreadySignedIn(to)) => redirect(&to.location, "already_signed_in", to.cookies),
             Ok(Completed::Mismatch { typed, verified, attempt, return_to, cookies }) => {
                 let other = [
                     ("connector", provider.id().as_str()),
@@ -64,7 +65,7 @@ impl Site {
             Err(bad) => return self.bad_form(visit, bad),
         };
         if fetched(visit, &parts.headers) {
-            return self.deny(visit, "browser.denied", StatusCode::BAD_REQUEST, "not_a_page");
+            return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
         }
         match self.sign_in.confirm(form.get("attempt").unwrap_or_default(), &parts.headers, visit.visitor()) {
             Ok(to) => redirect(&to.location, "signed_in", to.cookies),
@@ -94,6 +95,18 @@ impl Site {
 
     /// The answer to a post that was not taken.
     pub(super) fn bad_form(&self, visit: &Visit, bad: BadForm) -> Response<Bytes> {
-        self.deny(visit, "browser.denied", bad.status, bad.reason)
+        self.reject(visit, bad.status, bad.reason)
+    }
+
+    /// A refusal at an own path, recorded.
+    pub(super) fn reject(&self, visit: &Visit, status: StatusCode, reason: &'static str) -> Response<Bytes> {
+        let name = match visit.path.as_str() {
+            "sign-out" => "logout.rejected",
+            "me" => "browser.denied",
+            _ => "login.rejected",
+        };
+        let event = Event::new(name, Outcome::Failure, reason).from_client(visit.client, &visit.request_id);
+        self.audit.record_frequent(event);
+        self.refusal(status, reason, visit.asker, &visit.request_id)
     }
 }

@@ -48,8 +48,7 @@ impl Site {
             _ => return self.deny(&visit, "path.denied", StatusCode::NOT_FOUND, "own_path_unknown"),
         };
         if !methods.contains(&parts.method) {
-            let (status, reason) = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
-            let mut response = self.refusal(status, reason, visit.asker, &visit.request_id);
+            let mut response = self.reject(&visit, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
             let allowed: Vec<&str> = methods.iter().map(Method::as_str).collect();
             if let Ok(allowed) = HeaderValue::from_str(&allowed.join(", ")) {
                 response.headers_mut().insert(ALLOW, allowed);

@@ -207,7 +207,7 @@ async fn a_callback_is_for_a_navigation_alone() {
         ask.target = target.clone();
         let watch = app.watch();
         let answer = person.clone().send(ask).await;
-        watch.refused(&answer, 400, "not_a_page", "browser.denied");
+        watch.refused(&answer, 400, "not_a_page", "login.rejected");
     }
     let head = person.clone().send(App::callback("acme", &query).method("HEAD")).await;
     assert_eq!((head.status, no_session(&head)), (405, ()));

@@ -137,6 +137,7 @@ async fn a_post_counts_only_from_our_own_pages() {
     let app = App::start().await;
     let alice = app.signed_in().await;
     for path in ["/.anteroom/sign-in/start", "/.anteroom/sign-in/continue", "/.anteroom/sign-out"] {
+        let event = if path.ends_with("sign-out") { "logout.rejected" } else { "login.rejected" };
         let form = || Ask::form(path, &[("email", "alice@acme.com"), ("attempt", "x")]);
         let bare = || form().without("Sec-Fetch-Site").without("Sec-Fetch-Mode").without("Sec-Fetch-Dest");
         let site = |value: &str| form().without("Sec-Fetch-Site").with("Sec-Fetch-Site", value);
@@ -156,7 +157,7 @@ async fn a_post_counts_only_from_our_own_pages() {
         ] {
             let watch = app.watch();
             let answer = alice.clone().send(ask.clone()).await;
-            watch.refused(&answer, 403, "cross_site_post", "browser.denied");
+            watch.refused(&answer, 403, "cross_site_post", event);
         }
         for (ask, status, reason) in [
             (form().without("Content-Type").with("Content-Type", "text/plain"), 415, "form_expected"),
@@ -171,7 +172,7 @@ async fn a_post_counts_only_from_our_own_pages() {
         ] {
             let watch = app.watch();
             let answer = alice.clone().send(ask).await;
-            watch.refused(&answer, status, reason, "browser.denied");
+            watch.refused(&answer, status, reason, event);
         }
     }
     assert_eq!(alice.clone().visit("/").await.status, 200, "still signed in after all that");
