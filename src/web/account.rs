@@ -20,7 +20,7 @@ impl Site {
     pub(super) fn me(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
         if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
-            return self.refusal(StatusCode::FORBIDDEN, "cross_site", visit.asker, &visit.request_id);
+            return self.reject(visit, StatusCode::FORBIDDEN, "cross_site");
         }
         let limits = *self.sessions.limits();
         let now = self.sessions.now();
@@ -54,11 +54,13 @@ impl Site {
         let one = |name: &str| parts.headers.get(name).map(HeaderValue::as_bytes);
         let here = matches!(one("sec-fetch-site"), Some(b"same-origin" | b"none"));
         let chosen = matches!(one("sec-fetch-dest"), None | Some(b"document" | b"empty"));
-        if here && chosen {
+        // Browsers fetch ahead what somebody has only begun to type, and what a page says may be next.
+        let ahead = parts.headers.contains_key("sec-purpose");
+        if here && chosen && !ahead {
             return self.signed_out(visit, parts).await;
         }
-        let origins = self.sign_in.logout_origins();
-        let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+        let origin = self.sign_in.logout_origin(&parts.headers);
+        let origins: Vec<&str> = origin.iter().map(String::as_str).collect();
         SignOutAsk { setting: self.setting(""), stay_href: "/" }.render(&origins).into_response()
     }
 

@@ -73,8 +73,8 @@ async fn our_own_pages_and_a_typed_address_sign_out_at_once_l11() {
         let answer = browser.send(ask).await;
         assert_eq!(answer.status, 303, "{row}");
         assert_eq!(browser.session(), None, "{row}");
-        assert!(!is_signed_in(&mut copy).await, "{row}");
         let events = app.events();
+        assert!(!is_signed_in(&mut copy).await, "{row}");
         assert_eq!(events.len(), 1, "{row}: {events:?}");
         assert_eq!(
             (&events[0]["event"], &events[0]["reason"]),
