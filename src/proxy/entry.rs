@@ -241,14 +241,21 @@ async fn judge(
         }
         Decision::Deny(denial) => {
             let asker = Asker::of(request.method(), request.headers());
-            let (status, reason) = match denial {
-                Denial::Role => (StatusCode::FORBIDDEN, "role_missing"),
-                Denial::AmbiguousCredential => (StatusCode::BAD_REQUEST, "credential_ambiguous"),
+            let (event, reason, response) = match &denial {
+                Denial::Role(session) => {
+                    let event = Event::new("browser.denied", Outcome::Failure, "role_missing")
+                        .with("user", session.identity().email.as_str());
+                    (event, "role_missing", site.role_missing(session, rule.role, asker, id.as_str()))
+                }
+                Denial::AmbiguousCredential => {
+                    let reason = "credential_ambiguous";
+                    let event = Event::new("native.denied", Outcome::Failure, reason);
+                    (event, reason, site.refusal(StatusCode::BAD_REQUEST, reason, asker, id.as_str()))
+                }
             };
-            let event = if denial == Denial::Role { "browser.denied" } else { "native.denied" };
-            let event = Event::new(event, Outcome::Failure, reason).from_client(client, id.as_str());
-            core.shared.audit.record_frequent(event.with("app", app.id.as_str()));
-            return Answer::own(site.refusal(status, reason, asker, id.as_str()), reason);
+            let event = event.from_client(client, id.as_str()).with("app", app.id.as_str());
+            core.shared.audit.record_frequent(event);
+            return Answer::own(response, reason);
         }
     };
     let by = match permit.grant() {

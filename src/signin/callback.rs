@@ -154,7 +154,7 @@ impl SignIn {
             Some(typed) if !typed.looks_like(&verified.signed_in.identity.email) => {
                 Ok(self.ask(&id, &attempt, typed, verified))
             }
-            _ => match self.finish(verified, callback.headers, visitor) {
+            _ => match self.finish(&verified, callback.headers, visitor) {
                 Ok(mut redirect) => {
                     redirect.cookies.push(self.cookies.expire_attempt(&id));
                     Ok(Completed::SignedIn(redirect))

@@ -1,7 +1,5 @@
 //! The last step: a verified person gets a session.
 
-use std::sync::Arc;
-
 use http::header::HeaderMap;
 
 use crate::audit::{Event, Outcome};
@@ -34,8 +32,8 @@ impl SignIn {
                 Step::Pending(_) => None,
             }
         });
-        let result = match verified.and_then(Arc::into_inner) {
-            Some(verified) => self.finish(verified, headers, visitor),
+        let result = match verified {
+            Some(verified) => self.finish(&verified, headers, visitor),
             None => Err(Failed::new("state_expired")),
         };
         match result {
@@ -55,16 +53,16 @@ impl SignIn {
     /// Makes the session: always a new id, and the browser's old session ends (E01).
     pub(super) fn finish(
         &self,
-        verified: Verified,
+        verified: &Verified,
         headers: &HeaderMap,
         visitor: Visitor<'_>,
     ) -> Result<Redirect, Failed> {
         let Verified { signed_in, return_to } = verified;
-        let identity = signed_in.identity;
+        let SignedIn { identity, id_token } = signed_in;
         // Refused rather than cut: a header that says less than the provider did is another identity (X09).
-        let ready = self.plan.ready(&identity, AuthMethod::Oidc).map_err(|_| Failed::new("header_too_long"))?;
+        let ready = self.plan.ready(identity, AuthMethod::Oidc).map_err(|_| Failed::new("header_too_long"))?;
         let (connector, user) = (identity.connector.clone(), identity.email.clone());
-        let session = Session::start(identity, ready, Some(signed_in.id_token), &self.clock);
+        let session = Session::start(identity.clone(), ready, Some(id_token.clone()), &self.clock);
         let reference = session.reference();
         if let Some(old) = self.session_key(headers) {
             self.sessions.end(&old);

@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
+use crate::base::id::Id;
 use crate::base::role::Role;
 
 use super::form::Form;
@@ -72,7 +73,7 @@ impl Site {
             Some(location) => location,
             // The page then says that the provider's own session may live on (L14).
             None => {
-                let live = if signed_out.was_signed_in { "1" } else { "" };
+                let live = signed_out.ended.as_ref().map_or("", Id::as_str);
                 self.link("sign-out/done", &[("provider", live)])
             }
         };
@@ -84,12 +85,12 @@ impl Site {
     /// `sign-out/done`: the post-logout redirect URI. A neutral page, whatever `state` comes with it (L12).
     pub(super) fn sign_out_done(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let query = parts.uri.query().unwrap_or_default();
-        let live =
-            url::form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "provider" && value == "1");
+        let live = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "provider");
+        let live = live.and_then(|(_, connector)| self.sign_in.provider(&connector));
         let page = SignedOut {
             setting: self.setting(&visit.request_id),
-            provider_may_be_live: live,
-            provider: "",
+            provider_may_be_live: live.is_some(),
+            provider: live.map_or("", |provider| provider.button_name()),
             sign_in_href: &self.link("sign-in", &[]),
         };
         page.render().into_response()

@@ -54,7 +54,7 @@ impl Site {
         };
         match self.sign_in.confirm(form.get("attempt").unwrap_or_default(), &parts.headers, visit.visitor()) {
             Ok(to) => redirect(&to.location, "signed_in", to.cookies),
-            Err(failed) => self.failed(visit, "", &failed),
+            Err(failed) => self.failed(visit, "your company", &failed),
         }
     }
 
