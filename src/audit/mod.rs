@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Map, Value};
 
 use crate::base::clock::{Clock, Tick};
-use crate::base::log::Log;
+use crate::base::log::{Log, json_line};
 
 /// How the thing that is recorded ended, in the words dashboards of this field use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,9 +133,7 @@ impl Audit {
         if suppressed > 0 {
             line.insert("more_not_written".into(), suppressed.into());
         }
-        if let Ok(line) = serde_json::to_vec(&line) {
-            self.log.line(line);
-        }
+        self.log.line(json_line(&line));
     }
 }
 

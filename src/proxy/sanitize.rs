@@ -60,6 +60,8 @@ pub(super) struct Scrubber {
     /// For each length of a name, the first letters that `names` has: most headers of a request are passed by on it.
     by_length: [u32; 64],
     prefixes: &'static [&'static str],
+    /// The first letters that `prefixes` has.
+    prefix_letters: u32,
     own_answer: HeaderName,
 }
 
@@ -76,6 +78,11 @@ impl Scrubber {
             names: HashMap::new(),
             by_length: [0; 64],
             prefixes: plan.protected_prefixes(),
+            prefix_letters: plan
+                .protected_prefixes()
+                .iter()
+                .filter_map(|p| p.bytes().next())
+                .fold(0, |l, b| l | 1 << (b & 31)),
             own_answer: HeaderName::from_static("x-anteroom"),
         };
         HOP_BY_HOP.iter().for_each(|name| scrubber.add(name, Class::HopByHop));
@@ -104,9 +111,11 @@ impl Scrubber {
         {
             return Some(*class);
         }
-        // Applications read `_` as `-`; no name of the standards has one (X02).
-        let family = matches!(first, b'x' | b'r') && self.prefixes.iter().any(|p| text.starts_with(p));
-        if family || text.bytes().any(|b| b == b'_') { Some(Class::Identity) } else { None }
+        // CGI and its heirs read `_`, and some `.` or any other mark, as `-`; no name of the standards has one (X02).
+        let folds = || text.bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'-');
+        let family = self.prefix_letters & (1 << (first & 31)) != 0;
+        let family = family && self.prefixes.iter().any(|prefix| text.starts_with(prefix));
+        if family || folds() { Some(Class::Identity) } else { None }
     }
 
     /// Drops from a client's request everything it may not say and everything that ends here.
@@ -132,7 +141,18 @@ impl Scrubber {
     }
 
     /// Drops from an application's answer what ends at this hop, and our own marks, which only we may set.
-    pub(super) fn answer(&self, headers: &mut HeaderMap, upgrade: bool) {
+    ///
+    /// # Errors
+    /// Its framing can be read in two ways; nothing of it may go on (F16).
+    pub(super) fn answer(&self, headers: &mut HeaderMap, upgrade: bool) -> Result<(), AmbiguousFraming> {
+        if headers.contains_key(header::TRANSFER_ENCODING) {
+            // We ask for no other coding and would strip its name from it.
+            if !is_chunked(headers) || headers.contains_key(header::CONTENT_LENGTH) {
+                return Err(AmbiguousFraming);
+            }
+        } else if headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
+            return Err(AmbiguousFraming);
+        }
         let mut drop_names: Vec<HeaderName> = Vec::new();
         for name in headers.keys() {
             let hop = self.class(name) == Some(Class::HopByHop);
@@ -147,10 +167,21 @@ impl Scrubber {
         for name in drop_names {
             headers.remove(name);
         }
+        Ok(())
     }
 }
 
-/// The names that `Connection` lists, but for those that it may not take away.
+/// The length of a message can be read in two ways.
+pub(super) struct AmbiguousFraming;
+
+/// Whether `Transfer-Encoding` is `chunked`, once, and nothing else (F03). hyper looks at the last coding only.
+pub(super) fn is_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    matches!((codings.next(), codings.next()), (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"chunked"))
+}
+
+/// The names that `Connection` lists, but for those that it may not take away: nor may it any `x-` name, by which a
+/// client could hide from the application what a proxy in front has said of it (CVE-2022-31813).
 fn named_by_connection(headers: &HeaderMap, names: &mut Vec<HeaderName>) {
     for value in headers.get_all(header::CONNECTION) {
         if matches!(value.as_bytes(), b"keep-alive" | b"close") {
@@ -159,6 +190,7 @@ fn named_by_connection(headers: &HeaderMap, names: &mut Vec<HeaderName>) {
         for token in value.as_bytes().split(|b| *b == b',') {
             if let Ok(name) = HeaderName::from_bytes(token.trim_ascii())
                 && !NOT_HOP_BY_HOP.contains(&name)
+                && !name.as_str().starts_with("x-")
             {
                 names.push(name);
             }

@@ -56,11 +56,10 @@ impl SignIn {
         ended
     }
 
-    /// The origins that a sign-out form may end at.
-    pub fn logout_origins(&self) -> Vec<String> {
-        let mut origins: Vec<String> = self.providers.values().map(|p| p.authorization_origin()).collect();
-        origins.sort_unstable();
-        origins.dedup();
-        origins
+    /// The origin beside ours at which this browser's sign-out ends: its own provider's, if it has a session. Nobody
+    /// learns from the page which other providers there are.
+    pub fn logout_origin(&self, headers: &HeaderMap) -> Option<String> {
+        let session = self.session_key(headers).and_then(|key| self.sessions.find(&key))?;
+        self.providers.get(&session.identity().connector)?.logout_origin()
     }
 }

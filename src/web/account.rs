@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
@@ -20,7 +20,7 @@ impl Site {
     pub(super) fn me(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
         if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
-            return self.refusal(StatusCode::FORBIDDEN, "cross_site", visit.asker, &visit.request_id);
+            return self.deny(visit, "browser.denied", StatusCode::FORBIDDEN, "cross_site");
         }
         let limits = *self.sessions.limits();
         let now = self.sessions.now();
@@ -51,11 +51,13 @@ impl Site {
     /// `sign-out` by link: at once from our own pages or a typed address, otherwise a page asks (L11).
     pub(super) async fn sign_out_get(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-        if matches!(site, Some(b"same-origin" | b"none")) {
+        // Browsers fetch ahead what somebody has only begun to type, and what a page says may be next.
+        let asked_for = parts.method == Method::GET && !parts.headers.contains_key("sec-purpose");
+        if matches!(site, Some(b"same-origin" | b"none")) && asked_for {
             return self.signed_out(visit, parts).await;
         }
-        let origins = self.sign_in.logout_origins();
-        let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+        let origin = self.sign_in.logout_origin(&parts.headers);
+        let origins: Vec<&str> = origin.iter().map(String::as_str).collect();
         SignOutAsk { setting: self.setting(""), stay_href: "/" }.render(&origins).into_response()
     }
 

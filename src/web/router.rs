@@ -28,6 +28,8 @@ impl Visit {
 }
 
 const GET: &[Method] = &[Method::GET, Method::HEAD];
+/// What starts or redeems an attempt: HEAD asks what an answer would be, and this one would have been given away.
+const GET_ALONE: &[Method] = &[Method::GET];
 const POST: &[Method] = &[Method::POST];
 const GET_OR_POST: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
 
@@ -38,10 +40,11 @@ impl Site {
         let path = visit.path.as_str();
         let callback = path.strip_prefix("oidc/").and_then(|rest| rest.strip_suffix("/callback"));
         let methods = match path {
-            "sign-in" | "sign-in/go" | "sign-out/done" | "me" | "jwks.json" => GET,
+            "sign-in" | "sign-out/done" | "me" | "jwks.json" => GET,
+            "sign-in/go" => GET_ALONE,
             "sign-in/start" | "sign-in/continue" => POST,
             "sign-out" => GET_OR_POST,
-            _ if callback.is_some_and(|id| self.sign_in.provider(id).is_some()) => GET,
+            _ if callback.is_some_and(|id| self.sign_in.provider(id).is_some()) => GET_ALONE,
             _ => return self.refusal(StatusCode::NOT_FOUND, "own_path_unknown", visit.asker, &visit.request_id),
         };
         if !methods.contains(&parts.method) {

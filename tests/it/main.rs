@@ -4,4 +4,5 @@
 #![expect(unreachable_pub, reason = "one binary: `pub` here means for every area")]
 
 mod journey;
+mod oidc_token;
 mod support;

@@ -5,11 +5,13 @@ mod browser;
 mod http;
 mod keys;
 mod provider;
+mod refusal;
 mod upstream;
 
 pub use app::{App, Setup, TENANT};
 pub use browser::Browser;
 pub use http::{Answer, Ask, raw};
-pub use keys::{SigningKey, sign_jwt};
-pub use provider::{Provider, Script};
+pub use keys::{SigningKey, b64, sign_jwt, sign_text};
+pub use provider::{Edit, Provider, Script};
+pub use refusal::{Trial, Watch};
 pub use upstream::{Recorded, Upstream};
