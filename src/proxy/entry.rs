@@ -191,12 +191,7 @@ fn close_after(response: &mut Response<Body>) {
 }
 
 /// An own path: answered by the control plane. A client that goes away takes its request with it.
-async fn control(
-    core: &Rc<Core>,
-    connection: &Arc<Connection>,
-    visit: Visit,
-    request: Request<Incoming>,
-) -> Answer {
+async fn control(core: &Rc<Core>, connection: &Arc<Connection>, visit: Visit, request: Request<Incoming>) -> Answer {
     let (site, id) = (core.shared.site.clone(), visit.request_id.clone());
     let (client, asker) = (visit.client, visit.asker);
     let mut task = AbortOnDrop(core.shared.control.spawn(async move { site.answer(visit, request).await }));
@@ -347,12 +342,6 @@ fn session_credential(core: &Core, key: &SessionKey) -> SessionCredential {
     }
 }
 
-fn asked<'a>(
-    uri: &'a Uri,
-    method: &Method,
-    headers: &'a HeaderMap,
-    client: IpAddr,
-    id: &'a RequestId,
-) -> Asked<'a> {
+fn asked<'a>(uri: &'a Uri, method: &Method, headers: &'a HeaderMap, client: IpAddr, id: &'a RequestId) -> Asked<'a> {
     Asked { asker: Asker::of(method, headers), uri, headers, client, request_id: id.as_str() }
 }

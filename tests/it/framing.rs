@@ -233,7 +233,9 @@ async fn an_expectation_neither_blocks_nor_shifts_a_connection() {
         assert_eq!(app.upstream.last().header("expect"), None, "it was met here");
         assert_eq!(connection.send(&Ask::get("/public/b")).await.status, 200);
     }
-    for lines in ["Expect: magic\r\n", "Expect: 100-continue\r\nExpect: 100-continue\r\n", "Expect: 100-continue, x\r\n"] {
+    for lines in
+        ["Expect: magic\r\n", "Expect: 100-continue\r\nExpect: 100-continue\r\n", "Expect: 100-continue, x\r\n"]
+    {
         let mut connection = app.connect().await;
         let ask = head("POST", "/public/a", &format!("{lines}Content-Length: 5\r\n\r\nhello"));
         connection.write(ask.as_bytes()).await;
@@ -307,7 +309,9 @@ async fn a_host_that_is_missing_doubled_or_no_host_is_refused() {
         app.refused(&before, &answer, 400, "host_malformed", "http.malformed", &[]);
         assert_eq!(answer.header("connection"), Some("close"));
     }
-    for ask in [honest.clone().without("Host"), honest.clone().with("Host", "app.example.com"), honest.with("HOST", "evil")] {
+    for ask in
+        [honest.clone().without("Host"), honest.clone().with("Host", "app.example.com"), honest.with("HOST", "evil")]
+    {
         let before = app.before();
         let answer = app.send(&ask).await;
         app.refused(&before, &answer, 400, "host_malformed", "http.malformed", &["evil"]);

@@ -420,8 +420,8 @@ async fn trusting_the_whole_internet_is_refused_at_start() {
 /// X14: the right-most hop that is no trusted proxy is the client; what stands left of it is its own invention.
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_a_trusted_proxy_the_right_most_stranger_is_the_client() {
-    let setup = Setup::new()
-        .replacing("public_url =", "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\npublic_url =");
+    let setup =
+        Setup::new().replacing("public_url =", "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\npublic_url =");
     let app = App::start_with(setup).await;
     for (sent, chain, client) in [
         ("203.0.113.9", "203.0.113.9, 127.0.0.1", "203.0.113.9"),
@@ -472,7 +472,8 @@ async fn an_assertion_is_ours_for_this_application_and_short() {
 async fn nothing_on_the_data_listener_is_let_in_for_looking_like_a_health_check() {
     let app = App::start().await;
     for agent in ["kube-probe/1.30", "ELB-HealthChecker/2.0", "GoogleHC/1.0", "Prometheus/2.0", ""] {
-        for path in ["/", "/ping", "/ready", "/livez", "/readyz", "/metrics", "/healthz", "/admin/ping", "/oauth2/auth"] {
+        for path in ["/", "/ping", "/ready", "/livez", "/readyz", "/metrics", "/healthz", "/admin/ping", "/oauth2/auth"]
+        {
             let before = app.before();
             let refused = app.send(&Ask::get(path).with("User-Agent", agent)).await;
             app.refused(&before, &refused, 401, "sign_in_required", "", &[]);

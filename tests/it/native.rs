@@ -43,7 +43,8 @@ async fn on_a_native_route_a_credential_passes_byte_for_byte_and_as_nobody() {
             assert!(matches!(seen.header("cookie"), None | Some("theirs=1")), "{seen:?}");
             assert_eq!(seen.target, "/api/things?q=1");
         }
-        let forged = Ask::get("/api/things").with(name, value).with("X-Forwarded-User", "root").with("remote_user", "r");
+        let forged =
+            Ask::get("/api/things").with(name, value).with("X-Forwarded-User", "root").with("remote_user", "r");
         assert_eq!(reasons(&app), Vec::<String>::new());
         assert_eq!(app.send(&forged).await.status, 200);
         assert_is_nobody(&app.upstream.last());
@@ -164,7 +165,8 @@ async fn ask_app_lets_the_application_ask_a_program_but_not_a_browser() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_application_says_of_a_credential_passes_unchanged() {
     let app = App::start().await;
-    let challenges = [("WWW-Authenticate", "Basic realm=\"x\""), ("WWW-Authenticate", "Bearer error=\"invalid_token\"")];
+    let challenges =
+        [("WWW-Authenticate", "Basic realm=\"x\""), ("WWW-Authenticate", "Bearer error=\"invalid_token\"")];
     app.upstream.reply(move |_| {
         let mut headers = challenges.to_vec();
         headers.extend([("Set-Cookie", "theirs=1"), ("Location", "/elsewhere"), ("Content-Type", "application/json")]);
@@ -181,7 +183,7 @@ async fn what_the_application_says_of_a_credential_passes_unchanged() {
 /// N10, E10
 #[tokio::test(flavor = "multi_thread")]
 async fn no_credential_is_in_a_log_a_metric_or_an_error() {
-    let app = App::start().await;
+    let app = App::start_with(Setup::new().replacing("workers = 2", "workers = 1")).await;
     let cookie = app.cookie().await;
     app.log.taken();
     let ask = |target: &str| {
@@ -209,7 +211,7 @@ async fn no_credential_is_in_a_log_a_metric_or_an_error() {
     let mut log = String::new();
     until("the access log", || {
         log.push_str(&app.log.taken());
-        log.matches("\"kind\":\"access\"").count() >= 17
+        log.contains("evil.example")
     })
     .await;
     let session = cookie.split('=').nth(1).unwrap();

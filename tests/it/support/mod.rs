@@ -10,8 +10,8 @@ mod upstream;
 
 pub use app::{App, Setup, TENANT};
 pub use browser::Browser;
-pub use http::{Answer, Ask, Connection, PATIENCE, raw};
+pub use http::{Answer, Ask, Connection, raw};
 pub use keys::{SigningKey, sign_jwt};
 pub use provider::{Provider, Script};
-pub use refusal::{Before, until};
+pub use refusal::until;
 pub use upstream::{Backend, Recorded, Upstream, answer};
