@@ -1,6 +1,6 @@
 //! Security events: one JSON line each (`kind = audit`), never a secret, and a counter beside it.
 //!
-//! Event names are by area (security cases 0.1): `login.accepted`, `login.rejected`, `session.ended`,
+//! Event names are by area (security cases 0.1): `login.accepted`, `login.rejected`, `login.paused`, `session.ended`,
 //! `session.rejected`, `logout.rejected`, `header.stripped`, `path.denied`, `redirect.rejected`, `browser.denied`,
 //! `native.denied`, `limit.hit`. Two different causes never share a `reason`.
 
@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Map, Value};
 
 use crate::base::clock::{Clock, Tick};
-use crate::base::log::Log;
+use crate::base::log::{Log, json_line};
 
 /// How the thing that is recorded ended, in the words dashboards of this field use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,9 +133,7 @@ impl Audit {
         if suppressed > 0 {
             line.insert("more_not_written".into(), suppressed.into());
         }
-        if let Ok(line) = serde_json::to_vec(&line) {
-            self.log.line(line);
-        }
+        self.log.line(json_line(&line));
     }
 }
 

@@ -9,7 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::clock::Clock;
-use super::log::Log;
+use super::log::{Log, json_line};
 
 /// The level setting is not a tracing filter.
 #[derive(Debug, thiserror::Error)]
@@ -42,13 +42,7 @@ impl<S: tracing::Subscriber> Layer<S> for Lines {
         fields.0.insert("level".into(), meta.level().as_str().to_lowercase().into());
         fields.0.insert("target".into(), meta.target().into());
         event.record(&mut fields);
-        let mut line = Vec::with_capacity(256);
-        if self.json {
-            drop(serde_json::to_writer(&mut line, &fields.0));
-        } else {
-            line = text(&fields.0).into_bytes();
-        }
-        self.log.line(line);
+        self.log.line(if self.json { json_line(&fields.0) } else { text(&fields.0).into_bytes() });
     }
 }
 

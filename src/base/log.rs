@@ -125,23 +125,43 @@ impl Log {
     }
 }
 
+/// One event as a line of JSON. No terminal obeys what a field carries: controls and marks that turn text around are
+/// escaped beyond what JSON asks for (U01).
+pub fn json_line(fields: &serde_json::Map<String, serde_json::Value>) -> Vec<u8> {
+    let line = serde_json::to_string(fields).unwrap_or_default();
+    let mut out = Vec::with_capacity(line.len());
+    // Outside its strings JSON is printable ASCII, and inside, what needs a backslash has one already.
+    for c in line.chars() {
+        push_visible(c, &mut out);
+    }
+    out
+}
+
 /// Escapes `text` as the inside of a JSON string: one event stays one line whatever it carries (U01).
 pub fn escape_json(text: &str, out: &mut Vec<u8>) {
     for c in text.chars() {
         match c {
             '"' => out.extend_from_slice(b"\\\""),
             '\\' => out.extend_from_slice(b"\\\\"),
-            // Controls, and the marks that turn text around in a terminal.
-            c if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
-                out.extend_from_slice(format!("\\u{:04x}", c as u32).as_bytes());
-            }
-            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            c => push_visible(c, out),
         }
+    }
+}
+
+/// Adds `c`, or its escape if it is a control or a mark that cannot be seen and turns or breaks text.
+fn push_visible(c: char, out: &mut Vec<u8>) {
+    let unseen = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    if c.is_control() || unseen {
+        out.extend_from_slice(format!("\\u{:04x}", c as u32).as_bytes());
+    } else {
+        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -152,6 +172,15 @@ mod tests {
         out.push(b'"');
         assert!(!out.contains(&b'\n') && !out.contains(&0x1b));
         assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), hostile);
+    }
+
+    #[test]
+    fn a_line_of_json_carries_no_control_and_no_mark_that_turns_text() {
+        let hostile = "a\"b\\c\r\n\u{1b}[31m\u{9b}31m\u{7f}\u{202e}\u{2066}\u{200f}\u{2028}\0é";
+        let fields = serde_json::json!({ "user": hostile });
+        let line = String::from_utf8(json_line(fields.as_object().unwrap())).unwrap();
+        assert!(line.chars().all(|c| c.is_ascii_graphic() || c == 'é'), "{line}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), fields);
     }
 
     #[test]

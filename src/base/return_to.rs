@@ -86,7 +86,8 @@ impl ReturnTo {
         if path::own(&normal, &normal, own_prefix) != Own::No {
             return Err(Rejected::OwnPath);
         }
-        let target = format!("{normal}{query}{fragment}");
+        // As a browser would write it; and it is sealed as JSON, where a quote would take twice its room.
+        let target = format!("{normal}{query}{fragment}").replace('"', "%22");
         if target.len() > MAX_LEN { Err(Rejected::Length) } else { Ok(Self(target)) }
     }
 

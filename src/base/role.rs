@@ -51,6 +51,14 @@ impl RequiredRole {
             Self::AtLeast(needed) => role.is_some_and(|r| r >= needed),
         }
     }
+
+    /// The name of the lowest role that meets it; `None`: nothing but a sign-in is asked for.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Any => None,
+            Self::AtLeast(role) => Some(role.name()),
+        }
+    }
 }
 
 #[cfg(test)]

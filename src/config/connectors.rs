@@ -270,12 +270,18 @@ impl Resolving<'_, '_, '_> {
             Some(Kind::Oidc) | None => id.to_owned(),
         };
         let name = raw.name.parse(report, |text| plain_text(text, 60)).or_else(default_name);
+        let email_claim_place = raw.email_claim.set().map(|at| at.place.clone());
         let email_claim = raw.email_claim.parse(report, |text| plain_text(text, 255)).optional();
         let groups_claim = raw.groups_claim.parse(report, |text| plain_text(text, 255)).or_else(|| "groups".to_owned());
         let roles_claim = raw.roles_claim.parse(report, |text| plain_text(text, 255)).or_else(|| "roles".to_owned());
         let prompt = raw.prompt.parse(report, |text| prompt(text)).optional();
         let callback_path = self.callback_path(raw.callback_path);
         let (kind, issuer) = kind_and_issuer?;
+        if let (Some(place), Some(Some(claim))) = (email_claim_place, &email_claim)
+            && let Some(text) = unvouched(&kind, claim)
+        {
+            self.cx.report.problem(&place, text);
+        }
         Some(Connector {
             kind,
             name: name?,
@@ -429,6 +435,27 @@ pub(super) fn plain_text(text: &str, max: usize) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(wrong(text, &format!("allowed: 1 to {max} characters on one line, without blanks at the ends")))
+}
+
+/// Why the address cannot be read from `claim`: nothing vouches for it there (I03). None: it can.
+fn unvouched(kind: &ConnectorKind, claim: &str) -> Option<&'static str> {
+    match kind {
+        ConnectorKind::Entra { .. } if ["upn", "preferred_username", "email"].contains(&claim) => None,
+        ConnectorKind::Entra { .. } => {
+            Some("Entra ID vouches for no address in this claim; allowed: \"upn\", \"preferred_username\", \"email\"")
+        }
+        ConnectorKind::Google { .. } | ConnectorKind::Oidc { email_is_verified_by_operator: false }
+            if claim == "email" =>
+        {
+            None
+        }
+        ConnectorKind::Google { .. } => Some("Google vouches for the claim \"email\" alone: leave email_claim out"),
+        ConnectorKind::Oidc { email_is_verified_by_operator: true } => None,
+        ConnectorKind::Oidc { email_is_verified_by_operator: false } => Some(
+            "the provider's email_verified speaks of the claim \"email\" alone, and people may be able to edit another; \
+             leave email_claim out, or add email_is_verified = \"by-operator\" if nobody can change it for themselves",
+        ),
+    }
 }
 
 #[cfg(test)]

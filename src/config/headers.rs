@@ -46,12 +46,12 @@ const REFUSED_PREFIXES: [&str; 3] = ["x-anteroom", "sec-", "proxy-"];
 /// The name of a header that identity or an API key may travel in.
 pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
     let name: HeaderName = text.parse().map_err(|_| wrong(text, "allowed: a header name such as \"X-User-Mail\""))?;
-    if name.as_str().contains('_') {
-        // CGI and WSGI cannot tell X_User from X-User, so requests lose every name with an underscore (X case area).
+    if !name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        // CGI and WSGI cannot tell X_User or X.User from X-User, so requests lose every such name (X02).
         return Err(wrong(
             text,
-            "names with '_' are dropped from requests, because applications mix them up with '-'; \
-                               allowed: '-' instead",
+            "names with '_', '.' and other marks are dropped from requests, because applications mix them up with '-'; \
+                               allowed: letters, digits and '-'",
         ));
     }
     let refused = REFUSED.contains(&name.as_str()) || REFUSED_PREFIXES.iter().any(|p| name.as_str().starts_with(p));

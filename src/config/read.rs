@@ -2,7 +2,7 @@
 //!
 //! `serde` would stop at the first mistake and forget where a value was written, so sections are declared with
 //! [`section!`] instead, which makes the struct, its reader and its schema from one list of fields
-//! (`docs/decisions/0010-configuration-reader.md`).
+//! (`docs/decisions/0008-configuration-reader.md`).
 
 use std::borrow::Cow;
 

@@ -99,7 +99,7 @@ impl Reader<'_> {
         Ok(Attributes {
             subject,
             email,
-            preferred_username: text(claims, "preferred_username"),
+            preferred_username: text(claims, "preferred_username").filter(|name| is_own_name(name, domains)),
             name: text(claims, "name"),
             groups: list(claims, &self.connector.groups_claim),
             role: list(claims, &self.connector.roles_claim).iter().filter_map(|name| Role::from_name(name)).max(),
@@ -116,11 +116,13 @@ impl Reader<'_> {
             ConnectorKind::Oidc { email_is_verified_by_operator } => *email_is_verified_by_operator,
         };
         let Some(email) = claims.get(self.email_claim()) else { return Ok(None) };
-        let verified = match claims.get("email_verified") {
-            Some(Value::Bool(verified)) => *verified,
-            Some(Value::String(text)) => text == "true",
-            _ => false,
-        };
+        // The marker speaks of `email` alone (Core section 5.1): another claim may be one that people edit themselves.
+        let verified = self.email_claim() == "email"
+            && match claims.get("email_verified") {
+                Some(Value::Bool(verified)) => *verified,
+                Some(Value::String(text)) => text == "true",
+                _ => false,
+            };
         if vouched || verified {
             Ok(Some(email))
         } else {
@@ -135,6 +137,12 @@ impl Reader<'_> {
             _ => "email",
         }
     }
+}
+
+/// Whether a user name says nothing about somebody else's domain: applications take one that looks like an address for
+/// an address, and one connector's people must not pass for another's.
+fn is_own_name(name: &str, domains: &[EmailDomain]) -> bool {
+    !name.contains('@') || name.parse::<EmailAddress>().is_ok_and(|address| domains.contains(&address.domain()))
 }
 
 fn email_invalid(found: &str) -> ProviderError {

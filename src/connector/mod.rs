@@ -100,14 +100,10 @@ impl Provider {
         &self.domains
     }
 
-    /// The origin that the browser is sent to: the authorization endpoint's if the provider's document is at hand,
-    /// else the issuer's.
-    pub fn authorization_origin(&self) -> String {
-        let origin = match self.remote.cached() {
-            Some(discovered) => discovered.metadata.authorization_endpoint.origin(),
-            None => self.connector.issuer.origin(),
-        };
-        origin.ascii_serialization()
+    /// The origin that [`logout_url`](Self::logout_url) leads to, if the provider's document is at hand and names one.
+    pub fn logout_origin(&self) -> Option<String> {
+        let endpoint = self.remote.cached()?.metadata.end_session_endpoint.as_ref()?.origin();
+        Some(endpoint.ascii_serialization())
     }
 
     /// The URL that starts a sign-in. Fetches the provider's document at first use.

@@ -198,7 +198,7 @@ async fn a_provider_that_nobody_listens_for_is_unreachable() {
     let provider = provider(&connector("http://127.0.0.1:1", kind), &Clock::manual(NOW));
     let error = redeem(&provider).await.unwrap_err();
     assert_eq!((error.reason(), error.kind()), ("provider_unreachable", Kind::Unavailable));
-    assert_eq!(provider.authorization_origin(), "http://127.0.0.1:1", "known without asking");
+    assert_eq!(provider.logout_origin(), None, "nobody has said where sign-out is");
 }
 
 #[tokio::test]

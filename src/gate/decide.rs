@@ -44,10 +44,9 @@ pub enum Challenge {
 }
 
 /// Why a request does not go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// The session's role is below the route's.
-    Role,
+    /// This session's role is below the route's.
+    Role(Arc<Session>),
     /// Two credentials of one kind.
     AmbiguousCredential,
 }
@@ -87,7 +86,7 @@ pub fn decide(
         SessionCredential::Authenticated(session) if meets(rule.role, &session) => {
             Decision::Permit(Permit(Grant::Session(session)))
         }
-        SessionCredential::Authenticated(_) => Decision::Deny(Denial::Role),
+        SessionCredential::Authenticated(session) => Decision::Deny(Denial::Role(session)),
         SessionCredential::NotRequested if rule.access == Access::Native && !Asker::is_browser(headers) => {
             match app.native_challenge {
                 NativeChallenge::AskApp => Decision::Permit(Permit(Grant::Anonymous)),

@@ -16,6 +16,7 @@ use crate::audit::{Event, Outcome};
 use crate::base::app_log::error_chain;
 use crate::base::authority::Authority;
 use crate::base::client_addr::Forwarded;
+use crate::base::clock::Tick;
 use crate::base::cookie::Found;
 use crate::base::path::{self, Own};
 use crate::config::Access;
@@ -58,6 +59,7 @@ pub(super) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let started = core.shared.clock.elapsed();
+    core.set_coarse_now(Tick::from(started));
     let exchange = Exchange::begin(&core, &connection, request.body().is_end_stream());
     let id = core.request_id();
     let (method, uri) = (request.method().clone(), request.uri().clone());
@@ -255,10 +257,16 @@ async fn judge(
         Some(key) if wanted => session_credential(core, key),
         _ => SessionCredential::NotRequested,
     };
-    if twice {
-        core.shared.audit.record_frequent(
-            Event::new("session.rejected", Outcome::Failure, "cookie_duplicate").from_client(client, id.as_str()),
-        );
+    let rejected = match (&cookie, &key, &session) {
+        (Found::Many, ..) => Some("cookie_duplicate"),
+        (Found::One(_), None, _) if wanted => Some("cookie_malformed"),
+        (Found::One(_), _, SessionCredential::NotRequested) if wanted => Some("session_unknown"),
+        (Found::One(_), _, SessionCredential::Failed) => Some("session_ended"),
+        _ => None,
+    };
+    if let Some(reason) = rejected {
+        let event = Event::new("session.rejected", Outcome::Failure, reason).from_client(client, id.as_str());
+        core.shared.audit.record_frequent(event);
     }
 
     let decision = decide(app, &rule, native, session, request.headers());
@@ -277,14 +285,21 @@ async fn judge(
         }
         Decision::Deny(denial) => {
             let asker = Asker::of(request.method(), request.headers());
-            let (status, reason) = match denial {
-                Denial::Role => (StatusCode::FORBIDDEN, "role_missing"),
-                Denial::AmbiguousCredential => (StatusCode::BAD_REQUEST, "credential_ambiguous"),
+            let (event, reason, response) = match &denial {
+                Denial::Role(session) => {
+                    let event = Event::new("browser.denied", Outcome::Failure, "role_missing")
+                        .with("user", session.identity().email.as_str());
+                    (event, "role_missing", site.role_missing(session, rule.role, asker, id.as_str()))
+                }
+                Denial::AmbiguousCredential => {
+                    let reason = "credential_ambiguous";
+                    let event = Event::new("native.denied", Outcome::Failure, reason);
+                    (event, reason, site.refusal(StatusCode::BAD_REQUEST, reason, asker, id.as_str()))
+                }
             };
-            let event = if denial == Denial::Role { "browser.denied" } else { "native.denied" };
-            let event = Event::new(event, Outcome::Failure, reason).from_client(client, id.as_str());
-            core.shared.audit.record_frequent(event.with("app", app.id.as_str()));
-            return Answer::own(site.refusal(status, reason, asker, id.as_str()), reason);
+            let event = event.from_client(client, id.as_str()).with("app", app.id.as_str());
+            core.shared.audit.record_frequent(event);
+            return Answer::own(response, reason);
         }
     };
     let by = match permit.grant() {

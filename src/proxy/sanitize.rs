@@ -60,6 +60,8 @@ pub(super) struct Scrubber {
     /// For each length of a name, the first letters that `names` has: most headers of a request are passed by on it.
     by_length: [u32; 64],
     prefixes: &'static [&'static str],
+    /// The first letters that `prefixes` has.
+    prefix_letters: u32,
     own_answer: HeaderName,
 }
 
@@ -76,6 +78,11 @@ impl Scrubber {
             names: HashMap::new(),
             by_length: [0; 64],
             prefixes: plan.protected_prefixes(),
+            prefix_letters: plan
+                .protected_prefixes()
+                .iter()
+                .filter_map(|p| p.bytes().next())
+                .fold(0, |l, b| l | 1 << (b & 31)),
             own_answer: HeaderName::from_static("x-anteroom"),
         };
         HOP_BY_HOP.iter().for_each(|name| scrubber.add(name, Class::HopByHop));
@@ -104,9 +111,11 @@ impl Scrubber {
         {
             return Some(*class);
         }
-        // Applications read `_` as `-`; no name of the standards has one (X02).
-        let family = matches!(first, b'x' | b'r') && self.prefixes.iter().any(|p| text.starts_with(p));
-        if family || text.bytes().any(|b| b == b'_') { Some(Class::Identity) } else { None }
+        // CGI and its heirs read `_`, and some `.` or any other mark, as `-`; no name of the standards has one (X02).
+        let folds = || text.bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'-');
+        let family = self.prefix_letters & (1 << (first & 31)) != 0;
+        let family = family && self.prefixes.iter().any(|prefix| text.starts_with(prefix));
+        if family || folds() { Some(Class::Identity) } else { None }
     }
 
     /// Drops from a client's request everything it may not say and everything that ends here.

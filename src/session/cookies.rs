@@ -64,7 +64,7 @@ impl Cookies {
 
     /// Takes the session cookie back.
     pub fn expire_session(&self, headers: &mut HeaderMap) {
-        headers.append(SET_COOKIE, self.expired(&self.session));
+        headers.append(SET_COOKIE, self.expired(&self.session, self.same_site));
     }
 
     /// The name of the attempt cookie `id`.
@@ -86,7 +86,7 @@ impl Cookies {
 
     /// Takes an attempt cookie back.
     pub fn expire_attempt(&self, id: &str) -> HeaderValue {
-        self.expired(&self.attempt_name(id))
+        self.expired(&self.attempt_name(id), SameSite::Lax)
     }
 
     /// Marks that this browser completed a sign-in `now`, and how many within the last minute: two, and still no
@@ -107,11 +107,11 @@ impl Cookies {
 
     /// Takes the mark back.
     pub fn expire_done(&self) -> HeaderValue {
-        self.expired(&self.done)
+        self.expired(&self.done, SameSite::Lax)
     }
 
-    fn expired(&self, name: &str) -> HeaderValue {
-        self.cookie(name, "", Some(Duration::ZERO), self.same_site)
+    fn expired(&self, name: &str, same_site: SameSite) -> HeaderValue {
+        self.cookie(name, "", Some(Duration::ZERO), same_site)
     }
 
     fn cookie(&self, name: &str, value: &str, max_age: Option<Duration>, same_site: SameSite) -> HeaderValue {

@@ -15,6 +15,9 @@ use super::{Ending, Session, SessionId, SessionKey};
 /// used least recently end.
 const MAX_SESSIONS: u64 = 5_000_000;
 
+/// Use that moka may miss: longer than any core trusts what it looked up.
+const UNSEEN: Duration = Duration::from_secs(60);
+
 /// How long sessions last: `sessions.idle_timeout` and `sessions.absolute_timeout`.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -37,7 +40,8 @@ impl SessionStore {
             .max_capacity(MAX_SESSIONS)
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(limits.absolute)
-            .time_to_idle(limits.idle.min(limits.absolute))
+            // A core answers from its own memory for a few seconds, which moka does not see.
+            .time_to_idle(limits.idle.saturating_add(UNSEEN))
             .build_with_hasher(BuildKeyHasher::default());
         Self { cache, limits, clock }
     }

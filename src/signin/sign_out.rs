@@ -6,6 +6,7 @@ use http::header::HeaderMap;
 use secrecy::ExposeSecret as _;
 
 use crate::audit::{Event, Outcome};
+use crate::base::id::Id;
 use crate::base::random;
 use crate::session::SessionKey;
 
@@ -16,18 +17,19 @@ pub struct SignedOut {
     /// RP-initiated logout at the provider. `None`: there was no session, or its provider has no such endpoint or
     /// cannot be asked for it now.
     pub provider: Option<String>,
-    /// There was a session here until now.
-    pub was_signed_in: bool,
+    /// The connector of the session that was here until now.
+    pub connector: Option<Id>,
 }
 
 impl SignIn {
     /// Ends the session of `headers`. Depends on nobody: the provider comes second (L13, L14).
     pub async fn sign_out(&self, headers: &HeaderMap, visitor: Visitor<'_>) -> SignedOut {
-        let Some(key) = self.session_key(headers) else { return SignedOut { provider: None, was_signed_in: false } };
+        let Some(key) = self.session_key(headers) else { return SignedOut { provider: None, connector: None } };
         let session = self.sessions.find(&key);
         let was_signed_in = self.end(&key, "signed_out", visitor.client, visitor.request_id);
+        let connector = session.as_ref().filter(|_| was_signed_in).map(|session| session.identity().connector.clone());
         let Some((session, id_token)) = session.as_ref().and_then(|s| s.id_token().map(|token| (s, token))) else {
-            return SignedOut { provider: None, was_signed_in };
+            return SignedOut { provider: None, connector };
         };
         let provider = match self.providers.get(&session.identity().connector) {
             // State is for the provider to echo; nothing here depends on it (L12).
@@ -36,7 +38,7 @@ impl SignIn {
             }
             None => None,
         };
-        SignedOut { provider, was_signed_in }
+        SignedOut { provider, connector }
     }
 
     /// Ends the session of `key`. True if it was good until now.
@@ -54,11 +56,10 @@ impl SignIn {
         ended
     }
 
-    /// The origins that a sign-out form may end at.
-    pub fn logout_origins(&self) -> Vec<String> {
-        let mut origins: Vec<String> = self.providers.values().map(|p| p.authorization_origin()).collect();
-        origins.sort_unstable();
-        origins.dedup();
-        origins
+    /// The origin beside ours at which this browser's sign-out ends: its own provider's, if it has a session. Nobody
+    /// learns from the page which other providers there are.
+    pub fn logout_origin(&self, headers: &HeaderMap) -> Option<String> {
+        let session = self.session_key(headers).and_then(|key| self.sessions.find(&key))?;
+        self.providers.get(&session.identity().connector)?.logout_origin()
     }
 }

@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
+use crate::base::id::Id;
 use crate::base::role::Role;
 
 use super::form::Form;
@@ -19,7 +20,7 @@ impl Site {
     pub(super) fn me(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
         if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
-            return self.refusal(StatusCode::FORBIDDEN, "cross_site", visit.asker, &visit.request_id);
+            return self.reject(visit, StatusCode::FORBIDDEN, "cross_site");
         }
         let limits = *self.sessions.limits();
         let now = self.sessions.now();
@@ -50,11 +51,13 @@ impl Site {
     /// `sign-out` by link: at once from our own pages or a typed address, otherwise a page asks (L11).
     pub(super) async fn sign_out_get(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-        if matches!(site, Some(b"same-origin" | b"none")) {
+        // Browsers fetch ahead what somebody has only begun to type, and what a page says may be next.
+        let ahead = parts.headers.contains_key("sec-purpose");
+        if matches!(site, Some(b"same-origin" | b"none")) && !ahead {
             return self.signed_out(visit, parts).await;
         }
-        let origins = self.sign_in.logout_origins();
-        let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+        let origin = self.sign_in.logout_origin(&parts.headers);
+        let origins: Vec<&str> = origin.iter().map(String::as_str).collect();
         SignOutAsk { setting: self.setting(""), stay_href: "/" }.render(&origins).into_response()
     }
 
@@ -72,8 +75,8 @@ impl Site {
             Some(location) => location,
             // The page then says that the provider's own session may live on (L14).
             None => {
-                let live = if signed_out.was_signed_in { "1" } else { "" };
-                self.link("sign-out/done", &[("provider", live)])
+                let connector = signed_out.connector.as_ref().map(Id::as_str).unwrap_or_default();
+                self.link("sign-out/done", &[("connector", connector)])
             }
         };
         let mut response = redirect(&location, "signed_out", vec![self.cookies().expire_done()]);
@@ -84,12 +87,13 @@ impl Site {
     /// `sign-out/done`: the post-logout redirect URI. A neutral page, whatever `state` comes with it (L12).
     pub(super) fn sign_out_done(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let query = parts.uri.query().unwrap_or_default();
-        let live =
-            url::form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "provider" && value == "1");
+        let mut query = url::form_urlencoded::parse(query.as_bytes());
+        let connector = query.find(|(name, _)| name == "connector").map(|(_, id)| id);
+        let provider = connector.and_then(|id| self.sign_in.provider(&id));
         let page = SignedOut {
             setting: self.setting(&visit.request_id),
-            provider_may_be_live: live,
-            provider: "",
+            provider_may_be_live: provider.is_some(),
+            provider: provider.map_or("", |provider| provider.button_name()),
             sign_in_href: &self.link("sign-in", &[]),
         };
         page.render().into_response()

@@ -1,11 +1,14 @@
 //! Back from the provider, in pages.
 
 use bytes::Bytes;
+use http::header::HeaderMap;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
+use crate::audit::{Event, Outcome};
 use crate::connector::Provider;
+use crate::gate::Asker;
 use crate::signin::{Callback, Completed, Failed};
 
 use super::discovery::shown;
@@ -15,16 +18,25 @@ use super::pages::{Mismatch, SignInFailed};
 use super::router::Visit;
 use super::site::{Site, redirect, with_cookies};
 
+/// Whether a browser says that this is no navigation. Clients without Fetch Metadata say nothing.
+fn fetched(visit: &Visit, headers: &HeaderMap) -> bool {
+    visit.asker == Asker::Script && Asker::is_browser(headers)
+}
+
 impl Site {
     /// `oidc/<connector>/callback`: the redirect URI.
     pub(super) async fn callback(&self, visit: &Visit, connector: &str, parts: &Parts) -> Response<Bytes> {
         let Some(provider) = self.sign_in.provider(connector) else {
             return self.refusal(StatusCode::NOT_FOUND, "own_path_unknown", visit.asker, &visit.request_id);
         };
+        // A session is for a browser that navigates: nobody's script redeems an attempt. Nothing is used up.
+        if fetched(visit, &parts.headers) {
+            return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
+        }
         let query = parts.uri.query().unwrap_or_default();
         match self.sign_in.callback(&Callback { provider, query, headers: &parts.headers }, visit.visitor()).await {
             Ok(Completed::SignedIn(to)) => redirect(&to.location, "signed_in", to.cookies),
-            Ok(Completed::AlreadySignedIn(to)) => redirect(to.as_str(), "already_signed_in", vec![]),
+            Ok(Completed::AlreadySignedIn(to)) => redirect(&to.location, "already_signed_in", to.cookies),
             Ok(Completed::Mismatch { typed, verified, attempt, return_to, cookies }) => {
                 let other = [
                     ("connector", provider.id().as_str()),
@@ -52,6 +64,9 @@ impl Site {
             Ok(form) => form,
             Err(bad) => return self.bad_form(visit, bad),
         };
+        if fetched(visit, &parts.headers) {
+            return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
+        }
         match self.sign_in.confirm(form.get("attempt").unwrap_or_default(), &parts.headers, visit.visitor()) {
             Ok(to) => redirect(&to.location, "signed_in", to.cookies),
             Err(failed) => self.failed(visit, "", &failed),
@@ -80,6 +95,18 @@ impl Site {
 
     /// The answer to a post that was not taken.
     pub(super) fn bad_form(&self, visit: &Visit, bad: BadForm) -> Response<Bytes> {
-        self.refusal(bad.status, bad.reason, visit.asker, &visit.request_id)
+        self.reject(visit, bad.status, bad.reason)
+    }
+
+    /// A refusal at an own path, recorded.
+    pub(super) fn reject(&self, visit: &Visit, status: StatusCode, reason: &'static str) -> Response<Bytes> {
+        let name = match visit.path.as_str() {
+            "sign-out" => "logout.rejected",
+            "me" => "browser.denied",
+            _ => "login.rejected",
+        };
+        let event = Event::new(name, Outcome::Failure, reason).from_client(visit.client, &visit.request_id);
+        self.audit.record_frequent(event);
+        self.refusal(status, reason, visit.asker, &visit.request_id)
     }
 }

@@ -15,7 +15,8 @@ mod refusals;
 mod signing_in;
 
 pub use refusals::{
-    BadRequest, Denied, FrameNotice, Misdirected, NotFound, NotSent, ServerError, Unavailable, UpstreamTrouble,
+    BadRequest, CrossSite, Denied, FrameNotice, Misdirected, NotFound, NotSent, ServerError, Unavailable,
+    UpstreamTrouble,
 };
 pub use signing_in::{
     ConnectorChoice, EmailError, Loop, Mismatch, SignIn, SignInFailed, SignOutAsk, SignedOut, TooManyTries,

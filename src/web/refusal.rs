@@ -13,11 +13,14 @@ use serde_json::json;
 use crate::audit::{Event, Outcome};
 use crate::base::cookie::Found;
 use crate::base::return_to::ReturnTo;
+use crate::base::role::RequiredRole;
 use crate::config::NativeChallenge;
 use crate::gate::Asker;
+use crate::session::Session;
 
 use super::pages::{
-    BadRequest, Denied, FrameNotice, Loop, Misdirected, NotFound, NotSent, ServerError, Unavailable, UpstreamTrouble,
+    BadRequest, CrossSite, Denied, FrameNotice, Loop, Misdirected, NotFound, NotSent, ServerError, Unavailable,
+    UpstreamTrouble,
 };
 use super::site::{Site, json, redirect, with_cookies};
 
@@ -115,6 +118,27 @@ impl Site {
         response
     }
 
+    /// 403: `session`'s role is below the one that the route asks for. The page names both.
+    pub fn role_missing(
+        &self,
+        session: &Session,
+        needed: RequiredRole,
+        asker: Asker,
+        request_id: &str,
+    ) -> Response<Bytes> {
+        const REASON: &str = "role_missing";
+        if asker == Asker::Script {
+            return self.refusal(StatusCode::FORBIDDEN, REASON, asker, request_id);
+        }
+        let page = Denied {
+            setting: self.setting(request_id),
+            email: session.identity().email.as_str(),
+            role: needed.name().unwrap_or_default(),
+            other_account_href: &self.link("sign-out", &[]),
+        };
+        page.render(REASON).into_response()
+    }
+
     /// A refusal that signing in would not change: a page for a person, JSON for everybody else.
     pub fn refusal(&self, status: StatusCode, reason: &'static str, asker: Asker, request_id: &str) -> Response<Bytes> {
         let mut response = match asker {
@@ -134,10 +158,7 @@ impl Site {
         let trouble = |why| Unavailable { setting, why, retry_href: "" }.render();
         let page = match status {
             StatusCode::NOT_FOUND => NotFound { setting }.render(),
-            StatusCode::FORBIDDEN => {
-                let other = self.link("sign-out", &[]);
-                Denied { setting, email: "", role: "", other_account_href: &other }.render(reason)
-            }
+            StatusCode::FORBIDDEN => CrossSite { setting }.render(reason),
             StatusCode::MISDIRECTED_REQUEST => Misdirected { setting }.render(),
             StatusCode::BAD_GATEWAY => trouble(UpstreamTrouble::Unreachable),
             StatusCode::GATEWAY_TIMEOUT => trouble(UpstreamTrouble::Timeout),

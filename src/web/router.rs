@@ -7,7 +7,6 @@ use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
-use crate::audit::{Event, Outcome};
 use crate::gate::Asker;
 use crate::signin::Visitor;
 
@@ -30,7 +29,9 @@ impl Visit {
 
 const GET: &[Method] = &[Method::GET, Method::HEAD];
 const POST: &[Method] = &[Method::POST];
-const GET_OR_POST: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
+/// What changes something: HEAD has to be safe (RFC 9110, section 9.2.1).
+const GET_ALONE: &[Method] = &[Method::GET];
+const GET_OR_POST: &[Method] = &[Method::GET, Method::POST];
 
 impl Site {
     /// Answers an own path.
@@ -39,19 +40,15 @@ impl Site {
         let path = visit.path.as_str();
         let callback = path.strip_prefix("oidc/").and_then(|rest| rest.strip_suffix("/callback"));
         let methods = match path {
-            "sign-in" | "sign-in/go" | "sign-out/done" | "me" | "jwks.json" => GET,
+            "sign-in" | "sign-out/done" | "me" | "jwks.json" => GET,
+            "sign-in/go" => GET_ALONE,
             "sign-in/start" | "sign-in/continue" => POST,
             "sign-out" => GET_OR_POST,
-            _ if callback.is_some_and(|id| self.sign_in.provider(id).is_some()) => GET,
-            _ => {
-                let event = Event::new("path.denied", Outcome::Failure, "own_path_unknown");
-                self.audit.record_frequent(event.from_client(visit.client, &visit.request_id));
-                return self.refusal(StatusCode::NOT_FOUND, "own_path_unknown", visit.asker, &visit.request_id);
-            }
+            _ if callback.is_some_and(|id| self.sign_in.provider(id).is_some()) => GET_ALONE,
+            _ => return self.deny(&visit, "path.denied", StatusCode::NOT_FOUND, "own_path_unknown"),
         };
         if !methods.contains(&parts.method) {
-            let (status, reason) = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
-            let mut response = self.refusal(status, reason, visit.asker, &visit.request_id);
+            let mut response = self.reject(&visit, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
             let allowed: Vec<&str> = methods.iter().map(Method::as_str).collect();
             if let Ok(allowed) = HeaderValue::from_str(&allowed.join(", ")) {
                 response.headers_mut().insert(ALLOW, allowed);

@@ -3,12 +3,26 @@
 //! has an honest twin that differs only in the defect. Names in brackets are security cases.
 #![expect(unreachable_pub, reason = "one binary: `pub` here means for every area")]
 
+mod asker;
+mod assertion;
+mod command_line;
+mod cookies;
+mod discovery;
 mod framing;
 mod headers;
+mod identity_mapping;
 mod journey;
+mod logout;
 mod native;
+mod oidc_callback;
+mod oidc_errors;
+mod oidc_provider;
+mod oidc_token;
 mod operations;
+mod pages;
 mod paths;
 mod proxying;
+mod redirects;
+mod secrets;
 mod support;
 mod websocket;

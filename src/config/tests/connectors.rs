@@ -71,6 +71,24 @@ fn keys_of_another_kind_are_mistakes() {
 }
 
 #[test]
+fn an_address_is_read_only_from_a_claim_that_somebody_vouches_for() {
+    let add =
+        |id: &str, keys: &str| (format!("client_id = \"{id}-client\""), format!("client_id = \"{id}-client\"\n{keys}"));
+    for (id, name, claim, says) in [
+        ("oidc", "initech", "mail", "email_verified speaks of"),
+        ("google", "globex", "mail", "leave email_claim out"),
+        ("entra", "acme-entra", "mail", "vouches for no address"),
+    ] {
+        let (from, to) = add(id, &format!("email_claim = {claim:?}"));
+        refused(&[(&from, &to)], &format!("connectors.{name}.email_claim"), says);
+    }
+    let (from, to) = add("oidc", "email_claim = \"mail\"\nemail_is_verified = \"by-operator\"");
+    assert_eq!(accepted(&[(&from, &to)]).config.connectors["initech"].email_claim.as_deref(), Some("mail"));
+    let (from, to) = add("oidc", "email_claim = \"email\"");
+    accepted(&[(&from, &to)]);
+}
+
+#[test]
 fn issuers_are_https_off_loopback() {
     let issuer = "\"https://idp.initech.example/realms/main\"";
     refused(&[(issuer, "\"http://idp.initech.example\"")], "connectors.initech.issuer", "outgoing.insecure_http");

@@ -95,10 +95,27 @@ fn the_domain_matches_whole_or_not_at_all_i09() {
 }
 
 #[test]
-fn a_renamed_claim_is_the_address() {
-    let renamed = Connector { email_claim: Some("mail".into()), ..oidc() };
+fn a_renamed_claim_is_the_address_when_the_operator_vouches_for_it_i03() {
+    let vouched = connector(ConnectorKind::Oidc { email_is_verified_by_operator: true });
+    let renamed = Connector { email_claim: Some("mail".into()), ..vouched };
     assert_eq!(email(&renamed, &claims()), Err("email_missing"));
-    assert_eq!(email(&renamed, &with(claims(), "mail", json!("bob@acme.com"))), Ok("bob@acme.com".into()));
+    let mail = with(claims(), "mail", json!("bob@acme.com"));
+    assert_eq!(email(&renamed, &mail), Ok("bob@acme.com".into()));
+    // `email_verified` speaks of `email`: it vouches for no claim that people may edit themselves.
+    let unvouched = Connector { email_claim: Some("mail".into()), ..oidc() };
+    assert_eq!(email(&unvouched, &mail), Err("email_unverified"));
+}
+
+#[test]
+fn a_user_name_of_somebody_elses_domain_is_dropped() {
+    let name =
+        |name: &str| read(&oidc(), &with(claims(), "preferred_username", json!(name))).unwrap().preferred_username;
+    for own in ["ann", "ann.lee", "ann@acme.com", "other@ACME.com"] {
+        assert_eq!(name(own).as_deref(), Some(own));
+    }
+    for foreign in ["alice@globex.com", "alice@globex.com ", "a@evil@acme.com", "@acme.com", "ann@sub.acme.com"] {
+        assert_eq!(name(foreign), None, "{foreign}");
+    }
 }
 
 #[test]

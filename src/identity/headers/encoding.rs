@@ -39,7 +39,7 @@ pub(super) fn field(identity: &Identity, field: IdentityField) -> Option<String>
         }
         IdentityField::Role => text(identity.role?.name()),
         IdentityField::Connector => text(identity.connector.as_str()),
-        IdentityField::Subject => text(&identity.subject),
+        IdentityField::Subject => text(&identity.user_id().to_string()),
     };
     Some(value).filter(|value| !value.is_empty())
 }

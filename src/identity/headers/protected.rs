@@ -15,6 +15,15 @@ pub const PROTECTED_PREFIXES: &[&str] = &[
     // products that applications may have been moved from
     "x-authentik-",
     "x-pomerium-",
+    "x-vouch-",
+    // mod_auth_openidc's OIDC_CLAIM_…
+    "oidc-claim-",
+    // identity-aware proxies of clouds
+    "cf-access-",
+    "x-amzn-oidc-",
+    "x-goog-authenticated-user-",
+    "x-goog-iap-",
+    "x-ms-client-principal",
 ];
 
 /// Single names, in lower case. The rest of `x-forwarded-` tells about the connection and is set elsewhere.
@@ -25,7 +34,10 @@ const NAMES: &[&str] = &[
     "x-forwarded-preferred-username",
     "x-forwarded-access-token",
     "x-forwarded-name",
+    "x-forwarded-role",
     "x-forwarded-roles",
+    "sm-user",
+    "ssl-client-s-dn",
     "gap-auth",
     "gap-signature",
 ];

@@ -70,7 +70,7 @@ fn custom_headers_mix_text_and_fields_and_replace_a_presets_header() {
     let headers = sent(&plan, &alice());
     assert_eq!(headers["x-mail"], "Alice Example <alice@acme.com>");
     assert_eq!(headers["x-source"], "anteroom 100%%0D%0A%C3%A9", "never a raw line break, whoever wrote it");
-    assert_eq!(headers["x-forwarded-user"], alice().subject);
+    assert_eq!(headers["x-forwarded-user"], alice().user_id().to_string().as_str(), "what the assertion calls sub");
     let nameless = sent(&plan, &Identity { name: None, ..alice() });
     assert!(!nameless.contains_key("x-mail"), "half a value is another value");
     assert!(nameless.contains_key("x-source"));

@@ -53,6 +53,20 @@ impl Denied<'_> {
     }
 }
 
+/// A form or link of somebody else's page: what it asked for was not done.
+#[derive(Template)]
+#[template(path = "cross_site.html")]
+pub struct CrossSite<'a> {
+    pub setting: Setting<'a>,
+}
+
+impl CrossSite<'_> {
+    /// 403
+    pub fn render(&self, reason: &'static str) -> Page {
+        Page::new(self, StatusCode::FORBIDDEN, reason)
+    }
+}
+
 /// Nothing at this own path (P09).
 #[derive(Template)]
 #[template(path = "not_found.html")]

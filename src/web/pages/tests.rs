@@ -97,6 +97,7 @@ fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
             "denied_role",
             Denied { setting, email: s.email, role: "Admin", other_account_href: s.link }.render("role_missing"),
         ),
+        ("cross_site", CrossSite { setting }.render("cross_site_post")),
         ("not_found", NotFound { setting }.render()),
         ("bad_request", BadRequest { setting }.render("path_dot_segment")),
         ("misdirected", Misdirected { setting }.render()),

@@ -81,6 +81,12 @@ impl Ask {
         self.without("Host").with("Host", host)
     }
 
+    /// The same for another target.
+    pub fn to(mut self, target: &str) -> Self {
+        self.target = target.into();
+        self
+    }
+
     /// The bytes on the wire.
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
@@ -94,12 +100,21 @@ impl Ask {
 }
 
 /// An answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Answer {
     pub status: u16,
     /// In order, names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = self.text();
+        // A page's style sheet tells a reader nothing.
+        let body = text.split_once("</style>").map_or(text.as_str(), |(_, body)| body);
+        write!(f, "{} {:#?}\n{body}", self.status, self.headers)
+    }
 }
 
 impl Answer {

@@ -4,20 +4,28 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use anteroom::base::clock::Clock;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::keys::{SigningKey, sign_jwt};
+use super::keys::{SigningKey, sign_text};
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// A change to a text that is about to be sent.
+pub type Edit = Arc<dyn Fn(String) -> String + Send + Sync>;
 
 /// What the provider says. A test changes any of it, at any time.
+#[derive(Clone)]
 pub struct Script {
     pub issuer: String,
     pub discovery: Value,
@@ -40,8 +48,28 @@ pub struct Script {
     pub userinfo: (u16, &'static str, String),
     /// Answers 503 to everything.
     pub down: bool,
+    pub access_token: String,
+    /// Changes the text of the ID token's header before it is signed.
+    pub edit_header: Option<Edit>,
+    /// Changes the text of the ID token's claims before they are signed.
+    pub edit_claims: Option<Edit>,
+    /// Changes the signed ID token.
+    pub edit_id_token: Option<Edit>,
+    /// Changes the body of the honest token answer.
+    pub edit_token_answer: Option<Edit>,
+    /// The key set from the next token on: the provider rotates just before it signs.
+    pub jwks_from_next_token: Option<String>,
+    /// Status and content type of the honest token answer.
+    pub token_head: (u16, &'static str),
+    /// The token endpoint's body never ends: a space every 100 ms follows it.
+    pub drip: bool,
+    /// Replaces the discovery document's answer: status, content type, body.
+    pub discovery_answer: Option<(u16, &'static str, String)>,
+    /// `Location` of the discovery document's answer.
+    pub discovery_location: Option<String>,
     /// Codes given out, with the nonce of their request. A code works once.
     codes: BTreeMap<String, String>,
+    issued: usize,
     clock: Clock,
     seen: Vec<(String, String)>,
 }
@@ -51,6 +79,7 @@ pub struct Script {
 pub struct Provider {
     pub address: SocketAddr,
     script: Arc<Mutex<Script>>,
+    honest: Arc<Mutex<Script>>,
 }
 
 impl Provider {
@@ -83,11 +112,23 @@ impl Provider {
             token_headers: vec![],
             userinfo: (200, "application/json", json!({ "sub": "nobody" }).to_string()),
             down: false,
+            access_token: "canary-access-token".to_owned(),
+            edit_header: None,
+            edit_claims: None,
+            edit_id_token: None,
+            edit_token_answer: None,
+            jwks_from_next_token: None,
+            token_head: (200, "application/json"),
+            drip: false,
+            discovery_answer: None,
+            discovery_location: None,
             codes: BTreeMap::new(),
+            issued: 0,
             clock,
             seen: vec![],
         };
-        let provider = Self { address, script: Arc::new(Mutex::new(script)) };
+        let provider =
+            Self { address, honest: Arc::new(Mutex::new(script.clone())), script: Arc::new(Mutex::new(script)) };
         let serving = provider.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -106,6 +147,19 @@ impl Provider {
         self.script.lock().unwrap()
     }
 
+    /// Makes the provider honest again. What it gave out and was asked stays.
+    pub fn honest(&self) {
+        let mut script = self.script();
+        let (codes, seen) = (std::mem::take(&mut script.codes), std::mem::take(&mut script.seen));
+        *script = Script { codes, seen, issued: script.issued, ..self.honest.lock().unwrap().clone() };
+    }
+
+    /// From now on `change` is part of what an honest provider says.
+    pub fn always(&self, change: impl Fn(&mut Script)) {
+        change(&mut self.honest.lock().unwrap());
+        self.honest();
+    }
+
     /// How often an endpoint was asked: `/token`, `/keys`, `/userinfo`, `/.well-known/openid-configuration`.
     pub fn count(&self, endpoint: &str) -> usize {
         self.script().seen.iter().filter(|(path, _)| path.ends_with(endpoint)).count()
@@ -122,7 +176,8 @@ impl Provider {
     pub fn sign_in(&self, url: &str) -> BTreeMap<String, String> {
         let query: BTreeMap<String, String> = url::Url::parse(url).unwrap().query_pairs().into_owned().collect();
         let mut script = self.script();
-        let code = format!("code-{}-{}", script.codes.len(), self.address.port());
+        script.issued += 1;
+        let code = format!("code-{}-{}", script.issued, self.address.port());
         script.codes.insert(code.clone(), query["nonce"].clone());
         let mut answer = BTreeMap::from([("code".to_owned(), code), ("state".to_owned(), query["state"].clone())]);
         if script.discovery["authorization_response_iss_parameter_supported"] == json!(true) {
@@ -131,19 +186,25 @@ impl Provider {
         answer
     }
 
-    async fn serve(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    async fn serve(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let path = request.uri().path().to_owned();
         let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let body = String::from_utf8_lossy(&body).into_owned();
         let mut script = self.script();
         script.seen.push((path.clone(), body.clone()));
+        let mut headers = vec![];
+        let mut drip = false;
         let (status, kind, text) = if script.down {
             (503, "text/plain", "away".to_owned())
         } else if path.ends_with("/.well-known/openid-configuration") {
-            (200, "application/json", script.discovery.to_string())
+            headers.extend(script.discovery_location.clone().map(|to| ("location", to)));
+            let honest = || (200, "application/json", script.discovery.to_string());
+            script.discovery_answer.clone().unwrap_or_else(honest)
         } else if path.ends_with("/keys") {
             (200, "application/json", script.jwks.clone())
         } else if path.ends_with("/token") {
+            headers.clone_from(&script.token_headers);
+            drip = script.drip;
             script.token(&body)
         } else if path.ends_with("/userinfo") {
             script.userinfo.clone()
@@ -151,16 +212,35 @@ impl Provider {
             (404, "text/plain", "no such thing here".to_owned())
         };
         let mut response = Response::builder().status(status).header("content-type", kind);
-        if path.ends_with("/token") {
-            for (name, value) in &script.token_headers {
-                response = response.header(*name, value);
-            }
+        for (name, value) in headers {
+            response = response.header(name, value);
         }
-        Ok(response.body(Full::new(Bytes::from(text))).unwrap())
+        let body = if drip { dripping(text) } else { Full::new(Bytes::from(text)).boxed_unsync() };
+        Ok(response.body(body).unwrap())
     }
 }
 
+/// A body that goes on for ever, slowly.
+fn dripping(first: String) -> Body {
+    let drops = futures_util::stream::unfold(Some(first), |first| async {
+        let part = match first {
+            Some(first) => first,
+            None => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                " ".to_owned()
+            }
+        };
+        Some((Ok(Frame::data(Bytes::from(part))), None))
+    });
+    StreamBody::new(drops).boxed_unsync()
+}
+
 impl Script {
+    /// The provider's time, in seconds.
+    pub fn now(&self) -> i64 {
+        self.clock.now().secs()
+    }
+
     fn token(&mut self, body: &str) -> (u16, &'static str, String) {
         if let Some(answer) = &self.token_answer {
             return answer.clone();
@@ -169,8 +249,11 @@ impl Script {
         let Some(nonce) = form.get("code").and_then(|code| self.codes.remove(code)) else {
             return (400, "application/json", json!({ "error": "invalid_grant" }).to_string());
         };
+        if let Some(jwks) = self.jwks_from_next_token.take() {
+            self.jwks = jwks;
+        }
         let mut claims = self.claims.clone();
-        let now = self.clock.now().secs();
+        let now = self.now();
         let defaults = [
             ("iss", json!(self.issuer)),
             ("aud", json!("client")),
@@ -183,8 +266,15 @@ impl Script {
                 claims[name] = value;
             }
         }
-        let id_token = self.id_token.clone().unwrap_or_else(|| sign_jwt(self.key, &self.header, &claims));
-        let answer = json!({ "access_token": "at", "token_type": "Bearer", "expires_in": 300, "id_token": id_token });
-        (200, "application/json", answer.to_string())
+        let edited = |edit: &Option<Edit>, text: String| edit.as_ref().map_or(text.clone(), |edit| edit(text));
+        let header = edited(&self.edit_header, self.header.to_string());
+        let claims = edited(&self.edit_claims, claims.to_string());
+        let signed = edited(&self.edit_id_token, sign_text(self.key, &header, &claims));
+        let id_token = self.id_token.clone().unwrap_or(signed);
+        let answer = json!({
+            "access_token": self.access_token, "token_type": "Bearer", "expires_in": 300, "id_token": id_token,
+        });
+        let (status, kind) = self.token_head;
+        (status, kind, edited(&self.edit_token_answer, answer.to_string()))
     }
 }
