@@ -103,6 +103,7 @@ impl Site {
         let name = match visit.path.as_str() {
             "sign-out" => "logout.rejected",
             "me" => "browser.denied",
+            _ if status == StatusCode::NOT_FOUND => "path.denied",
             _ => "login.rejected",
         };
         let event = Event::new(name, Outcome::Failure, reason).from_client(visit.client, &visit.request_id);

@@ -334,7 +334,7 @@ async fn claims_arrive_encoded_and_empty_ones_leave_no_room_for_the_clients() {
             assert_eq!(browser.visit("/").await.status, 200);
             assert_eq!(app.upstream.last().header("X-Forwarded-Groups").unwrap().len(), length);
         } else {
-            assert_eq!((answer.status, answer.reason()), (400, "header_too_long"));
+            assert_eq!((answer.status, answer.reason()), (403, "header_too_long"));
             assert_eq!(app.upstream.count(), before);
         }
     }
