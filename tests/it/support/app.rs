@@ -178,7 +178,8 @@ pub fn bob() -> Value {
     json!({ "sub": "1234567890", "hd": "globex.com", "email": "bob@globex.com", "email_verified": true, "name": "Bob" })
 }
 
-fn configuration(upstream: &Upstream, acme: &Provider, globex: &Provider) -> String {
+/// The configuration that tests start from.
+pub fn configuration(upstream: &Upstream, acme: &Provider, globex: &Provider) -> String {
     let (upstream, acme, globex) = (upstream.address, &acme.script().issuer.clone(), &globex.script().issuer.clone());
     format!(
         r#"

@@ -9,10 +9,10 @@ mod provider;
 mod refusal;
 mod upstream;
 
-pub use app::{App, Setup, TENANT};
+pub use app::{App, Setup, TENANT, alice, bob, configuration};
 pub use before::no_session;
 pub use browser::Browser;
-pub use http::{Answer, Ask, PATIENCE, raw};
+pub use http::{Answer, Ask, Connection, PATIENCE, raw};
 pub use keys::{SigningKey, b64, sign_jwt, sign_text};
 pub use provider::{Edit, Provider, Script};
 pub use refusal::{Trial, Watch};
