@@ -6,7 +6,6 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
-use crate::audit::{Event, Outcome};
 use crate::connector::Provider;
 use crate::gate::Asker;
 use crate::signin::{Callback, Completed, Failed};
@@ -105,8 +104,6 @@ impl Site {
             "me" => "browser.denied",
             _ => "login.rejected",
         };
-        let event = Event::new(name, Outcome::Failure, reason).from_client(visit.client, &visit.request_id);
-        self.audit.record_frequent(event);
-        self.refusal(status, reason, visit.asker, &visit.request_id)
+        self.deny(visit, name, status, reason)
     }
 }

@@ -285,3 +285,48 @@ impl Connection {
         self.stream.read_buf(&mut self.buffer).await.unwrap_or(0)
     }
 }
+
+impl Connection {
+    /// The other side of a connection, or one that was opened elsewhere.
+    pub fn of(stream: TcpStream) -> Self {
+        Self { stream, buffer: vec![] }
+    }
+
+    /// One head, as text: a request's or an answer's.
+    pub async fn head(&mut self) -> String {
+        tokio::time::timeout(PATIENCE, async {
+            loop {
+                if let Some(end) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") {
+                    let head: Vec<u8> = self.buffer.drain(..end + 4).collect();
+                    return String::from_utf8_lossy(&head).into_owned();
+                }
+                assert!(self.fill().await > 0, "closed within a head: {:?}", String::from_utf8_lossy(&self.buffer));
+            }
+        })
+        .await
+        .expect("a head in time")
+    }
+
+    /// Exactly these bytes.
+    pub async fn expect(&mut self, bytes: &[u8]) {
+        let read = tokio::time::timeout(PATIENCE, self.exactly(bytes.len())).await;
+        assert_eq!(String::from_utf8_lossy(&read.expect("bytes in time")), String::from_utf8_lossy(bytes));
+    }
+
+    /// Everything until the other side closes or breaks off.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        tokio::time::timeout(PATIENCE, async { while self.fill().await > 0 {} }).await.expect("an end in time");
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Ends our side; the other may still send.
+    pub async fn finish(&mut self) {
+        self.stream.shutdown().await.ok();
+    }
+
+    /// Whether the other side has neither sent nor closed yet.
+    pub fn is_quiet(&mut self) -> bool {
+        let read = self.stream.try_read_buf(&mut self.buffer);
+        self.buffer.is_empty() && matches!(read, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+}

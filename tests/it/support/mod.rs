@@ -7,6 +7,7 @@ mod http;
 mod keys;
 mod provider;
 mod refusal;
+mod refused;
 mod upstream;
 
 pub use app::{App, Setup, TENANT, alice, bob, configuration};
@@ -16,4 +17,5 @@ pub use http::{Answer, Ask, Connection, PATIENCE, raw};
 pub use keys::{SigningKey, b64, sign_jwt, sign_text};
 pub use provider::{Edit, Provider, Script};
 pub use refusal::{Trial, Watch};
-pub use upstream::{Recorded, Upstream};
+pub use refused::{Before, until};
+pub use upstream::{Backend, Recorded, Upstream, answer};
