@@ -2,6 +2,14 @@
 //! a provider whose every answer a test may spoil, and an application that records what reaches it. Each negative case
 //! has an honest twin that differs only in the defect. Names in brackets are security cases.
 #![expect(unreachable_pub, reason = "one binary: `pub` here means for every area")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "helpers of tests: a failure ends the test, and files are read"
+)]
 
 mod asker;
 mod assertion;
