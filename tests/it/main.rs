@@ -2,6 +2,13 @@
 //! a provider whose every answer a test may spoil, and an application that records what reaches it. Each negative case
 //! has an honest twin that differs only in the defect. Names in brackets are security cases.
 #![expect(unreachable_pub, reason = "one binary: `pub` here means for every area")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops where its expectation fails; Clippy knows only functions marked as tests for such"
+)]
 
 mod journey;
 mod oidc_token;

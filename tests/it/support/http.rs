@@ -41,7 +41,7 @@ impl Ask {
     /// A form that one of our own pages posts.
     pub fn form(target: &str, fields: &[(&str, &str)]) -> Self {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
-        fields.iter().for_each(|(name, value)| drop(form.append_pair(name, value)));
+        form.extend_pairs(fields);
         Self::page(target)
             .method("POST")
             .without("Sec-Fetch-Site")
