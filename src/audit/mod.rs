@@ -1,6 +1,6 @@
 //! Security events: one JSON line each (`kind = audit`), never a secret, and a counter beside it.
 //!
-//! Event names are by area (security cases 0.1): `login.accepted`, `login.rejected`, `session.ended`,
+//! Event names are by area (security cases 0.1): `login.accepted`, `login.rejected`, `login.paused`, `session.ended`,
 //! `session.rejected`, `logout.rejected`, `header.stripped`, `path.denied`, `redirect.rejected`, `browser.denied`,
 //! `native.denied`, `limit.hit`. Two different causes never share a `reason`.
 

@@ -183,6 +183,12 @@ impl ProviderError {
         (!expected.is_empty() || !found.is_empty()).then_some((expected, found))
     }
 
+    /// The provider's own error where it gave one: `error: AADSTS…`, without the rest of its description.
+    pub fn provider_said(&self) -> Option<&str> {
+        let own = matches!(self.0.reason, Reason::InvalidGrant | Reason::InvalidClient | Reason::ProviderError);
+        own.then_some(self.0.found.as_str())
+    }
+
     /// The verified address, when it is the reason for the refusal.
     pub fn address(&self) -> Option<&EmailAddress> {
         self.0.address.as_ref()

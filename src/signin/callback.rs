@@ -3,11 +3,12 @@
 use http::HeaderValue;
 use http::header::HeaderMap;
 
+use crate::audit::{Event, Outcome};
 use crate::base::email::EmailAddress;
 use crate::base::return_to::ReturnTo;
 use crate::connector::{Kind, Provider, ProviderError};
 
-use super::attempt::{Attempt, Step, Unfit, of_state};
+use super::attempt::{Attempt, Step, Stray, Unfit, of_state};
 use super::finish::Verified;
 use super::query::Response;
 use super::{Redirect, SignIn, Visitor, root};
@@ -24,7 +25,7 @@ pub enum Completed {
     /// Signed in: on to the page first asked for.
     SignedIn(Redirect),
     /// A stale callback in a browser that is signed in: on to its page, nothing else happens.
-    AlreadySignedIn(ReturnTo),
+    AlreadySignedIn(Redirect),
     /// The provider verified another address than the one typed: a page asks.
     Mismatch {
         typed: EmailAddress,
@@ -55,17 +56,11 @@ impl Failed {
     }
 
     pub(super) fn because(cause: ProviderError) -> Self {
-        Self { cause: Some(cause), ..Self::new("") }.named()
+        let provider_error = cause.provider_said().map(str::to_owned);
+        Self { provider_error, cause: Some(cause.clone()), ..Self::new(cause.reason()) }
     }
 
-    fn named(mut self) -> Self {
-        if let Some(cause) = &self.cause {
-            self.reason = cause.reason();
-        }
-        self
-    }
-
-    fn of(mut self, id: &str, attempt: &Attempt, sign_in: &SignIn) -> Self {
+    pub(super) fn of(mut self, id: &str, attempt: &Attempt, sign_in: &SignIn) -> Self {
         self.cookies.push(sign_in.cookies.expire_attempt(id));
         self.return_to = sign_in.return_to(&attempt.return_to);
         self
@@ -75,7 +70,11 @@ impl Failed {
     pub fn kind(&self) -> Kind {
         match (&self.cause, self.reason) {
             (Some(cause), _) => cause.kind(),
-            (None, "provider_refused" | "header_too_long") => Kind::NotAllowed,
+            (None, "provider_refused") => match self.provider_error.as_deref().and_then(|e| e.split(':').next()) {
+                Some("temporarily_unavailable" | "server_error") => Kind::Unavailable,
+                _ => Kind::NotAllowed,
+            },
+            (None, "header_too_long") => Kind::NotAllowed,
             (None, _) => Kind::Refused,
         }
     }
@@ -104,7 +103,7 @@ impl SignIn {
     pub async fn callback(&self, callback: &Callback<'_>, visitor: Visitor<'_>) -> Result<Completed, Failed> {
         let result = self.judge(callback, visitor).await;
         if let Err(failed) = &result {
-            self.rejected(visitor, callback.provider.id(), failed);
+            self.rejected(visitor, Some(callback.provider.id()), failed);
         }
         result
     }
@@ -122,18 +121,18 @@ impl SignIn {
         );
         let (id, attempt) = match found {
             Ok(found) => found,
-            Err((unfit, return_to)) => return self.unfit(unfit, return_to.as_deref(), callback.headers),
+            Err(stray) => return self.stray(stray, callback.headers),
         };
         let Step::Pending(pending) = &attempt.step else { return Err(Failed::new("state_mismatch")) };
         // RFC 9207: judged before the code goes anywhere, and before the attempt is used up (O20, O21).
-        provider.check_issuer(response.iss.as_deref()).await.map_err(Failed::because)?;
+        provider
+            .check_issuer(response.iss.as_deref())
+            .await
+            .map_err(|cause| Failed { return_to: self.return_to(&attempt.return_to), ..Failed::because(cause) })?;
 
         // From here on the attempt is used up, however it ends: a second redemption, at once or later, finds it burned.
         if !self.burned.entry_by_ref(&id).or_insert(()).is_fresh() {
-            return match self.signed_in(callback.headers) {
-                true => Ok(Completed::AlreadySignedIn(self.return_to(&attempt.return_to))),
-                false => Err(Failed::new("state_replayed").of(&id, &attempt, self)),
-            };
+            return self.stray(Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) }, callback.headers);
         }
         if let Some(error) = response.error {
             let words = response.error_description.unwrap_or_default();
@@ -152,6 +151,7 @@ impl SignIn {
         let verified = Verified { signed_in, return_to };
         match typed {
             Some(typed) if !typed.looks_like(&verified.signed_in.identity.email) => {
+                self.mismatch(visitor, provider, &typed, &verified.signed_in.identity.email);
                 Ok(self.ask(&id, &attempt, typed, verified))
             }
             _ => match self.finish(&verified, callback.headers, visitor) {
@@ -165,23 +165,42 @@ impl SignIn {
     }
 
     /// A callback that fits no attempt of this browser. In a browser that is signed in a stale one just goes on: the
-    /// other tab was first.
-    fn unfit(&self, unfit: Unfit, return_to: Option<&str>, headers: &HeaderMap) -> Result<Completed, Failed> {
-        let stale = matches!(unfit, Unfit::NotBound | Unfit::Expired);
+    /// other tab was first. A cookie goes with an attempt that is over, never for a message that does not match it (G7).
+    fn stray(&self, stray: Stray, headers: &HeaderMap) -> Result<Completed, Failed> {
+        let Stray { unfit, attempt } = stray;
+        let over = match (unfit, &attempt) {
+            (Unfit::Expired, Some((id, _))) => Some(id),
+            (Unfit::Redeemed, Some((id, Attempt { step: Step::Pending(_), .. }))) => Some(id),
+            _ => None,
+        };
+        let cookies: Vec<HeaderValue> = over.map(|id| self.cookies.expire_attempt(id)).into_iter().collect();
+        let stale = matches!(unfit, Unfit::NotBound | Unfit::Expired | Unfit::Redeemed);
+        // Only such a callback was this attempt's own, and may go where it wanted.
+        let own = attempt.filter(|_| stale);
+        let return_to = own.map_or_else(root, |(_, attempt)| self.return_to(&attempt.return_to));
         if stale && self.signed_in(headers) {
-            return Ok(Completed::AlreadySignedIn(return_to.map_or_else(root, |to| self.return_to(to))));
+            return Ok(Completed::AlreadySignedIn(Redirect { location: return_to.as_str().to_owned(), cookies }));
         }
-        let mut failed = Failed::new(match unfit {
+        let reason = match unfit {
             Unfit::Missing => "state_missing",
             Unfit::NotBound => "tx_not_bound",
             Unfit::Mismatch => "state_mismatch",
+            Unfit::Redeemed => "state_replayed",
             Unfit::OtherConnector => "idp_mixup",
             Unfit::Expired => "state_expired",
-        });
-        if let Some(to) = return_to {
-            failed.return_to = self.return_to(to);
-        }
-        Err(failed)
+        };
+        Err(Failed { cookies, return_to, ..Failed::new(reason) })
+    }
+
+    /// The verified address is not the typed one: in the log too, where administrators look for it (R3).
+    fn mismatch(&self, visitor: Visitor<'_>, provider: &Provider, typed: &EmailAddress, verified: &EmailAddress) {
+        self.audit.record(
+            Event::new("login.paused", Outcome::Failure, "address_mismatch")
+                .from_client(visitor.client, visitor.request_id)
+                .with("connector", provider.id().as_str())
+                .with("typed", typed.as_str())
+                .with("user", verified.as_str()),
+        );
     }
 
     /// Asks the person: the cookie moves on to *verified*, the rest waits here.

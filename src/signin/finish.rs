@@ -4,6 +4,7 @@ use http::header::HeaderMap;
 
 use crate::audit::{Event, Outcome};
 use crate::base::cookie::Found;
+use crate::base::id::Id;
 use crate::base::return_to::ReturnTo;
 use crate::connector::SignedIn;
 use crate::identity::headers::AuthMethod;
@@ -19,35 +20,47 @@ pub struct Verified {
     pub(super) return_to: ReturnTo,
 }
 
+impl Verified {
+    /// Bytes that it takes while it waits, about.
+    pub(super) fn weight(&self) -> u32 {
+        u32::try_from(self.signed_in.id_token.len() * 2).unwrap_or(u32::MAX).saturating_add(1024)
+    }
+}
+
 impl SignIn {
     /// The person says that the verified address is theirs: the attempt `id` ends in a session. Works once.
     ///
     /// # Errors
-    /// The attempt is not of this browser, has expired or was used.
+    /// The attempt is not of this browser, is still on its way, has expired or was used.
     pub fn confirm(&self, id: &str, headers: &HeaderMap, visitor: Visitor<'_>) -> Result<Redirect, Failed> {
         let attempt = Attempt::open(id, headers, &self.cookies, &self.sealer);
-        let verified = attempt.as_ref().filter(|attempt| !attempt.is_expired(&self.clock)).and_then(|attempt| {
-            match &attempt.step {
-                Step::Verified { key } => self.verified.remove(key),
-                Step::Pending(_) => None,
-            }
-        });
-        let result = match verified {
-            Some(verified) => self.finish(&verified, headers, visitor),
-            None => Err(Failed::new("state_expired")),
-        };
-        match result {
-            Ok(mut redirect) => {
-                redirect.cookies.push(self.cookies.expire_attempt(id));
-                Ok(redirect)
-            }
-            Err(failed) => {
-                if let Some(connector) = attempt.and_then(|a| a.connector.parse().ok()) {
-                    self.rejected(visitor, &connector, &failed);
-                }
-                Err(failed)
-            }
+        let connector: Option<Id> = attempt.as_ref().and_then(|attempt| attempt.connector.parse().ok());
+        let result = self.confirmed(id, attempt.as_ref(), headers, visitor);
+        if let Err(failed) = &result {
+            self.rejected(visitor, connector.as_ref(), failed);
         }
+        result
+    }
+
+    fn confirmed(
+        &self,
+        id: &str,
+        attempt: Option<&Attempt>,
+        headers: &HeaderMap,
+        visitor: Visitor<'_>,
+    ) -> Result<Redirect, Failed> {
+        let attempt = attempt.ok_or_else(|| Failed::new("tx_not_bound"))?;
+        let Step::Verified { key } = &attempt.step else { return Err(Failed::new("not_verified_yet")) };
+        // Whatever comes now, the attempt is over.
+        let verified = self.verified.remove(key);
+        let over = |failed: Failed| failed.of(id, attempt, self);
+        if attempt.is_expired(&self.clock) {
+            return Err(over(Failed::new("state_expired")));
+        }
+        let verified = verified.ok_or_else(|| over(Failed::new("state_replayed")))?;
+        let mut redirect = self.finish(&verified, headers, visitor).map_err(over)?;
+        redirect.cookies.push(self.cookies.expire_attempt(id));
+        Ok(redirect)
     }
 
     /// Makes the session: always a new id, and the browser's old session ends (E01).
@@ -75,7 +88,7 @@ impl SignIn {
                 .with("user", user.as_str())
                 .with("session", reference.to_string()),
         );
-        self.count(&connector, "success", "");
+        self.count(Some(&connector), "success", "");
         let cookies = vec![self.cookies.set_session(&id), self.cookies.set_done(headers, self.clock.now())];
         Ok(Redirect { location: return_to.as_str().to_owned(), cookies })
     }

@@ -11,8 +11,10 @@ mod start;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::audit::{Audit, Event, Outcome};
@@ -32,9 +34,14 @@ pub use finish::Verified;
 pub use sign_out::SignedOut;
 pub use start::{Start, Started};
 
-/// Attempts remembered as used up, and people asked whether they are who the provider says, at most. Both are bounded
-/// by completed visits to a provider, not by requests.
-const MAX_REMEMBERED: u64 = 100_000;
+/// Attempts remembered as used up, at most. Beyond it the oldest are forgotten; their codes were used up too.
+const MAX_BURNED: u64 = 100_000;
+
+/// Bytes, about, of people asked whether they are who the provider says.
+const MAX_ASKED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long a used attempt is remembered: its life, and the clock difference between processes that it is allowed.
+const REMEMBERED: Duration = ATTEMPT_LIFETIME.saturating_add(Duration::from_secs(120));
 
 /// Everything a sign-in needs.
 pub struct SignIn {
@@ -77,7 +84,6 @@ pub struct Visitor<'a> {
 impl SignIn {
     /// Puts the parts together.
     pub fn new(config: &Config, parts: Parts) -> Self {
-        let remembered = || Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(ATTEMPT_LIFETIME);
         let by_domain = parts.providers.iter().flat_map(|p| p.domains().iter().map(|d| (d.clone(), p.id().clone())));
         Self {
             by_domain: by_domain.collect(),
@@ -88,8 +94,18 @@ impl SignIn {
             audit: parts.audit,
             metrics: parts.metrics,
             clock: parts.clock,
-            burned: remembered().build(),
-            verified: Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(ATTEMPT_LIFETIME).build(),
+            // Least recently used, not least frequently: under pressure the newest must be the last to go.
+            burned: Cache::builder()
+                .max_capacity(MAX_BURNED)
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_live(REMEMBERED)
+                .build(),
+            verified: Cache::builder()
+                .max_capacity(MAX_ASKED_BYTES)
+                .weigher(|_, verified: &Arc<Verified>| verified.weight())
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_live(REMEMBERED)
+                .build(),
             sign_out_done: format!("{}{}/sign-out/done", config.server.public_url.origin, config.server.prefix),
             prefix: config.server.prefix.clone(),
             providers: parts.providers.into_iter().map(|p| (p.id().clone(), Arc::new(p))).collect(),
@@ -114,18 +130,23 @@ impl SignIn {
         self.providers.get(connector)
     }
 
-    fn count(&self, idp: &Id, outcome: &'static str, reason: &'static str) {
-        self.metrics.login(&Login { idp: idp.to_string(), protocol: "oidc", outcome, reason });
+    fn count(&self, idp: Option<&Id>, outcome: &'static str, reason: &'static str) {
+        self.metrics.login(&Login {
+            idp: idp.map_or_else(String::new, Id::to_string),
+            protocol: "oidc",
+            outcome,
+            reason,
+        });
     }
 
     /// Records a refused sign-in: one event, and the counter.
-    fn rejected(&self, visitor: Visitor<'_>, connector: &Id, failed: &Failed) {
+    fn rejected(&self, visitor: Visitor<'_>, connector: Option<&Id>, failed: &Failed) {
         let outcome = if failed.unavailable() { Outcome::Error } else { Outcome::Failure };
         let detail = failed.detail();
         self.audit.record(
             Event::new("login.rejected", outcome, failed.reason)
                 .from_client(visitor.client, visitor.request_id)
-                .with("connector", connector.as_str())
+                .with_some("connector", connector.map(Id::as_str))
                 .with_some("user", failed.address().map(EmailAddress::as_str))
                 .with_some("provider_error", failed.provider_error.as_deref())
                 .with_some("expected", detail.map(|d| d.0))

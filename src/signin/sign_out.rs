@@ -17,19 +17,19 @@ pub struct SignedOut {
     /// RP-initiated logout at the provider. `None`: there was no session, or its provider has no such endpoint or
     /// cannot be asked for it now.
     pub provider: Option<String>,
-    /// The connector of the session that was good until now.
-    pub ended: Option<Id>,
+    /// The connector of the session that was here until now.
+    pub connector: Option<Id>,
 }
 
 impl SignIn {
     /// Ends the session of `headers`. Depends on nobody: the provider comes second (L13, L14).
     pub async fn sign_out(&self, headers: &HeaderMap, visitor: Visitor<'_>) -> SignedOut {
-        let Some(key) = self.session_key(headers) else { return SignedOut { provider: None, ended: None } };
+        let Some(key) = self.session_key(headers) else { return SignedOut { provider: None, connector: None } };
         let session = self.sessions.find(&key);
-        let was_good = self.end(&key, "signed_out", visitor.client, visitor.request_id);
-        let ended = session.as_ref().filter(|_| was_good).map(|session| session.identity().connector.clone());
+        let was_signed_in = self.end(&key, "signed_out", visitor.client, visitor.request_id);
+        let connector = session.as_ref().filter(|_| was_signed_in).map(|session| session.identity().connector.clone());
         let Some((session, id_token)) = session.as_ref().and_then(|s| s.id_token().map(|token| (s, token))) else {
-            return SignedOut { provider: None, ended };
+            return SignedOut { provider: None, connector };
         };
         let provider = match self.providers.get(&session.identity().connector) {
             // State is for the provider to echo; nothing here depends on it (L12).
@@ -38,7 +38,7 @@ impl SignIn {
             }
             None => None,
         };
-        SignedOut { provider, ended }
+        SignedOut { provider, connector }
     }
 
     /// Ends the session of `key`. True if it was good until now.

@@ -7,7 +7,10 @@ use crate::base::return_to::ReturnTo;
 use crate::connector::{AuthorizationRequest, Provider, ProviderError, pkce_challenge};
 
 use super::attempt::{Attempt, Pending, Step, new_id, surplus};
-use super::{Failed, Redirect, SignIn, Visitor};
+use super::{Failed, Redirect, SignIn, Visitor, root};
+
+/// Longest sealed attempt, in bytes: with its name it has to fit into the 4096 that browsers keep of a cookie.
+const MAX_SEALED_ATTEMPT: usize = 4000;
 
 /// What an attempt starts with.
 pub struct Start<'a> {
@@ -46,15 +49,21 @@ impl SignIn {
                 select_account: start.select_account,
             })
             .await?;
-        let attempt = Attempt {
+        let mut attempt = Attempt {
             started: now.millis(),
             connector: start.provider.id().to_string(),
             return_to: start.return_to.as_str().to_owned(),
             step: Step::Pending(pending),
         };
-        let mut cookies: Vec<_> =
-            surplus(headers, &self.cookies).iter().map(|old| self.cookies.expire_attempt(old)).collect();
-        cookies.push(self.cookies.set_attempt(&id, &attempt.seal(&id, &self.cookies, &self.sealer)));
+        let mut sealed = attempt.seal(&id, &self.cookies, &self.sealer);
+        if sealed.len() > MAX_SEALED_ATTEMPT {
+            // Only a target full of characters that JSON escapes gets here. No browser would keep the cookie.
+            root().as_str().clone_into(&mut attempt.return_to);
+            sealed = attempt.seal(&id, &self.cookies, &self.sealer);
+        }
+        let recycled = surplus(sealed.len(), headers, &self.cookies);
+        let mut cookies: Vec<_> = recycled.iter().map(|old| self.cookies.expire_attempt(old)).collect();
+        cookies.push(self.cookies.set_attempt(&id, &sealed));
         Ok(Redirect { location, cookies })
     }
 
@@ -62,7 +71,7 @@ impl SignIn {
     pub fn start_failed(&self, cause: ProviderError, start: &Start<'_>, visitor: Visitor<'_>) -> Failed {
         let mut failed = Failed::because(cause);
         failed.return_to = start.return_to.clone();
-        self.rejected(visitor, start.provider.id(), &failed);
+        self.rejected(visitor, Some(start.provider.id()), &failed);
         failed
     }
 }

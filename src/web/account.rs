@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
@@ -20,7 +20,7 @@ impl Site {
     pub(super) fn me(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
         if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
-            return self.deny(visit, "browser.denied", StatusCode::FORBIDDEN, "cross_site");
+            return self.reject(visit, StatusCode::FORBIDDEN, "cross_site");
         }
         let limits = *self.sessions.limits();
         let now = self.sessions.now();
@@ -52,8 +52,8 @@ impl Site {
     pub(super) async fn sign_out_get(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
         // Browsers fetch ahead what somebody has only begun to type, and what a page says may be next.
-        let asked_for = parts.method == Method::GET && !parts.headers.contains_key("sec-purpose");
-        if matches!(site, Some(b"same-origin" | b"none")) && asked_for {
+        let ahead = parts.headers.contains_key("sec-purpose");
+        if matches!(site, Some(b"same-origin" | b"none")) && !ahead {
             return self.signed_out(visit, parts).await;
         }
         let origin = self.sign_in.logout_origin(&parts.headers);
@@ -75,8 +75,8 @@ impl Site {
             Some(location) => location,
             // The page then says that the provider's own session may live on (L14).
             None => {
-                let live = signed_out.ended.as_ref().map_or("", Id::as_str);
-                self.link("sign-out/done", &[("provider", live)])
+                let connector = signed_out.connector.as_ref().map(Id::as_str).unwrap_or_default();
+                self.link("sign-out/done", &[("connector", connector)])
             }
         };
         let mut response = redirect(&location, "signed_out", vec![self.cookies().expire_done()]);
@@ -87,12 +87,13 @@ impl Site {
     /// `sign-out/done`: the post-logout redirect URI. A neutral page, whatever `state` comes with it (L12).
     pub(super) fn sign_out_done(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let query = parts.uri.query().unwrap_or_default();
-        let live = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "provider");
-        let live = live.and_then(|(_, connector)| self.sign_in.provider(&connector));
+        let mut query = url::form_urlencoded::parse(query.as_bytes());
+        let connector = query.find(|(name, _)| name == "connector").map(|(_, id)| id);
+        let provider = connector.and_then(|id| self.sign_in.provider(&id));
         let page = SignedOut {
             setting: self.setting(&visit.request_id),
-            provider_may_be_live: live.is_some(),
-            provider: live.map_or("", |provider| provider.button_name()),
+            provider_may_be_live: provider.is_some(),
+            provider: provider.map_or("", |provider| provider.button_name()),
             sign_in_href: &self.link("sign-in", &[]),
         };
         page.render().into_response()

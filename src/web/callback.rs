@@ -30,12 +30,12 @@ impl Site {
         };
         // A session is for a browser that navigates: nobody's script redeems an attempt. Nothing is used up.
         if fetched(visit, &parts.headers) {
-            return self.deny(visit, "browser.denied", StatusCode::BAD_REQUEST, "not_a_page");
+            return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
         }
         let query = parts.uri.query().unwrap_or_default();
         match self.sign_in.callback(&Callback { provider, query, headers: &parts.headers }, visit.visitor()).await {
             Ok(Completed::SignedIn(to)) => redirect(&to.location, "signed_in", to.cookies),
-            Ok(Completed::AlreadySignedIn(to)) => redirect(to.as_str(), "already_signed_in", vec![]),
+            Ok(Completed::AlreadySignedIn(to)) => redirect(&to.location, "already_signed_in", to.cookies),
             Ok(Completed::Mismatch { typed, verified, attempt, return_to, cookies }) => {
                 let other = [
                     ("connector", provider.id().as_str()),
@@ -64,7 +64,7 @@ impl Site {
             Err(bad) => return self.bad_form(visit, bad),
         };
         if fetched(visit, &parts.headers) {
-            return self.deny(visit, "browser.denied", StatusCode::BAD_REQUEST, "not_a_page");
+            return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
         }
         match self.sign_in.confirm(form.get("attempt").unwrap_or_default(), &parts.headers, visit.visitor()) {
             Ok(to) => redirect(&to.location, "signed_in", to.cookies),
@@ -94,6 +94,6 @@ impl Site {
 
     /// The answer to a post that was not taken.
     pub(super) fn bad_form(&self, visit: &Visit, bad: BadForm) -> Response<Bytes> {
-        self.deny(visit, "browser.denied", bad.status, bad.reason)
+        self.reject(visit, bad.status, bad.reason)
     }
 }

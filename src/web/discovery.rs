@@ -65,7 +65,7 @@ impl Site {
     pub(super) async fn sign_in_page(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let link = match Link::parse(parts.uri.query().unwrap_or_default()) {
             Ok(link) => link,
-            Err(reason) => return self.deny(visit, "login.rejected", StatusCode::BAD_REQUEST, reason),
+            Err(reason) => return self.reject(visit, StatusCode::BAD_REQUEST, reason),
         };
         let return_to = self.return_to(link.rd.as_deref(), visit.visitor());
         let address = link.address();
@@ -74,7 +74,7 @@ impl Site {
         if hinted.is_none() && self.sign_in.signed_in(&parts.headers) {
             return redirect(return_to.as_str(), "already_signed_in", vec![]);
         }
-        // A single known domain in the link skips the page; only a page of a browser starts an attempt.
+        // A single known domain in the link skips the page; only a top-level GET starts an attempt.
         if let (Some(domain), Asker::Page, &Method::GET) = (&hinted, visit.asker, &parts.method) {
             if let Some(response) = self.too_many(visit) {
                 return response;
@@ -146,7 +146,7 @@ impl Site {
 
     /// `sign-in/go?connector=ID`: the sign-on URL. Starts an attempt at that connector.
     pub(super) async fn sign_in_go(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
-        let refuse = |status, reason| self.deny(visit, "login.rejected", status, reason);
+        let refuse = |status, reason| self.reject(visit, status, reason);
         let link = match Link::parse(parts.uri.query().unwrap_or_default()) {
             Ok(link) => link,
             Err(reason) => return refuse(StatusCode::BAD_REQUEST, reason),

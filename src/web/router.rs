@@ -28,10 +28,10 @@ impl Visit {
 }
 
 const GET: &[Method] = &[Method::GET, Method::HEAD];
-/// What starts or redeems an attempt: HEAD asks what an answer would be, and this one would have been given away.
-const GET_ALONE: &[Method] = &[Method::GET];
 const POST: &[Method] = &[Method::POST];
-const GET_OR_POST: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
+/// What changes something: HEAD has to be safe (RFC 9110, section 9.2.1).
+const GET_ALONE: &[Method] = &[Method::GET];
+const GET_OR_POST: &[Method] = &[Method::GET, Method::POST];
 
 impl Site {
     /// Answers an own path.
@@ -45,11 +45,10 @@ impl Site {
             "sign-in/start" | "sign-in/continue" => POST,
             "sign-out" => GET_OR_POST,
             _ if callback.is_some_and(|id| self.sign_in.provider(id).is_some()) => GET_ALONE,
-            _ => return self.refusal(StatusCode::NOT_FOUND, "own_path_unknown", visit.asker, &visit.request_id),
+            _ => return self.reject(&visit, StatusCode::NOT_FOUND, "own_path_unknown"),
         };
         if !methods.contains(&parts.method) {
-            let (status, reason) = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
-            let mut response = self.refusal(status, reason, visit.asker, &visit.request_id);
+            let mut response = self.reject(&visit, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
             let allowed: Vec<&str> = methods.iter().map(Method::as_str).collect();
             if let Ok(allowed) = HeaderValue::from_str(&allowed.join(", ")) {
                 response.headers_mut().insert(ALLOW, allowed);

@@ -100,7 +100,7 @@ async fn sign_out_names_the_provider_that_could_not_be_told() {
     app.acme.script().discovery.as_object_mut().unwrap().remove("end_session_endpoint");
     let mut browser = app.signed_in().await;
     let out = browser.send(Ask::form("/.anteroom/sign-out", &[])).await;
-    assert_eq!((out.status, out.location()), (303, "/.anteroom/sign-out/done?provider=acme"));
+    assert_eq!((out.status, out.location()), (303, "/.anteroom/sign-out/done?connector=acme"));
     let done = browser.visit(out.location()).await;
     assert!(done.text().contains("You may still be signed in at Microsoft."), "{}", done.text());
     let unknown = browser.visit("/.anteroom/sign-out/done?provider=nobody").await;

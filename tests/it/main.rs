@@ -10,6 +10,26 @@
     reason = "a test stops where its expectation fails; Clippy knows only functions marked as tests for such"
 )]
 
+mod asker;
+mod assertion;
+mod command_line;
+mod cookies;
+mod discovery;
+mod framing;
+mod headers;
+mod identity_mapping;
 mod journey;
+mod logout;
+mod native;
+mod oidc_callback;
+mod oidc_errors;
+mod oidc_provider;
 mod oidc_token;
+mod operations;
+mod pages;
+mod paths;
+mod proxying;
+mod redirects;
+mod secrets;
 mod support;
+mod websocket;

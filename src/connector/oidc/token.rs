@@ -108,7 +108,7 @@ fn refusal(status: StatusCode, body: Option<&Map<String, Value>>) -> ProviderErr
     };
     // The description may repeat what we sent, so only Microsoft's error number is taken from it.
     let number = text("error_description").and_then(microsoft_number).unwrap_or_default();
-    ProviderError::new(reason).saying("", format_args!("{code} {number}"))
+    ProviderError::new(reason).saying("", format_args!("{code}: {number}"))
 }
 
 /// `AADSTS` and its digits, which administrators look up.
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(error(400, "invalid_grant").reason(), "invalid_grant");
         assert_eq!(error(400, "temporarily_unavailable").kind(), Kind::Unavailable);
         assert_eq!(error(400, "invalid_request").reason(), "provider_error");
-        assert_eq!(error(400, "invalid_grant").detail(), Some(("", "invalid_grant AADSTS7000215")));
+        assert_eq!(error(400, "invalid_grant").detail(), Some(("", "invalid_grant: AADSTS7000215")));
         assert!(!format!("{:?}", error(400, "invalid_grant")).contains("canary"));
         assert_eq!(reason(&answer(503, "text/html", "away")), "provider_unavailable");
         assert_eq!(reason(&answer(404, "text/html", "?")), "token_response_invalid");

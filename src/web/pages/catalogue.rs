@@ -38,7 +38,7 @@ pub fn aadsts(description: &str) -> Option<u32> {
 }
 
 /// Reasons that only say that the provider gave an error: its own code has the better words.
-const RELAYED: [&str; 2] = ["provider_error", "code_rejected"];
+const RELAYED: [&str; 4] = ["provider_refused", "provider_error", "invalid_grant", "invalid_client"];
 
 /// The words for a cause. What we found ourselves comes first, since a link can claim any error of a provider; then
 /// Microsoft's number, the provider's error, and general words.
@@ -245,28 +245,37 @@ const REASONS: &[(&[&str], Entry)] = &[
             "Start again in this browser. If it happens each time, allow cookies for this site, and open it with the address you normally use.",
         ),
     ),
-    (&["state_missing", "state_unknown", "state_invalid", "state_mismatch"], STALE),
-    (&["expired", "attempt_expired", "state_expired", "state_reused", "attempt_used", "code_rejected"], STALE),
+    (&["state_missing", "state_mismatch", "state_expired", "state_replayed", "not_verified_yet"], STALE),
+    (&["expired", "invalid_grant"], STALE),
     (
-        &["not_yet_valid", "stale", "token_expired"],
+        &["not_yet_valid", "stale"],
         failed(
             "The clocks do not agree",
             "The answer of {provider} carries a time that cannot be right here: one of the two clocks is wrong.",
             "Tell your administrator to check the clocks. Trying again helps only once they agree.",
         ),
     ),
-    (&["provider_unreachable", "provider_timeout", "jwks_unavailable", "token_endpoint_unreachable"], AWAY),
+    (&["provider_unreachable", "provider_unavailable"], AWAY),
     (
-        &["provider_error", "token_response_invalid", "userinfo_invalid", "provider_answer_invalid"],
+        &["provider_refused"],
+        failed(
+            "{provider} did not sign you in",
+            "{provider} ended the sign-in with an error, and you were not signed in.",
+            "Try again. If it happens again, give the reference to your administrator.",
+        ),
+    ),
+    (
+        &["provider_error", "token_response_invalid", "userinfo_invalid"],
         failed(
             "{provider} gave an answer we cannot use",
             "You may be signed in at {provider}, but this application could not read its answer.",
             "Try again. If it happens again, give the reference to your administrator.",
         ),
     ),
-    (&["misconfigured", "connector_unknown", "provider_config_rejected", "idp_config_rejected"], MISCONFIGURED),
+    (&["idp_config_rejected", "jwks_rejected", "invalid_client"], MISCONFIGURED),
+    (&["client_secret_unreadable", "connector_misconfigured"], MISCONFIGURED),
     (
-        &["idp_mixup", "iss_mismatch", "iss_param_missing", "iss_param_mismatch"],
+        &["idp_mixup", "iss_mismatch", "iss_param_missing"],
         failed(
             "The answer came from another provider",
             "The sign-in was started with one provider and answered by another, so you were not signed in.",
@@ -288,11 +297,13 @@ const REASONS: &[(&[&str], Entry)] = &[
             "wrong_token_type",
             "malformed",
             "userinfo_sub_mismatch",
+            "sub_invalid",
+            "tenant_mismatch",
         ],
         NOT_TRUSTED,
     ),
     (
-        &["duplicate_parameter", "unexpected_parameter", "callback_malformed"],
+        &["duplicate_parameter", "unexpected_parameter", "code_missing", "response_too_large"],
         failed(
             "The answer cannot be read",
             "The address that brought you here has parts that do not belong together.",
@@ -300,7 +311,7 @@ const REASONS: &[(&[&str], Entry)] = &[
         ),
     ),
     (
-        &["tenant_not_allowed", "tenant_mismatch"],
+        &["tenant_not_allowed"],
         refused(
             "This organisation may not sign in here",
             "You signed in at {provider} with an account of an organisation that this application does not admit.",
@@ -324,43 +335,43 @@ const REASONS: &[(&[&str], Entry)] = &[
         ),
     ),
     (
-        &["email_missing", "email_invalid"],
+        &["email_invalid"],
+        failed(
+            "{provider} did not send an e-mail address",
+            "This application recognises people by their address, and what {provider} sent is not one.",
+            "Ask your administrator to correct your address at {provider}.",
+        ),
+    ),
+    (
+        &["header_too_long"],
+        refused(
+            "Your account is too large for this application",
+            "{provider} sent more about you than this application can be told, such as very many groups.",
+            "Ask your administrator to send this application only the groups that it needs.",
+        ),
+    ),
+    (
+        &["email_missing"],
         refused(
             "{provider} did not send your e-mail address",
-            "This application recognises people by their address, and there was none in the answer, or none that can be used.",
+            "This application recognises people by their address, and there was none in the answer.",
             "Ask your administrator to fill in your address at {provider} and to let this application see it.",
         ),
     ),
     (
-        &["domain_not_owned", "domain_mismatch"],
+        &["domain_not_allowed"],
         refused(
             "Your address belongs to another company",
             "{provider} signed you in with an address whose domain does not sign in this way.",
             "Try again and begin with the address that you use at work.",
         ),
     ),
-    (
-        &["account_conflict"],
-        refused(
-            "Your account needs a look from an administrator",
-            "Your address is known here, but under another account of {provider}.",
-            "Ask your administrator to confirm the new account. Until then you cannot sign in.",
-        ),
-    ),
-    (
-        &["user_unknown", "user_deactivated"],
-        refused(
-            "You have no access yet",
-            "{provider} knows you, but this application does not, or your access has ended.",
-            "Ask your administrator for access.",
-        ),
-    ),
-    (&["auth_too_old", "acr_insufficient"], EXTRA_CHECK),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connector::{Kind, Reason};
 
     fn all() -> Vec<(String, Words)> {
         let base = Cause { provider: "Microsoft", cookie: "__Host-anteroom-try-1", reason: "none", ..Cause::default() };
@@ -368,9 +379,9 @@ mod tests {
         let errors = ERRORS.iter().flat_map(|(names, _)| *names);
         let reasons = REASONS.iter().flat_map(|(names, _)| *names);
         let mut all = vec![("general".to_owned(), words(&base))];
-        all.extend(numbers.map(|n| (n.to_string(), words(&Cause { aadsts: Some(*n), ..base }))));
-        all.extend(errors.map(|e| ((*e).to_owned(), words(&Cause { provider_error: Some(e), ..base }))));
-        all.extend(reasons.map(|r| ((*r).to_owned(), words(&Cause { reason: r, ..base }))));
+        all.extend(numbers.map(|n| (format!("number {n}"), words(&Cause { aadsts: Some(*n), ..base }))));
+        all.extend(errors.map(|e| (format!("error {e}"), words(&Cause { provider_error: Some(e), ..base }))));
+        all.extend(reasons.map(|r| (format!("reason {r}"), words(&Cause { reason: r, ..base }))));
         all
     }
 
@@ -386,11 +397,21 @@ mod tests {
                 assert!(!text.contains(['{', '}', '<', '>']), "{key}: {text:?}");
             }
             assert!([400, 403, 503].contains(&words.status.as_u16()), "{key}");
-            let is_reason = !key.starts_with(|c: char| c.is_ascii_digit());
-            assert!(
-                key == "general" || !is_reason || words.headline != "The sign-in did not work",
-                "{key} has no words"
-            );
+            assert!(key == "general" || words.headline != GENERAL.headline, "{key} has no words");
+        }
+    }
+
+    #[test]
+    fn every_reason_has_words_and_the_status_of_its_kind() {
+        for reason in Reason::ALL {
+            let words = words(&Cause { reason: reason.code(), ..Cause::default() });
+            assert_ne!(words.headline, GENERAL.headline, "{}", reason.code());
+            let status = match reason.kind() {
+                Kind::Refused | Kind::Misconfigured => 400,
+                Kind::NotAllowed => 403,
+                Kind::Unavailable => 503,
+            };
+            assert_eq!(words.status, status, "{}", reason.code());
         }
     }
 

@@ -23,17 +23,25 @@ pub struct Setup {
     pub more: String,
     /// Replaces a piece of the configuration.
     pub replace: Vec<(String, String)>,
+    /// Stands where the recording application would; that one is then asked nothing.
+    pub upstream: Option<SocketAddr>,
 }
 
 impl Setup {
     pub fn new() -> Self {
-        Self { more: String::new(), replace: vec![] }
+        Self { more: String::new(), replace: vec![], upstream: None }
     }
 
     /// Adds sections.
     pub fn with(mut self, toml: &str) -> Self {
         self.more.push_str(toml);
         self.more.push('\n');
+        self
+    }
+
+    /// Another application in place of the recording one.
+    pub fn upstream(mut self, address: SocketAddr) -> Self {
+        self.upstream = Some(address);
         self
     }
 
@@ -73,7 +81,7 @@ impl App {
         let acme = Provider::start(&format!("/{TENANT}/v2.0"), alice(), clock.clone()).await;
         let globex = Provider::start("", bob(), clock.clone()).await;
         let dir = tempfile::tempdir().unwrap();
-        let mut toml = configuration(&upstream, &acme, &globex);
+        let mut toml = configuration(setup.upstream.unwrap_or(upstream.address), &acme, &globex);
         for (from, to) in &setup.replace {
             assert!(toml.contains(from), "{from} is not in the configuration:\n{toml}");
             toml = toml.replace(from, to);
@@ -178,8 +186,8 @@ pub fn bob() -> Value {
     json!({ "sub": "1234567890", "hd": "globex.com", "email": "bob@globex.com", "email_verified": true, "name": "Bob" })
 }
 
-fn configuration(upstream: &Upstream, acme: &Provider, globex: &Provider) -> String {
-    let (upstream, acme, globex) = (upstream.address, &acme.script().issuer.clone(), &globex.script().issuer.clone());
+fn configuration(upstream: SocketAddr, acme: &Provider, globex: &Provider) -> String {
+    let (acme, globex) = (&acme.script().issuer.clone(), &globex.script().issuer.clone());
     format!(
         r#"
 [server]

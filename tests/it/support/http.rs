@@ -81,6 +81,12 @@ impl Ask {
         self.without("Host").with("Host", host)
     }
 
+    /// The same for another target.
+    pub fn to(mut self, target: &str) -> Self {
+        self.target = target.into();
+        self
+    }
+
     /// The bytes on the wire.
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
@@ -94,12 +100,21 @@ impl Ask {
 }
 
 /// An answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Answer {
     pub status: u16,
     /// In order, names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = self.text();
+        // A page's style sheet tells a reader nothing.
+        let body = text.split_once("</style>").map_or(text.as_str(), |(_, body)| body);
+        write!(f, "{} {:#?}\n{body}", self.status, self.headers)
+    }
 }
 
 impl Answer {
@@ -268,5 +283,50 @@ impl Connection {
 
     async fn fill(&mut self) -> usize {
         self.stream.read_buf(&mut self.buffer).await.unwrap_or(0)
+    }
+}
+
+impl Connection {
+    /// The other side of a connection, or one that was opened elsewhere.
+    pub fn of(stream: TcpStream) -> Self {
+        Self { stream, buffer: vec![] }
+    }
+
+    /// One head, as text: a request's or an answer's.
+    pub async fn head(&mut self) -> String {
+        tokio::time::timeout(PATIENCE, async {
+            loop {
+                if let Some(end) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") {
+                    let head: Vec<u8> = self.buffer.drain(..end + 4).collect();
+                    return String::from_utf8_lossy(&head).into_owned();
+                }
+                assert!(self.fill().await > 0, "closed within a head: {:?}", String::from_utf8_lossy(&self.buffer));
+            }
+        })
+        .await
+        .expect("a head in time")
+    }
+
+    /// Exactly these bytes.
+    pub async fn expect(&mut self, bytes: &[u8]) {
+        let read = tokio::time::timeout(PATIENCE, self.exactly(bytes.len())).await;
+        assert_eq!(String::from_utf8_lossy(&read.expect("bytes in time")), String::from_utf8_lossy(bytes));
+    }
+
+    /// Everything until the other side closes or breaks off.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        tokio::time::timeout(PATIENCE, async { while self.fill().await > 0 {} }).await.expect("an end in time");
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Ends our side; the other may still send.
+    pub async fn finish(&mut self) {
+        self.stream.shutdown().await.ok();
+    }
+
+    /// Whether the other side has neither sent nor closed yet.
+    pub fn is_quiet(&mut self) -> bool {
+        let read = self.stream.try_read_buf(&mut self.buffer);
+        self.buffer.is_empty() && matches!(read, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
     }
 }

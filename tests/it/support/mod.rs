@@ -1,17 +1,21 @@
 //! What tests are made of. Start with [`App::start`].
 
 mod app;
+mod before;
 mod browser;
 mod http;
 mod keys;
 mod provider;
 mod refusal;
+mod refused;
 mod upstream;
 
 pub use app::{App, Setup, TENANT};
+pub use before::no_session;
 pub use browser::Browser;
-pub use http::{Answer, Ask, raw};
+pub use http::{Answer, Ask, Connection, PATIENCE, raw};
 pub use keys::{SigningKey, b64, sign_jwt, sign_text};
 pub use provider::{Edit, Provider, Script};
 pub use refusal::{Trial, Watch};
-pub use upstream::{Recorded, Upstream};
+pub use refused::{Before, until};
+pub use upstream::{Backend, Recorded, Upstream, answer};

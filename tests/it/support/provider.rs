@@ -57,6 +57,8 @@ pub struct Script {
     pub edit_id_token: Option<Edit>,
     /// Changes the body of the honest token answer.
     pub edit_token_answer: Option<Edit>,
+    /// The key set from the next token on: the provider rotates just before it signs.
+    pub jwks_from_next_token: Option<String>,
     /// Status and content type of the honest token answer.
     pub token_head: (u16, &'static str),
     /// The token endpoint's body never ends: a space every 100 ms follows it.
@@ -67,6 +69,7 @@ pub struct Script {
     pub discovery_location: Option<String>,
     /// Codes given out, with the nonce of their request. A code works once.
     codes: BTreeMap<String, String>,
+    issued: usize,
     clock: Clock,
     seen: Vec<(String, String)>,
 }
@@ -76,7 +79,7 @@ pub struct Script {
 pub struct Provider {
     pub address: SocketAddr,
     script: Arc<Mutex<Script>>,
-    honest: Arc<Script>,
+    honest: Arc<Mutex<Script>>,
 }
 
 impl Provider {
@@ -114,15 +117,18 @@ impl Provider {
             edit_claims: None,
             edit_id_token: None,
             edit_token_answer: None,
+            jwks_from_next_token: None,
             token_head: (200, "application/json"),
             drip: false,
             discovery_answer: None,
             discovery_location: None,
             codes: BTreeMap::new(),
+            issued: 0,
             clock,
             seen: vec![],
         };
-        let provider = Self { address, honest: Arc::new(script.clone()), script: Arc::new(Mutex::new(script)) };
+        let provider =
+            Self { address, honest: Arc::new(Mutex::new(script.clone())), script: Arc::new(Mutex::new(script)) };
         let serving = provider.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -145,7 +151,13 @@ impl Provider {
     pub fn honest(&self) {
         let mut script = self.script();
         let (codes, seen) = (std::mem::take(&mut script.codes), std::mem::take(&mut script.seen));
-        *script = Script { codes, seen, ..(*self.honest).clone() };
+        *script = Script { codes, seen, issued: script.issued, ..self.honest.lock().unwrap().clone() };
+    }
+
+    /// From now on `change` is part of what an honest provider says.
+    pub fn always(&self, change: impl Fn(&mut Script)) {
+        change(&mut self.honest.lock().unwrap());
+        self.honest();
     }
 
     /// How often an endpoint was asked: `/token`, `/keys`, `/userinfo`, `/.well-known/openid-configuration`.
@@ -164,7 +176,8 @@ impl Provider {
     pub fn sign_in(&self, url: &str) -> BTreeMap<String, String> {
         let query: BTreeMap<String, String> = url::Url::parse(url).unwrap().query_pairs().into_owned().collect();
         let mut script = self.script();
-        let code = format!("code-{}-{}", script.codes.len(), self.address.port());
+        script.issued += 1;
+        let code = format!("code-{}-{}", script.issued, self.address.port());
         script.codes.insert(code.clone(), query["nonce"].clone());
         let mut answer = BTreeMap::from([("code".to_owned(), code), ("state".to_owned(), query["state"].clone())]);
         if script.discovery["authorization_response_iss_parameter_supported"] == json!(true) {
@@ -236,6 +249,9 @@ impl Script {
         let Some(nonce) = form.get("code").and_then(|code| self.codes.remove(code)) else {
             return (400, "application/json", json!({ "error": "invalid_grant" }).to_string());
         };
+        if let Some(jwks) = self.jwks_from_next_token.take() {
+            self.jwks = jwks;
+        }
         let mut claims = self.claims.clone();
         let now = self.now();
         let defaults = [

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::http::{Connection, PATIENCE};
+
 /// One request as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
@@ -168,4 +170,28 @@ async fn exactly(stream: &mut TcpStream, buffer: &mut Vec<u8>, count: usize) -> 
         }
     }
     Some(buffer.drain(..count).collect())
+}
+
+/// An application whose every byte a test writes by hand.
+pub struct Backend {
+    pub address: SocketAddr,
+    listener: TcpListener,
+}
+
+impl Backend {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self { address: listener.local_addr().unwrap(), listener }
+    }
+
+    /// The next connection.
+    pub async fn accept(&self) -> Connection {
+        let accepted = tokio::time::timeout(PATIENCE, self.listener.accept()).await;
+        Connection::of(accepted.expect("a connection in time").unwrap().0)
+    }
+
+    /// Whether nobody has connected since the last [`Backend::accept`].
+    pub async fn is_alone(&self) -> bool {
+        futures_util::poll!(std::pin::pin!(self.listener.accept())).is_pending()
+    }
 }

@@ -1,0 +1,180 @@
+//! Sign-out (security cases L11–L14): by whom, and what is left afterwards.
+
+use serde_json::json;
+
+use crate::support::{App, Ask, Browser};
+
+fn link(site: Option<&str>, mode: &str) -> Ask {
+    let ask = Ask::get("/.anteroom/sign-out").with("Sec-Fetch-Mode", mode);
+    match site {
+        Some(site) => ask.with("Sec-Fetch-Site", site),
+        None => ask.without("Sec-Fetch-Mode").with("Accept", "text/html"),
+    }
+}
+
+async fn is_signed_in(browser: &mut Browser) -> bool {
+    browser.visit("/").await.status == 200
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_page_signs_nobody_out_l11() {
+    let app = App::start().await;
+    let mut browser = app.signed_in().await;
+    for (row, ask) in [
+        ("an image", link(Some("cross-site"), "no-cors")),
+        ("a link", link(Some("cross-site"), "navigate")),
+        ("a page of the same site", link(Some("same-site"), "navigate")),
+        ("no word about the site", link(None, "")),
+        ("a strange word", link(Some("Same-Origin"), "navigate")),
+    ] {
+        let page = browser.send(ask).await;
+        assert_eq!((page.status, page.reason()), (200, "sign_out_ask"), "{row}");
+        assert!(page.text().contains("action=\"/.anteroom/sign-out\""), "{row}: the page asks");
+        assert!(is_signed_in(&mut browser).await, "{row}");
+    }
+    app.log.taken();
+    for (row, status, ask) in [
+        ("a form of a foreign page", 403, ("Sec-Fetch-Site", "cross-site")),
+        ("a form of the same site", 403, ("Sec-Fetch-Site", "same-site")),
+        ("a form of nowhere", 403, ("Sec-Fetch-Site", "none")),
+    ] {
+        let form = Ask::form("/.anteroom/sign-out", &[]).without("Sec-Fetch-Site").with(ask.0, ask.1);
+        let answer = browser.send(form).await;
+        assert_eq!((answer.status, answer.reason()), (status, "cross_site_post"), "{row}");
+        let events = app.events();
+        assert_eq!(events.len(), 1, "{row}: {events:?}");
+        assert_eq!((&events[0]["event"], &events[0]["reason"]), (&json!("logout.rejected"), &json!("cross_site_post")));
+        assert!(is_signed_in(&mut browser).await, "{row}");
+    }
+    assert_eq!(browser.send(link(Some("same-origin"), "navigate").method("HEAD")).await.status, 405);
+    assert!(is_signed_in(&mut browser).await, "HEAD is safe");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_pages_and_a_typed_address_sign_out_at_once_l11() {
+    let app = App::start().await;
+    for (row, ask) in [
+        ("a link here", link(Some("same-origin"), "navigate")),
+        ("typed", link(Some("none"), "navigate")),
+        ("the form", Ask::form("/.anteroom/sign-out", &[])),
+    ] {
+        let mut browser = app.signed_in().await;
+        let mut copy = browser.clone();
+        app.log.taken();
+        let answer = browser.send(ask).await;
+        assert_eq!(answer.status, 303, "{row}");
+        assert_eq!(browser.session(), None, "{row}");
+        let events = app.events();
+        assert!(!is_signed_in(&mut copy).await, "{row}");
+        assert_eq!(events.len(), 1, "{row}: {events:?}");
+        assert_eq!(
+            (&events[0]["event"], &events[0]["reason"]),
+            (&json!("session.ended"), &json!("signed_out")),
+            "{row}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_provider_is_told_who_signs_out_and_where_to_come_back() {
+    let app = App::start().await;
+    let mut browser = app.signed_in().await;
+    let out = browser.send(Ask::form("/.anteroom/sign-out", &[])).await;
+    let url = url::Url::parse(out.location()).unwrap();
+    let query: std::collections::BTreeMap<_, _> = url.query_pairs().into_owned().collect();
+    assert_eq!(query["post_logout_redirect_uri"], "https://app.example.com/.anteroom/sign-out/done");
+    assert_eq!(query["client_id"], "client");
+    assert_eq!(query["id_token_hint"].split('.').count(), 3);
+    assert!(!query["state"].is_empty());
+    assert_eq!((out.header("cache-control"), out.header("referrer-policy")), (Some("no-store"), Some("no-referrer")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn coming_back_from_the_provider_is_a_page_and_nothing_else_l12() {
+    let app = App::start().await;
+    for query in [
+        "",
+        "?state=wrong",
+        "?state=a&state=b",
+        "?connector=evil",
+        "?rd=https://evil.example",
+        "?post_logout_redirect_uri=https://evil.example",
+    ] {
+        let mut browser = app.signed_in().await;
+        let page = browser.visit(&format!("/.anteroom/sign-out/done{query}")).await;
+        assert_eq!((page.status, page.reason()), (200, "signed_out"), "{query}");
+        assert_eq!(page.header("location"), None, "{query}");
+        assert!(!page.text().contains("evil"), "{query}");
+        assert!(is_signed_in(&mut browser).await, "{query}: the page ends nothing by itself");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_from_before_is_worth_nothing_on_any_core_l13() {
+    let app = App::start().await;
+    let mut browser = app.signed_in().await;
+    let cookie = format!("__Host-anteroom={}", browser.session().unwrap());
+    // Each core has seen the session, on connections that stay.
+    let page = Ask::page("/").with("Cookie", &cookie);
+    let mut connections = vec![];
+    for _ in 0..8 {
+        let mut connection = app.connect().await;
+        assert_eq!(connection.send(&page).await.status, 200);
+        connections.push(connection);
+    }
+    assert_eq!(browser.send(Ask::form("/.anteroom/sign-out", &[])).await.status, 303);
+    let reached = app.upstream.count();
+    for connection in &mut connections {
+        assert_eq!(connection.send(&page).await.status, 302);
+        let script = Ask::get("/").with("Sec-Fetch-Mode", "cors").with("Cookie", &cookie);
+        assert_eq!(connection.send(&script).await.status, 401);
+    }
+    assert_eq!(app.upstream.count(), reached);
+    let me = app.send(&Ask::get("/.anteroom/me").with("Cookie", &cookie)).await;
+    assert_eq!(me.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sign_in_page_is_no_way_around_a_sign_out_l13() {
+    let app = App::start().await;
+    let mut browser = app.signed_in().await;
+    let mut copy = browser.clone();
+    // With a session the page goes on at once; after sign-out the same cookie gets the page.
+    let on = copy.visit("/.anteroom/sign-in?rd=/report").await;
+    assert_eq!((on.status, on.location()), (303, "/report"));
+    browser.send(Ask::form("/.anteroom/sign-out", &[])).await;
+    let page = copy.visit("/.anteroom/sign-in?rd=/report").await;
+    assert_eq!((page.status, page.reason()), (200, "sign_in"));
+    assert!(!is_signed_in(&mut copy).await);
+    // The applications' own sign-out link counts too.
+    let mut browser = app.signed_in().await;
+    let mut copy = browser.clone();
+    assert_eq!(browser.visit("/logout").await.status, 200, "the application answers its own link");
+    assert!(!is_signed_in(&mut copy).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_provider_the_session_here_ends_and_the_page_says_what_is_left_l14() {
+    let app = App::start().await;
+    app.acme.script().discovery["end_session_endpoint"] = serde_json::Value::Null;
+    let mut browser = app.signed_in().await;
+    let mut copy = browser.clone();
+    let out = browser.send(Ask::form("/.anteroom/sign-out", &[])).await;
+    assert_eq!(out.location(), "/.anteroom/sign-out/done?connector=acme");
+    assert!(!is_signed_in(&mut copy).await);
+    let page = browser.visit(out.location()).await;
+    let without = browser.visit("/.anteroom/sign-out/done").await;
+    assert!(page.text().contains("may still be signed in at Microsoft."), "{}", page.text());
+    assert!(!without.text().contains("may still be signed in"));
+    // Signing out twice is no mistake, and says nothing of a provider.
+    let again = browser.send(Ask::form("/.anteroom/sign-out", &[])).await;
+    assert_eq!((again.status, again.location()), (303, "/.anteroom/sign-out/done"));
+
+    // A provider that is down keeps nobody signed in here.
+    let app = App::start().await;
+    let mut browser = app.signed_in().await;
+    let mut copy = browser.clone();
+    app.acme.script().down = true;
+    assert_eq!(browser.send(Ask::form("/.anteroom/sign-out", &[])).await.status, 303);
+    assert!(!is_signed_in(&mut copy).await);
+}
