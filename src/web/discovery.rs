@@ -157,9 +157,7 @@ impl Site {
         let Some(provider) = link.connector.as_deref().and_then(|id| self.sign_in.provider(id)) else {
             return refuse(StatusCode::BAD_REQUEST, "connector_unknown");
         };
-        if let Some(response) = self.too_many(visit) {
-            return response;
-        }
+        // Not counted as a look-up: it tells nothing, and one stranger must not use up what a whole network signs in by.
         let return_to = self.return_to(link.rd.as_deref(), visit.visitor());
         let (hint, domain_hint, select_account) = (link.address(), link.domain_hint.as_deref(), link.select_account);
         self.start(visit, parts, &Start { provider, return_to, hint, domain_hint, select_account }).await
