@@ -411,7 +411,7 @@ async fn a_browser_that_keeps_no_session_cookie_is_stopped_on_its_second_round()
     let app = App::start().await;
     let acme = Trial::acme(&app);
     let mut browser = app.browser();
-    let mut round = async |browser: &mut Browser| {
+    let round = async |browser: &mut Browser| {
         assert_eq!(acme.sign_in(browser).await.status, 303);
         browser.cookies.remove("__Host-anteroom");
         browser.visit("/report").await

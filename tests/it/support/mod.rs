@@ -14,7 +14,7 @@ pub use app::{App, Setup, TENANT};
 pub use before::no_session;
 pub use browser::Browser;
 pub use http::{Answer, Ask, Connection, PATIENCE, raw};
-pub use keys::{SigningKey, b64, sign_jwt, sign_text};
+pub use keys::{SigningKey, b64, sign_jwt};
 pub use provider::{Edit, Provider, Script};
 pub use refusal::{Trial, Watch};
 pub use refused::{Before, until};
