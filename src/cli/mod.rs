@@ -24,14 +24,21 @@ struct Cli {
     command: Command,
 }
 
+/// What the help of every command that reads the configuration ends with.
+const PRECEDENCE: &str = "Every key can also come from the environment, over the file: ANTEROOM__SERVER__LISTEN sets \
+    server.listen, ANTEROOM__APPS__PORTAL__UPSTREAM sets apps.portal.upstream. Flags win over both.\n\
+    `anteroom config reference` lists every key; examples/anteroom.toml is a whole configuration to begin with.";
+
 #[derive(Subcommand)]
 enum Command {
     /// Run the proxy until SIGTERM or Ctrl-C.
     ///
     /// SIGTERM drains as Kubernetes expects: unready at once, connections taken for 5 s more, requests in flight
     /// finished for up to 20 s. Ctrl-C takes no more connections at once; a second one ends what is left.
+    #[command(after_help = PRECEDENCE)]
     Serve(Configured),
     /// Judge the configuration as start-up would, and exit with 0 or 1. Writes, binds and fetches nothing.
+    #[command(after_help = PRECEDENCE)]
     Check(Configured),
     /// Print what may stand in the configuration.
     Config {

@@ -186,7 +186,8 @@ pub fn bob() -> Value {
     json!({ "sub": "1234567890", "hd": "globex.com", "email": "bob@globex.com", "email_verified": true, "name": "Bob" })
 }
 
-fn configuration(upstream: SocketAddr, acme: &Provider, globex: &Provider) -> String {
+/// The configuration that tests start from.
+pub fn configuration(upstream: SocketAddr, acme: &Provider, globex: &Provider) -> String {
     let (acme, globex) = (&acme.script().issuer.clone(), &globex.script().issuer.clone());
     format!(
         r#"

@@ -10,7 +10,7 @@ mod refusal;
 mod refused;
 mod upstream;
 
-pub use app::{App, Setup, TENANT};
+pub use app::{App, Setup, TENANT, alice, bob, configuration};
 pub use before::no_session;
 pub use browser::Browser;
 pub use http::{Answer, Ask, Connection, PATIENCE, raw};

@@ -72,6 +72,8 @@ pub struct Script {
     issued: usize,
     clock: Clock,
     seen: Vec<(String, String)>,
+    /// The ID token given out last.
+    pub last_id_token: Option<String>,
 }
 
 /// A provider; it ends with the test's runtime.
@@ -126,6 +128,7 @@ impl Provider {
             issued: 0,
             clock,
             seen: vec![],
+            last_id_token: None,
         };
         let provider =
             Self { address, honest: Arc::new(Mutex::new(script.clone())), script: Arc::new(Mutex::new(script)) };
@@ -271,6 +274,7 @@ impl Script {
         let claims = edited(&self.edit_claims, claims.to_string());
         let signed = edited(&self.edit_id_token, sign_text(self.key, &header, &claims));
         let id_token = self.id_token.clone().unwrap_or(signed);
+        self.last_id_token = Some(id_token.clone());
         let answer = json!({
             "access_token": self.access_token, "token_type": "Bearer", "expires_in": 300, "id_token": id_token,
         });
