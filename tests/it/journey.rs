@@ -103,7 +103,7 @@ async fn sign_out_names_the_provider_that_could_not_be_told() {
     assert_eq!((out.status, out.location()), (303, "/.anteroom/sign-out/done?connector=acme"));
     let done = browser.visit(out.location()).await;
     assert!(done.text().contains("You may still be signed in at Microsoft."), "{}", done.text());
-    let unknown = browser.visit("/.anteroom/sign-out/done?provider=nobody").await;
+    let unknown = browser.visit("/.anteroom/sign-out/done?connector=nobody").await;
     assert!(!unknown.text().contains("You may still be signed in"), "{}", unknown.text());
 }
 
