@@ -119,7 +119,8 @@ async fn an_address_counts_only_when_somebody_vouches_for_it_i03() {
     google.accepts("\"true\"", claim("email_verified", json!("true"))).await;
 
     let acme = Trial::acme(&app);
-    let guests: [(&str, fn(&mut Script)); 4] = [
+    type Guest = (&'static str, fn(&mut Script));
+    let guests: [Guest; 4] = [
         ("a guest", |script| script.claims["acct"] = json!(1)),
         ("a guest, as text", |script| script.claims["acct"] = json!("1")),
         ("of another provider", |script| script.claims["idp"] = json!("https://sts.windows.net/other/")),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anteroom::base::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::support::{App, Edit, Script, Setup, SigningKey, TENANT, Trial, Watch, b64, sign_jwt};
@@ -406,7 +407,7 @@ async fn an_encrypted_token_is_refused_before_work_o36() {
     ] {
         for size in [1024, 60 * 1024, 700 * 1024] {
             let jwe = format!("{}.a.b.{}.c", b64(header.to_string()), "A".repeat(size));
-            let began = std::time::Instant::now();
+            let began = Clock::system();
             acme.refuses(name, 400, "malformed", move |script| script.id_token = Some(jwe)).await;
             assert!(began.elapsed().as_secs() < 5, "a bomb costs nothing");
         }
