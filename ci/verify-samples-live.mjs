@@ -7,12 +7,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 
 const work = resolve(process.argv[2]);
 const vectors = resolve('docs/assertion-vectors');
-const { SignJWT, importPKCS8 } = await import(pathToFileURL(`${work}/node/node_modules/jose/dist/webapi/index.js`));
+const { SignJWT, importPKCS8 } = createRequire(`${work}/node/app.js`)('jose');
 
 const { keys } = JSON.parse(readFileSync(`${vectors}/jwks.json`, 'utf8'));
 const [current, previous] = await Promise.all(

@@ -70,6 +70,10 @@ pub(crate) fn home(viewer: &Viewer, headers: &HeaderMap) -> String {
 {identity}
 </section>
 {assertion}
+<section aria-labelledby="way">
+<h2 id="way">How it came here</h2>
+{way}
+</section>
 <section aria-labelledby="cookies">
 <h2 id="cookies">Cookies that reached the application</h2>
 <p>{cookies}</p>
@@ -88,8 +92,9 @@ pub(crate) fn home(viewer: &Viewer, headers: &HeaderMap) -> String {
 </ul>
 </section>"#,
         name = escape(&viewer.name),
-        identity = identity_table(headers),
+        identity = header_table(headers, |name| !WAY.contains(&name)),
         assertion = assertion_section(headers),
+        way = header_table(headers, |name| WAY.contains(&name)),
         cookies = cookie_names(headers),
     );
     page("Accounting", Some(viewer), "\n<script src=\"/assets/portal.js\" defer></script>", &body)
@@ -111,21 +116,27 @@ pub(crate) fn problem(text: &str) -> String {
 /// Where Anteroom puts the signed assertion.
 const ASSERTION: &str = "x-anteroom-assertion";
 
-fn identity_table(headers: &HeaderMap) -> String {
-    let mut found: Vec<(String, String)> = headers
+/// Forwarding headers that say where a request came from, not who sent it.
+const WAY: [&str; 4] = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
+
+/// The forwarding headers that `wanted` picks: who it is first, then what Anteroom adds.
+fn header_table(headers: &HeaderMap, wanted: fn(&str) -> bool) -> String {
+    let is_ours = |name: &str| name.starts_with("x-anteroom-");
+    let mut found: Vec<(bool, String, String)> = headers
         .iter()
-        .filter(|(name, _)| name.as_str().starts_with("x-forwarded-") || name.as_str().starts_with("x-anteroom-"))
+        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
+        .filter(|(name, _)| (name.starts_with("x-forwarded-") || is_ours(name)) && wanted(name))
         .map(|(name, value)| {
-            let value = String::from_utf8_lossy(value.as_bytes());
             let shown = if name == ASSERTION { shortened(&value) } else { value.into_owned() };
-            (display_name(name.as_str()), shown)
+            (is_ours(name), display_name(name), shown)
         })
         .collect();
     found.sort();
     if found.is_empty() {
         return "<p>None: this request did not come through Anteroom.</p>".to_owned();
     }
-    table("As received", "Header", &found)
+    let rows: Vec<(String, String)> = found.into_iter().map(|(_, name, value)| (name, value)).collect();
+    table("As received", "Header", &rows)
 }
 
 /// The assertion is a credential while it lives: enough of it to recognise, not enough to use.

@@ -124,6 +124,12 @@ impl Provider {
             redirect_uri: &self.redirect_uri,
             scopes: &self.connector.scopes,
             prompt: self.connector.prompt.as_deref(),
+            // Optional for providers, unlike `login`: Keycloak signs the same person in again (OpenID Connect Core
+            // section 3.1.2.1).
+            prompt_for_another: match self.connector.kind {
+                ConnectorKind::Entra { .. } | ConnectorKind::Google { .. } => "select_account",
+                ConnectorKind::Oidc { .. } => "login",
+            },
             domain_hint,
         };
         authorize::url(&discovered.metadata, &client, request)

@@ -129,11 +129,11 @@ pub(super) fn of_state(
     cookies: &Cookies,
     sealer: &Sealer,
     clock: &Clock,
-) -> Result<(String, Attempt), Stray> {
-    let none = |unfit| Stray { unfit, attempt: None };
-    let state = state.ok_or(none(Unfit::Missing))?;
-    let (id, secret) = state.split_once('.').filter(|(id, _)| is_id(id)).ok_or(none(Unfit::Missing))?;
-    let attempt = Attempt::open(id, headers, cookies, sealer).ok_or(none(Unfit::NotBound))?;
+) -> Result<(String, Attempt), Box<Stray>> {
+    let none = |unfit| Box::new(Stray { unfit, attempt: None });
+    let state = state.ok_or_else(|| none(Unfit::Missing))?;
+    let (id, secret) = state.split_once('.').filter(|(id, _)| is_id(id)).ok_or_else(|| none(Unfit::Missing))?;
+    let attempt = Attempt::open(id, headers, cookies, sealer).ok_or_else(|| none(Unfit::NotBound))?;
     let unfit = match &attempt.step {
         // Its state means nothing any more, right or wrong.
         Step::Verified { .. } => Some(Unfit::Redeemed),
@@ -146,7 +146,7 @@ pub(super) fn of_state(
     let found = (id.to_owned(), attempt);
     match unfit {
         None => Ok(found),
-        Some(unfit) => Err(Stray { unfit, attempt: Some(found) }),
+        Some(unfit) => Err(Box::new(Stray { unfit, attempt: Some(found) })),
     }
 }
 

@@ -47,17 +47,24 @@ pub struct Failed {
     pub cookies: Vec<HeaderValue>,
     /// Where a new attempt would go.
     pub return_to: ReturnTo,
+    /// Any request of a stranger can cause this: no attempt of ours came with it.
+    pub(super) anybody: bool,
     cause: Option<ProviderError>,
 }
 
 impl Failed {
     pub(super) fn new(reason: &'static str) -> Self {
-        Self { reason, provider_error: None, cookies: Vec::new(), return_to: root(), cause: None }
+        Self { reason, provider_error: None, cookies: Vec::new(), return_to: root(), anybody: false, cause: None }
+    }
+
+    /// For a message that no attempt of ours came with.
+    pub(super) fn by_anybody(reason: &'static str) -> Self {
+        Self { anybody: true, ..Self::new(reason) }
     }
 
     pub(super) fn because(cause: ProviderError) -> Self {
-        let provider_error = cause.provider_said().map(str::to_owned);
-        Self { provider_error, cause: Some(cause.clone()), ..Self::new(cause.reason()) }
+        let (reason, provider_error) = (cause.reason(), cause.provider_said().map(str::to_owned));
+        Self { provider_error, cause: Some(cause), ..Self::new(reason) }
     }
 
     pub(super) fn of(mut self, id: &str, attempt: &Attempt, sign_in: &SignIn) -> Self {
@@ -110,7 +117,7 @@ impl SignIn {
 
     async fn judge(&self, callback: &Callback<'_>, visitor: Visitor<'_>) -> Result<Completed, Failed> {
         let provider = callback.provider;
-        let response = Response::parse(callback.query).map_err(Failed::new)?;
+        let response = Response::parse(callback.query).map_err(Failed::by_anybody)?;
         let found = of_state(
             response.state.as_deref(),
             provider.id().as_str(),
@@ -121,7 +128,7 @@ impl SignIn {
         );
         let (id, attempt) = match found {
             Ok(found) => found,
-            Err(stray) => return self.stray(stray, callback.headers),
+            Err(stray) => return self.stray(*stray, callback.headers),
         };
         let Step::Pending(pending) = &attempt.step else { return Err(Failed::new("state_mismatch")) };
         // RFC 9207: judged before the code goes anywhere, and before the attempt is used up (O20, O21).
@@ -168,9 +175,11 @@ impl SignIn {
     /// other tab was first. A cookie goes with an attempt that is over, never for a message that does not match it (G7).
     fn stray(&self, stray: Stray, headers: &HeaderMap) -> Result<Completed, Failed> {
         let Stray { unfit, attempt } = stray;
+        let anybody = attempt.is_none();
         let over = match (unfit, &attempt) {
-            (Unfit::Expired, Some((id, _))) => Some(id),
-            (Unfit::Redeemed, Some((id, Attempt { step: Step::Pending(_), .. }))) => Some(id),
+            (Unfit::Expired, Some((id, _))) | (Unfit::Redeemed, Some((id, Attempt { step: Step::Pending(_), .. }))) => {
+                Some(id)
+            }
             _ => None,
         };
         let cookies: Vec<HeaderValue> = over.map(|id| self.cookies.expire_attempt(id)).into_iter().collect();
@@ -189,7 +198,7 @@ impl SignIn {
             Unfit::OtherConnector => "idp_mixup",
             Unfit::Expired => "state_expired",
         };
-        Err(Failed { cookies, return_to, ..Failed::new(reason) })
+        Err(Failed { cookies, return_to, anybody, ..Failed::new(reason) })
     }
 
     /// The verified address is not the typed one: in the log too, where administrators look for it (R3).

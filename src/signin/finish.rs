@@ -49,7 +49,7 @@ impl SignIn {
         headers: &HeaderMap,
         visitor: Visitor<'_>,
     ) -> Result<Redirect, Failed> {
-        let attempt = attempt.ok_or_else(|| Failed::new("tx_not_bound"))?;
+        let attempt = attempt.ok_or_else(|| Failed::by_anybody("tx_not_bound"))?;
         let Step::Verified { key } = &attempt.step else { return Err(Failed::new("not_verified_yet")) };
         // Whatever comes now, the attempt is over.
         let verified = self.verified.remove(key);

@@ -143,15 +143,18 @@ impl SignIn {
     fn rejected(&self, visitor: Visitor<'_>, connector: Option<&Id>, failed: &Failed) {
         let outcome = if failed.unavailable() { Outcome::Error } else { Outcome::Failure };
         let detail = failed.detail();
-        self.audit.record(
-            Event::new("login.rejected", outcome, failed.reason)
-                .from_client(visitor.client, visitor.request_id)
-                .with_some("connector", connector.map(Id::as_str))
-                .with_some("user", failed.address().map(EmailAddress::as_str))
-                .with_some("provider_error", failed.provider_error.as_deref())
-                .with_some("expected", detail.map(|d| d.0))
-                .with_some("found", detail.map(|d| d.1)),
-        );
+        let event = Event::new("login.rejected", outcome, failed.reason)
+            .from_client(visitor.client, visitor.request_id)
+            .with_some("connector", connector.map(Id::as_str))
+            .with_some("user", failed.address().map(EmailAddress::as_str))
+            .with_some("provider_error", failed.provider_error.as_deref())
+            .with_some("expected", detail.map(|d| d.0))
+            .with_some("found", detail.map(|d| d.1));
+        if failed.anybody {
+            self.audit.record_frequent(event);
+        } else {
+            self.audit.record(event);
+        }
         self.count(connector, if failed.unavailable() { "error" } else { "failure" }, failed.reason);
     }
 }

@@ -48,12 +48,15 @@ impl Site {
         json(StatusCode::OK, "me", &body)
     }
 
-    /// `sign-out` by link: at once from our own pages or a typed address, otherwise a page asks (L11).
+    /// `sign-out` by link: at once from our own pages or a typed address, otherwise a page asks (L11). What somebody
+    /// wrote into a page of the application, an image say, is no click.
     pub(super) async fn sign_out_get(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
-        let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        let one = |name: &str| parts.headers.get(name).map(HeaderValue::as_bytes);
+        let here = matches!(one("sec-fetch-site"), Some(b"same-origin" | b"none"));
+        let chosen = matches!(one("sec-fetch-dest"), None | Some(b"document" | b"empty"));
         // Browsers fetch ahead what somebody has only begun to type, and what a page says may be next.
         let ahead = parts.headers.contains_key("sec-purpose");
-        if matches!(site, Some(b"same-origin" | b"none")) && !ahead {
+        if here && chosen && !ahead {
             return self.signed_out(visit, parts).await;
         }
         let origin = self.sign_in.logout_origin(&parts.headers);

@@ -68,7 +68,7 @@ impl Site {
         }
         match self.sign_in.confirm(form.get("attempt").unwrap_or_default(), &parts.headers, visit.visitor()) {
             Ok(to) => redirect(&to.location, "signed_in", to.cookies),
-            Err(failed) => self.failed(visit, "", &failed),
+            Err(failed) => self.failed(visit, "your company", &failed),
         }
     }
 
@@ -95,15 +95,5 @@ impl Site {
     /// The answer to a post that was not taken.
     pub(super) fn bad_form(&self, visit: &Visit, bad: BadForm) -> Response<Bytes> {
         self.reject(visit, bad.status, bad.reason)
-    }
-
-    /// A refusal at an own path, recorded.
-    pub(super) fn reject(&self, visit: &Visit, status: StatusCode, reason: &'static str) -> Response<Bytes> {
-        let name = match visit.path.as_str() {
-            "sign-out" => "logout.rejected",
-            "me" => "browser.denied",
-            _ => "login.rejected",
-        };
-        self.deny(visit, name, status, reason)
     }
 }

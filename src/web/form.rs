@@ -1,13 +1,19 @@
 //! Posts to own paths: only from our own pages, only small forms.
 
+use std::error::Error;
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, ORIGIN};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::Body;
 
 /// Bytes of a form that are read.
 const MAX_FORM: usize = 16 * 1024;
+
+/// How long a form may take to arrive: the smallest of ours fits into one packet.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// The fields of a form, each once.
 pub(super) struct Form(Vec<(String, String)>);
@@ -27,8 +33,12 @@ impl Form {
     /// Reads a form that was posted from our own pages.
     ///
     /// # Errors
-    /// It came from elsewhere (403), is no urlencoded form (415), is too large (413) or names a field twice (400).
-    pub(super) async fn read(headers: &HeaderMap, body: Incoming, origin: &str) -> Result<Self, BadForm> {
+    /// It came from elsewhere (403), is no urlencoded form (415), is too large (413), too slow (408) or names a field
+    /// twice (400).
+    pub(super) async fn read<B>(headers: &HeaderMap, body: B, origin: &str) -> Result<Self, BadForm>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+    {
         if !is_same_origin(headers, origin) {
             return Err(bad(StatusCode::FORBIDDEN, "cross_site_post"));
         }
@@ -37,7 +47,8 @@ impl Form {
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") || headers.contains_key(CONTENT_ENCODING) {
             return Err(bad(StatusCode::UNSUPPORTED_MEDIA_TYPE, "form_expected"));
         }
-        let body = Limited::new(body, MAX_FORM).collect().await.map_err(|error| {
+        let body = tokio::time::timeout(TIME_LIMIT, Limited::new(body, MAX_FORM).collect());
+        let body = body.await.map_err(|_| bad(StatusCode::REQUEST_TIMEOUT, "form_too_slow"))?.map_err(|error| {
             if error.downcast_ref::<LengthLimitError>().is_some() {
                 bad(StatusCode::PAYLOAD_TOO_LARGE, "form_too_large")
             } else {
@@ -82,6 +93,10 @@ pub(super) fn is_same_origin(headers: &HeaderMap, origin: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::{StreamExt as _, stream};
+    use http_body_util::{Full, StreamBody};
+    use hyper::body::Frame;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -110,6 +125,18 @@ mod tests {
         ] {
             assert!(!is_same_origin(&headers(foreign), own), "{foreign:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_form_that_never_ends_is_given_up() {
+        let own = "https://app.example.com";
+        let headers = headers(&[("origin", own), ("content-type", "application/x-www-form-urlencoded")]);
+        let whole = Full::new(Bytes::from_static(b"email=a"));
+        assert_eq!(Form::read(&headers, whole, own).await.map(|form| form.get("email") == Some("a")), Ok(true));
+        let part = Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(b"email=a")));
+        let endless = StreamBody::new(stream::once(async { part }).chain(stream::pending()));
+        let late = Form::read(&headers, endless, own).await.map(|_| ());
+        assert_eq!(late, Err(bad(StatusCode::REQUEST_TIMEOUT, "form_too_slow")));
     }
 
     #[test]

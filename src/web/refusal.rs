@@ -22,6 +22,7 @@ use super::pages::{
     BadRequest, CrossSite, Denied, FrameNotice, Loop, Misdirected, NotFound, NotSent, ServerError, Unavailable,
     UpstreamTrouble,
 };
+use super::router::Visit;
 use super::site::{Site, json, redirect, with_cookies};
 
 /// A request that needs a sign-in.
@@ -167,6 +168,19 @@ impl Site {
             _ => BadRequest { setting }.render(reason),
         };
         page.into_response()
+    }
+
+    /// A refusal at an own path, recorded.
+    pub(super) fn reject(&self, visit: &Visit, status: StatusCode, reason: &'static str) -> Response<Bytes> {
+        let name = match visit.path.as_str() {
+            _ if status == StatusCode::NOT_FOUND => "path.denied",
+            "sign-out" => "logout.rejected",
+            "me" => "browser.denied",
+            _ => "login.rejected",
+        };
+        let event = Event::new(name, Outcome::Failure, reason).from_client(visit.client, &visit.request_id);
+        self.audit.record_frequent(event);
+        self.refusal(status, reason, visit.asker, &visit.request_id)
     }
 
     /// 500: a mistake of ours. The log has the cause.

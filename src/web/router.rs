@@ -45,7 +45,7 @@ impl Site {
             "sign-in/start" | "sign-in/continue" => POST,
             "sign-out" => GET_OR_POST,
             _ if callback.is_some_and(|id| self.sign_in.provider(id).is_some()) => GET_ALONE,
-            _ => return self.deny(&visit, "path.denied", StatusCode::NOT_FOUND, "own_path_unknown"),
+            _ => return self.reject(&visit, StatusCode::NOT_FOUND, "own_path_unknown"),
         };
         if !methods.contains(&parts.method) {
             let mut response = self.reject(&visit, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");

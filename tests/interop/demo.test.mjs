@@ -26,6 +26,7 @@ const alice = {
   button: "Log in with Microsoft",
   connector: "acme-entra",
 };
+const bob = { ...alice, address: "bob@acme.com", name: "Bob Baker" };
 const hana = { address: "hana@globex.com", name: "Hana Ito", button: "Log in with Google", connector: "globex-google" };
 
 describe("the demo", () => {
@@ -106,10 +107,39 @@ describe("the demo", () => {
     await context.close();
   });
 
+  test("sign-out names a provider that was not told: Google has no end-session endpoint", async () => {
+    const { context, page } = await openWindow(browser);
+    await signIn(page, hana);
+    await page.goto(`${portal}/.anteroom/sign-out`);
+    await page.getByRole("heading", { name: "You are signed out" }).waitFor();
+    await page.getByText("You may still be signed in at Google.").waitFor();
+    await context.close();
+  });
+
+  for (const [choice, who] of Object.entries({ "Continue as bob@acme.com": bob, "Use another account": alice })) {
+    test(`one address typed, another chosen: both are named, and "${choice}" signs in ${who.address}`, async () => {
+      const { context, page } = await openWindow(browser);
+      const violations = policyViolations(page);
+      await toProvider(page, alice);
+      await page.getByRole("button", { name: bob.name }).click();
+      await page.getByRole("heading", { name: "You signed in with another address" }).waitFor();
+      const told = await page.getByRole("main").innerText();
+      assert.ok(told.includes(alice.address) && told.includes(bob.address), told);
+      await page.getByRole(who === bob ? "button" : "link", { name: choice }).click();
+      if (who !== bob) await page.getByRole("button", { name: who.name }).click();
+      await page.waitForURL(`${portal}/`);
+      await page.getByText(`Portal knows you as ${who.address}`).waitFor();
+      assert.deepEqual(violations, [], "Content-Security-Policy violations");
+      await context.close();
+    });
+  }
+
   test("a person without the role is told so by Anteroom; one with it gets in", async () => {
     const { context, page } = await openWindow(browser);
     await signIn(page, hana);
     assert.equal((await page.goto(`${portal}/admin/`)).status(), 403);
+    const told = await page.getByRole("main").innerText();
+    assert.ok(told.includes(hana.address) && told.includes("Admin"), told);
     await context.close();
 
     const twin = await openWindow(browser);
@@ -158,6 +188,16 @@ describe("the demo", () => {
     await page.waitForURL((url) => url.origin === portal);
     assert.match(await page.locator("body").innerText(), /reference/i, "somebody not assigned is refused in words");
     await fits("the page of a refusal");
+    await toProvider(page, alice);
+    await page.getByRole("button", { name: bob.name }).click();
+    await page.getByRole("button", { name: `Continue as ${bob.address}` }).waitFor();
+    await fits("the page for two addresses");
+    await page.getByRole("button", { name: `Continue as ${bob.address}` }).click();
+    await page.waitForURL(`${portal}/`);
+    await page.goto(`${portal}/admin/`);
+    await fits("the page for a missing role");
+    await page.goto(`${portal}/.anteroom/sign-out`);
+    await fits("the provider's sign-out page");
     await context.close();
   });
 
@@ -178,11 +218,15 @@ describe("the demo", () => {
     assert.equal(challenged.headers["www-authenticate"], 'Basic realm="portal"');
   });
 
-  async function signIn(page, person) {
+  async function toProvider(page, person) {
     await page.goto(`${portal}/`);
     await page.getByRole("textbox").fill(person.address);
     await page.getByRole("button", { name: "Continue" }).click();
     await page.getByRole("link", { name: person.button }).click();
+  }
+
+  async function signIn(page, person) {
+    await toProvider(page, person);
     await page.getByRole("button", { name: person.name }).click();
     await page.waitForURL(`${portal}/`);
   }
@@ -244,5 +288,6 @@ async function picture(page, person, step) {
   if (process.env.UPDATE_SCREENSHOTS !== "1" || person !== alice) return;
   const directory = path.join(repository, "docs/images");
   await mkdir(directory, { recursive: true });
+  await page.mouse.move(0, 0); // nothing looks hovered over
   await page.screenshot({ path: path.join(directory, `${step}.png`), animations: "disabled", caret: "hide" });
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{App, Script, Setup, TENANT, Trial};
+use crate::support::{App, Ask, Script, Setup, TENANT, Trial, Watch};
 
 const OTHER: &str = "99999999-8888-7777-6666-555555555555";
 const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
@@ -250,8 +250,27 @@ async fn a_typed_domain_is_matched_whole_i09() {
         ("alice@acme.com.evil.com", false),
         ("alice@sub.acme.com", false),
     ] {
-        let page = app.send(&crate::support::Ask::form("/.anteroom/sign-in/start", &[("email", address)])).await;
+        let page = app.send(&Ask::form("/.anteroom/sign-in/start", &[("email", address)])).await;
         assert_eq!(page.text().contains("Log in with Microsoft"), known, "{address}");
         assert_eq!(page.reason() == "domain_unknown", !known, "{address}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_groups_than_a_header_holds_are_refused_not_cut_x09() {
+    let app = App::start().await;
+    let groups = |count: usize| json!((0..count).map(|n| format!("{n:0100}")).collect::<Vec<_>>());
+    let acme = Trial::acme(&app);
+    acme.refuses("90 KB of groups", 403, "header_too_long", claim("groups", groups(400))).await;
+    acme.accepts("some groups", claim("groups", groups(10))).await;
+    // The person who was asked before it came to that is told too, and the attempt is over.
+    let typed = Trial { hint: "carol@acme.com", ..Trial::acme(&app) };
+    app.acme.script().claims["groups"] = groups(400);
+    let mut browser = app.browser();
+    let page = typed.sign_in(&mut browser).await;
+    let word = Ask::form("/.anteroom/sign-in/continue", &[("attempt", &page.field("attempt").unwrap())]);
+    let watch = Watch::begin(&app, &browser, &std::collections::BTreeMap::new());
+    let answer = browser.send(word).await;
+    watch.refused("after the word", &browser, &answer, 403, "header_too_long");
+    assert!(browser.attempts().is_empty());
 }

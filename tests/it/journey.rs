@@ -61,3 +61,68 @@ async fn sign_out_ends_the_session_here_and_goes_on_to_the_provider() {
     assert_eq!(replay.status, 302);
     assert_eq!(app.upstream.count(), 1);
 }
+
+/// R3. The typed address never decides: a page names both, and only its button signs in, once and in this browser.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_address_than_the_one_typed_is_asked_about_and_confirmed_once() {
+    let app = App::start().await;
+    let mut browser = app.browser();
+    let to_provider = app.start_sign_in(&mut browser, "acme", "/report?month=5", "dora@acme.com").await;
+    let query = app.acme.sign_in(to_provider.location());
+    let page = browser.send(App::callback("acme", &query)).await;
+    assert_eq!((page.status, page.reason()), (200, "address_mismatch"));
+    assert!(page.text().contains("dora@acme.com") && page.text().contains("Continue as alice@acme.com"));
+    assert!(browser.session().is_none(), "nothing is decided yet");
+    let attempt = page.field("attempt").unwrap();
+    let confirm = || Ask::form("/.anteroom/sign-in/continue", &[("attempt", &attempt)]);
+
+    let stranger = app.browser().send(confirm()).await;
+    assert_eq!(stranger.status, 400);
+
+    let mut copy = browser.clone();
+    let confirmed = browser.send(confirm()).await;
+    assert_eq!((confirmed.status, confirmed.location()), (303, "/report?month=5"), "{}", app.log.taken());
+    assert!(browser.session().is_some() && browser.attempts().is_empty());
+    assert_eq!(browser.visit("/report?month=5").await.status, 200);
+    assert_eq!(app.upstream.last().header("x-forwarded-email"), Some("alice@acme.com"));
+
+    let again = copy.send(confirm()).await;
+    assert_eq!(again.status, 400);
+    assert!(again.text().contains("each answer of your company can be used once"), "{}", again.text());
+    assert!(copy.session().is_none());
+    assert_eq!(app.upstream.count(), 1);
+}
+
+/// L14: a provider without an end-session endpoint keeps its session, and the page says whose.
+#[tokio::test(flavor = "multi_thread")]
+async fn sign_out_names_the_provider_that_could_not_be_told() {
+    let app = App::start().await;
+    app.acme.script().discovery.as_object_mut().unwrap().remove("end_session_endpoint");
+    let mut browser = app.signed_in().await;
+    let out = browser.send(Ask::form("/.anteroom/sign-out", &[])).await;
+    assert_eq!((out.status, out.location()), (303, "/.anteroom/sign-out/done?connector=acme"));
+    let done = browser.visit(out.location()).await;
+    assert!(done.text().contains("You may still be signed in at Microsoft."), "{}", done.text());
+    let unknown = browser.visit("/.anteroom/sign-out/done?provider=nobody").await;
+    assert!(!unknown.text().contains("You may still be signed in"), "{}", unknown.text());
+}
+
+/// A refusal for the role says who was refused and what was missing, on the page and in the audit log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_role_is_named_with_the_person_who_lacks_it() {
+    let app = App::start().await;
+    app.acme.script().claims["roles"] = serde_json::json!(["User"]);
+    let mut browser = app.signed_in().await;
+    app.events();
+    let denied = browser.visit("/admin/").await;
+    assert_eq!((denied.status, denied.reason()), (403, "role_missing"));
+    assert!(
+        denied.text().contains("alice@acme.com") && denied.text().contains("the role <strong>Admin</strong>"),
+        "{}",
+        denied.text()
+    );
+    let events = app.events();
+    let [event] = &events[..] else { panic!("one event: {events:?}") };
+    assert_eq!((event["event"].as_str(), event["user"].as_str()), (Some("browser.denied"), Some("alice@acme.com")));
+    assert_eq!(app.upstream.count(), 0);
+}

@@ -32,6 +32,13 @@ async fn a_foreign_page_signs_nobody_out_l11() {
         assert!(page.text().contains("action=\"/.anteroom/sign-out\""), "{row}: the page asks");
         assert!(is_signed_in(&mut browser).await, "{row}");
     }
+    // What a stranger wrote into a page of the application itself.
+    for dest in ["image", "script", "style", "iframe", "object"] {
+        let mode = if dest == "iframe" { "navigate" } else { "no-cors" };
+        let page = browser.send(link(Some("same-origin"), mode).with("Sec-Fetch-Dest", dest)).await;
+        assert_eq!(page.reason(), "sign_out_ask", "{dest}");
+        assert!(is_signed_in(&mut browser).await, "{dest}");
+    }
     app.log.taken();
     for (row, status, ask) in [
         ("a form of a foreign page", 403, ("Sec-Fetch-Site", "cross-site")),
@@ -55,6 +62,8 @@ async fn our_own_pages_and_a_typed_address_sign_out_at_once_l11() {
     let app = App::start().await;
     for (row, ask) in [
         ("a link here", link(Some("same-origin"), "navigate")),
+        ("a click", link(Some("same-origin"), "navigate").with("Sec-Fetch-Dest", "document")),
+        ("fetch of our own script", link(Some("same-origin"), "cors").with("Sec-Fetch-Dest", "empty")),
         ("typed", link(Some("none"), "navigate")),
         ("the form", Ask::form("/.anteroom/sign-out", &[])),
     ] {

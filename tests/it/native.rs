@@ -183,7 +183,7 @@ async fn what_the_application_says_of_a_credential_passes_unchanged() {
 /// N10, E10
 #[tokio::test(flavor = "multi_thread")]
 async fn no_credential_is_in_a_log_a_metric_or_an_error() {
-    let app = App::start().await;
+    let app = App::start_with(Setup::new().replacing("workers = 2", "workers = 1")).await;
     let cookie = app.cookie().await;
     app.log.taken();
     let ask = |target: &str| {
@@ -211,7 +211,7 @@ async fn no_credential_is_in_a_log_a_metric_or_an_error() {
     let mut log = String::new();
     until("the access log", || {
         log.push_str(&app.log.taken());
-        log.matches("\"kind\":\"access\"").count() >= 17
+        log.contains("evil.example")
     })
     .await;
     let session = cookie.split('=').nth(1).unwrap();

@@ -454,3 +454,84 @@ async fn the_log_holds_no_code_state_token_or_cookie() {
         assert!(!text.contains(secret), "{secret}\n{text}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hints_of_a_link_reach_the_provider_as_values_and_nothing_else_does_d04_o41() {
+    let app = App::start().await;
+    let plain = app.browser().visit("/.anteroom/sign-in/go?connector=acme").await;
+    let names = |location: &str| {
+        let pairs = url::Url::parse(location).unwrap().query_pairs().into_owned().collect::<Vec<_>>();
+        let mut names: Vec<String> = pairs.into_iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        names
+    };
+    let usual = names(plain.location());
+    for hint in ["acme.com&prompt=none&scope=all", "acme.com\r\nSet-Cookie: a=b", "acme.com#x", "\"><script>", "ä"] {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("connector", "acme"), ("domain_hint", hint), ("login_hint", hint)])
+            .extend_pairs([("prompt", "none"), ("scope", "all"), ("redirect_uri", "https://evil.example/")])
+            .extend_pairs([("state", "chosen"), ("nonce", "chosen"), ("code_challenge", "chosen")])
+            .finish();
+        let answer = app.browser().visit(&format!("/.anteroom/sign-in/go?{query}")).await;
+        assert_eq!(answer.status, 303, "{hint}");
+        assert_eq!(answer.all("set-cookie").count(), 1, "{hint}");
+        let mut expected = usual.clone();
+        expected.push("domain_hint".into());
+        expected.sort_unstable();
+        assert_eq!(names(answer.location()), expected, "{hint}: what is no address is no login_hint");
+        let url = url::Url::parse(answer.location()).unwrap();
+        let sent: Query = url.query_pairs().into_owned().collect();
+        assert_eq!(sent["domain_hint"], hint);
+        assert!(!["state", "nonce", "code_challenge"].iter().any(|name| sent[*name] == "chosen"), "{hint}");
+        assert_eq!(sent["redirect_uri"], "https://app.example.com/.anteroom/oidc/acme/callback");
+        assert_eq!(url.fragment(), None);
+    }
+    for (row, query) in [
+        ("an unknown connector", "connector=nobody"),
+        ("none", "rd=/"),
+        ("two", "connector=acme&connector=globex"),
+        ("a path", "connector=../acme"),
+    ] {
+        app.log.taken();
+        let answer = app.browser().visit(&format!("/.anteroom/sign-in/go?{query}")).await;
+        assert_eq!(answer.status, 400, "{row}");
+        assert_eq!(answer.all("set-cookie").count(), 0, "{row}");
+        assert_eq!(app.events().len(), 1, "{row}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_top_level_get_starts_an_attempt() {
+    let app = App::start().await;
+    let go = "/.anteroom/sign-in/go?connector=acme";
+    let hinted = "/.anteroom/sign-in?login_hint=alice%40acme.com";
+    for target in [go, hinted] {
+        for ask in [
+            Ask::page(target).method("HEAD"),
+            Ask::get(target),
+            Ask::get(target).with("Sec-Fetch-Mode", "no-cors").with("Sec-Fetch-Dest", "image"),
+            Ask::get(target).with("Sec-Fetch-Mode", "cors"),
+            Ask::page(target).without("Sec-Fetch-Dest").with("Sec-Fetch-Dest", "iframe"),
+        ] {
+            let answer = app.send(&ask).await;
+            assert_ne!(answer.status, 303, "{ask:?}");
+            assert_eq!(answer.all("set-cookie").count(), 0, "{ask:?}");
+        }
+        assert_eq!(app.send(&Ask::page(target)).await.status, 303, "{target}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_strange_callbacks_is_counted_in_the_log_not_copied_into_it() {
+    let app = App::start().await;
+    let mut connection = app.connect().await;
+    for n in 0..200 {
+        let answer = connection.send(&at("acme", &format!("code=a&state={n}"))).await;
+        assert_eq!(answer.status, 400);
+    }
+    let events = app.events();
+    assert!((50..=60).contains(&events.len()), "{}", events.len());
+    // A refusal of an attempt of ours is never left out.
+    stray(&app, "after the flood", "state_mismatch", |query| with(query, "state", &format!("{}A", query["state"])))
+        .await;
+}

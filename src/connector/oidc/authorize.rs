@@ -29,6 +29,8 @@ pub(crate) struct Client<'a> {
     pub(crate) redirect_uri: &'a str,
     pub(crate) scopes: &'a [String],
     pub(crate) prompt: Option<&'a str>,
+    /// The `prompt` that lets a person choose another account.
+    pub(crate) prompt_for_another: &'static str,
     /// The name of the parameter that takes the domain hint, and the hint when the attempt has none.
     pub(crate) domain_hint: (&'static str, Option<&'a str>),
 }
@@ -63,7 +65,7 @@ pub(crate) fn url(
     if let Some(hint) = request.domain_hint.or(fallback) {
         library = library.add_extra_param(parameter, hint);
     }
-    let prompt = if request.select_account { Some("select_account") } else { client.prompt };
+    let prompt = if request.select_account { Some(client.prompt_for_another) } else { client.prompt };
     if let Some(prompt) = prompt {
         library = library.add_extra_param("prompt", prompt);
     }
@@ -102,6 +104,7 @@ mod tests {
             redirect_uri: "https://app.example.com/.anteroom/oidc/acme/callback",
             scopes,
             prompt: None,
+            prompt_for_another: "select_account",
             domain_hint: ("domain_hint", None),
         }
     }

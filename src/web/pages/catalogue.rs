@@ -329,9 +329,9 @@ const REASONS: &[(&[&str], Entry)] = &[
     (
         &["email_unverified"],
         refused(
-            "Your address is not verified",
-            "{provider} did not say that your e-mail address is verified, and this application needs that.",
-            "Verify the address at {provider}, or ask your administrator, then try again.",
+            "{provider} does not confirm your address",
+            "Your e-mail address is not verified there, or you are a guest of the organisation that you signed in at.",
+            "Try again with the account of your own company, or ask your administrator to have the address verified.",
         ),
     ),
     (

@@ -5,7 +5,7 @@ import http from "node:http";
 import Provider, { interactionPolicy } from "oidc-provider";
 
 import { closeServer } from "./child.mjs";
-import { ENTRA_TENANT, entraPeople, googlePeople } from "./people.mjs";
+import { CANCELLED, ENTRA_TENANT, entraPeople, googlePeople } from "./people.mjs";
 import { freePort } from "./ports.mjs";
 
 const TEN_MINUTES_S = 600;
@@ -228,7 +228,7 @@ export class OidcProvider {
     const result =
       person && form.get("cancel") === null
         ? { [prompt.name]: {}, login: { accountId: this.shape.claimsOf(form.get("address"), person).sub } }
-        : { error: "access_denied", error_description: "the person cancelled" };
+        : { error: "access_denied", error_description: CANCELLED };
     await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
   }
 }

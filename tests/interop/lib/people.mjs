@@ -58,3 +58,6 @@ export const keycloakPeople = {
 
 /** Only Keycloak asks for one. */
 export const PASSWORD = "correct horse battery staple";
+
+/** What oidc-provider says in `error_description` of somebody who cancelled. */
+export const CANCELLED = "the person cancelled";

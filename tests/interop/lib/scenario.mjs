@@ -226,6 +226,20 @@ function refusalTests(world) {
     assert.ok(answer.text.includes(world.person) && answer.text.includes(world.colleague), answer.describe());
     assert.equal((await data(world, agent)).status, 401);
     assertNothingReachedTheApplication(world);
+
+    assertSignedIn(world, await agent.submit(answer, "attempt"), world.person);
+    const again = await agent.submit(answer, "attempt");
+    assert.equal(again.status, 400, `the same answer once more: ${again.describe()}`);
+  });
+
+  test("\"Use another account\" leads back to the provider, which asks again", async () => {
+    const agent = new UserAgent();
+    const asked = await toProvider(world, agent, { address: world.colleague });
+    const mismatch = await world.pages.signIn(agent, asked, world.person);
+    const askedAgain = await agent.click(mismatch, "Use another account");
+    assertNothingReachedTheApplication(world);
+    assert.ok(world.pages.isSignIn(askedAgain), `the provider lets choose: ${askedAgain.describe()}`);
+    assertSignedIn(world, await world.pages.switchTo(agent, askedAgain, world.colleague), world.colleague);
   });
 
   for (const [why, address] of Object.entries(world.refused)) {
@@ -249,8 +263,10 @@ function refusalTests(world) {
     const asked = await toProvider(world, agent);
     const answer = await world.pages.cancel(agent, asked);
     assert.ok(answer.status >= 400 && answer.status < 500, answer.describe());
-    assert.match(answer.text, /reference/i);
-    assert.ok(!answer.text.includes("access_denied"), "words, not the protocol's");
+    assert.match(answer.text, /did not let you in.*Try again.*Reference: \w+/);
+    // The protocol's code is for whoever repairs it; the provider's own sentence is nobody's.
+    assert.match(answer.text, /For your administrator: access_denied/);
+    assert.ok(!answer.text.includes(world.pages.cancelDescription), answer.describe());
     assertNothingReachedTheApplication(world);
     assertNoTrace(world, agent);
 

@@ -41,7 +41,7 @@ impl Ask {
     /// A form that one of our own pages posts.
     pub fn form(target: &str, fields: &[(&str, &str)]) -> Self {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
-        fields.iter().for_each(|(name, value)| drop(form.append_pair(name, value)));
+        form.extend_pairs(fields);
         Self::page(target)
             .method("POST")
             .without("Sec-Fetch-Site")
@@ -174,7 +174,7 @@ pub async fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let mut out = Vec::new();
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = vec![0; 16 * 1024];
         // The first part shows that the request was read; then nothing more will come from us.
         let first = stream.read(&mut buffer).await.unwrap_or(0);
         out.extend_from_slice(&buffer[..first]);

@@ -191,7 +191,7 @@ impl Provider {
 
     async fn serve(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let path = request.uri().path().to_owned();
-        let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let body = String::from_utf8_lossy(&body).into_owned();
         let mut script = self.script();
         script.seen.push((path.clone(), body.clone()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::app::App;
-use super::http::{Answer, PATIENCE};
+use super::http::{Answer, Ask, PATIENCE};
 
 /// How things stood before a request that is to be refused.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,6 +46,16 @@ impl App {
             [] if name.is_empty() => {}
             [event] => assert_eq!((&event["event"], &event["reason"]), (&name.into(), &reason.into()), "G6: {event}"),
             _ => panic!("G6: {events:?}"),
+        }
+    }
+
+    /// Waits until the one core of an Anteroom with one worker has looked at its connections with the time that is now:
+    /// it hands on its access log in the same pass. Empties the log.
+    pub async fn swept(&self) {
+        for _ in 0..2 {
+            self.log.taken();
+            self.send(&Ask::get("/.anteroom/jwks.json")).await;
+            until("a sweep", || self.log.taken().contains("\"path\":\"/.anteroom/jwks.json\"")).await;
         }
     }
 
