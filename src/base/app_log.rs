@@ -42,6 +42,12 @@ impl<S: tracing::Subscriber> Layer<S> for Lines {
         fields.0.insert("level".into(), meta.level().as_str().to_lowercase().into());
         fields.0.insert("target".into(), meta.target().into());
         event.record(&mut fields);
+        // Of a library that logs by the `log` crate: its place in a source tree helps nobody, its name does.
+        let target = fields.0.remove("log.target");
+        fields.0.retain(|key, _| !key.starts_with("log."));
+        if let Some(target) = target {
+            fields.0.insert("target".into(), target);
+        }
         self.log.line(if self.json { json_line(&fields.0) } else { text(&fields.0).into_bytes() });
     }
 }

@@ -13,6 +13,7 @@ async fn jwks(app: &App) -> JwkSet {
     let answer = app.send(&Ask::get("/.anteroom/jwks.json")).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/jwk-set+json")));
     assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     assert!(!answer.text().contains("\"d\""), "public keys only");
     serde_json::from_slice(&answer.body).unwrap()
 }

@@ -254,6 +254,8 @@ async fn a_wrong_call_and_a_missing_file_are_told_apart() {
     let place = Place::new("anteroom.toml", GOOD);
     let (code, _, err) = check(&place, &["--set", "server.workers"]).await;
     assert_eq!(code, 2, "{err}");
+    let (code, _, err) = check(&place, &["--set", "connectors.acme.client_secret=canary"]).await;
+    assert!(code == 1 && err.contains("a secret on the command line") && !err.contains("canary"), "{err}");
     let (code, _, err) = check(&place, &["--set", "server.workers=0"]).await;
     assert!(code == 1 && err.contains("server.workers") && err.contains("--set"), "{err}");
     for (file, word) in [("/nowhere/anteroom.toml", "/nowhere/anteroom.toml"), ("anteroom.ini", "anteroom.ini")] {

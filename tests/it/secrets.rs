@@ -307,4 +307,5 @@ async fn no_secret_is_in_the_log_at_trace_level_u02() {
     let log = binary.stopped().await;
     assert!(log.contains("\"level\":\"trace\""), "trace lines are there");
     canaries.absent(&log, "the trace log");
+    assert!(log.contains("\"target\":\"rustls") && !log.contains("log.file"), "libraries are named, not their sources");
 }
