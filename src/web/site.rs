@@ -19,7 +19,6 @@ use crate::signin::{SignIn, Visitor};
 
 use super::limit::Limit;
 use super::pages::{Setting, X_ANTEROOM};
-use super::router::Visit;
 
 /// What a query value keeps as it is: unreserved characters, and `/` for readable links.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -95,19 +94,6 @@ impl Site {
     /// The application's own sign-out link was followed: our session ends too.
     pub fn app_signed_out(&self, key: &SessionKey, client: IpAddr, request_id: &str) {
         self.sign_in.end(key, "app_signed_out", client, request_id);
-    }
-
-    /// A request to an own page that is refused: recorded as `event`, and answered in the form that fits who asks.
-    pub(super) fn deny(
-        &self,
-        visit: &Visit,
-        event: &'static str,
-        status: StatusCode,
-        reason: &'static str,
-    ) -> Response<Bytes> {
-        let event = Event::new(event, Outcome::Failure, reason).from_client(visit.client, &visit.request_id);
-        self.audit.record_frequent(event);
-        self.refusal(status, reason, visit.asker, &visit.request_id)
     }
 
     pub(super) fn prefix(&self) -> &str {
