@@ -17,5 +17,5 @@ pub use http::{Answer, Ask, Connection, PATIENCE, raw};
 pub use keys::{SigningKey, b64, sign_jwt, sign_text};
 pub use provider::{Edit, Provider, Script};
 pub use refusal::{Trial, Watch};
-pub use refused::{Before, until};
-pub use upstream::{Backend, Recorded, Upstream, answer};
+pub use refused::until;
+pub use upstream::{Backend, Recorded, answer};
