@@ -18,7 +18,7 @@ use crate::base::metrics::CoreMetrics;
 use crate::base::random;
 use crate::gate::Snapshot;
 use crate::identity::headers::HeaderPlan;
-use crate::session::SessionStore;
+use crate::session::{Session, SessionStore};
 use crate::web::Site;
 
 use super::access_log::AccessLog;
@@ -51,6 +51,7 @@ pub(super) struct Core {
     pub(super) access_log: RefCell<AccessLog>,
     pub(super) metrics: Arc<CoreMetrics>,
     pub(super) connections: RefCell<Vec<Weak<Connection>>>,
+    living: RefCell<Vec<Living>>,
     phase: watch::Receiver<Phase>,
     /// Coarse time, renewed by the sweep: for limits counted in seconds.
     coarse: Arc<AtomicU64>,
@@ -68,6 +69,7 @@ impl Core {
             access_log: RefCell::new(AccessLog::new(shared.log.clone())),
             metrics,
             connections: RefCell::default(),
+            living: RefCell::default(),
             phase,
             coarse: Arc::new(AtomicU64::new(shared.clock.tick().millis())),
             id_prefix: u64::from_le_bytes(random::bytes()),
@@ -95,6 +97,30 @@ impl Core {
         let count = self.id_next.get();
         self.id_next.set(count.wrapping_add(1));
         RequestId::new(self.id_prefix, count)
+    }
+
+    /// Ends what `connection` does at this moment when `session` ends (W06): a tunnel, or an answer without an end in
+    /// sight.
+    pub(super) fn ends_with(&self, connection: &Arc<Connection>, session: Arc<Session>) {
+        let exchange = connection.exchanges.load(Ordering::Relaxed);
+        self.living.borrow_mut().push(Living { connection: Arc::downgrade(connection), exchange, session });
+    }
+
+    /// Closes what has outlived its session, and forgets what has ended by itself.
+    pub(super) fn end_outlived(&self, now: Tick) {
+        let limits = self.shared.sessions.limits();
+        self.living.borrow_mut().retain(|living| {
+            let Some(connection) = living.connection.upgrade() else { return false };
+            let between = matches!(connection.doing().0, Doing::Waiting | Doing::ReadingHead | Doing::Lingering);
+            if between || connection.exchanges.load(Ordering::Relaxed) != living.exchange {
+                return false;
+            }
+            let good = living.session.check(limits, now).is_ok();
+            if !good {
+                connection.close.notify_one();
+            }
+            good
+        });
     }
 
     /// What a client sent was no HTTP, or too much of it (F03 to F07, Z06): hyper has answered and closed.
@@ -130,6 +156,7 @@ impl Core {
             since: AtomicU64::new(self.coarse_now().millis()),
             stuck: AtomicU64::new(0),
             unread: AtomicBool::new(false),
+            exchanges: AtomicU64::new(0),
             coarse: self.coarse.clone(),
             close: Notify::new(),
             overdue: Notify::new(),
@@ -156,6 +183,14 @@ impl PhaseWatch {
         // The sender is gone only when the process ends: then everything closes.
         drop(self.phase.wait_for(|phase| *phase >= until).await);
     }
+}
+
+/// A tunnel or a long answer, and the session it was let in by.
+struct Living {
+    connection: Weak<Connection>,
+    /// Which of the connection's requests it belongs to.
+    exchange: u64,
+    session: Arc<Session>,
 }
 
 /// One place taken on a core; the accept loop gives the next connection to the core with the fewest.
@@ -206,6 +241,8 @@ pub(super) struct Connection {
     stuck: AtomicU64,
     /// The body of the last request was not read to its end.
     unread: AtomicBool,
+    /// Requests so far.
+    exchanges: AtomicU64,
     coarse: Arc<AtomicU64>,
     /// Told once: the connection ends.
     pub(super) close: Notify,
@@ -300,6 +337,7 @@ impl Exchange {
     pub(super) fn begin(core: &Rc<Core>, connection: &Arc<Connection>, complete: bool) -> Self {
         core.metrics.in_flight(1);
         connection.unread.store(!complete, Ordering::Relaxed);
+        connection.exchanges.store(connection.exchanges.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         connection.set(if complete { Doing::Answering } else { Doing::Uploading });
         Self { core: core.clone(), connection: connection.clone() }
     }

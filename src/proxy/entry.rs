@@ -244,7 +244,11 @@ async fn judge(
         Access::Native => NativeCredential::of(request.headers(), &app.api_key_headers),
         Access::Public | Access::SignedIn => NativeCredential::Absent,
     };
-    let signs_out = app.sign_out.as_deref() == Some(normal);
+    // A servlet container signs out at `/logout;x` too.
+    let signs_out = app
+        .sign_out
+        .as_deref()
+        .is_some_and(|path| path == normal || path::without_parameters(normal).is_some_and(|plain| plain == path));
     let cookie = site.cookies().session(request.headers());
     let twice = matches!(cookie, Found::Many);
     let wanted = wants_session(&rule, native);
@@ -308,7 +312,8 @@ async fn judge(
         Grant::Native => "native",
     };
 
-    let websocket = upgrade::wants_websocket(request.method(), request.headers());
+    // A handshake has no body; of one that has, nobody could say where the tunnel begins.
+    let websocket = upgrade::wants_websocket(request.method(), request.headers()) && request.body().is_end_stream();
     if websocket
         && matches!(permit.grant(), Grant::Session(_))
         && !upgrade::from_own_origin(request.headers(), site.origin())
@@ -326,7 +331,7 @@ async fn judge(
         let event = event.from_client(client, id.as_str()).with("app", app.id.as_str()).with("header", name.as_str());
         core.shared.audit.record_frequent(event);
     }
-    let judged = Judged { app, connection, rule, path: normal, forwarded, id, websocket };
+    let judged = Judged { app, connection, rule, path: normal, forwarded, id, signs_out, websocket };
     let mut answer = match forward(core, permit, &judged, request).await {
         Ok(response) => Answer { response, app: String::new(), by, client: None },
         Err(error) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, EXPECT, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
 use crate::audit::{Event, Outcome};
@@ -84,6 +84,8 @@ pub(super) struct Judged<'a> {
     pub(super) path: &'a str,
     pub(super) forwarded: Forwarded,
     pub(super) id: RequestId,
+    /// The application's own sign-out: the session ends with this request, the answer still goes to its end.
+    pub(super) signs_out: bool,
     /// Asks for a WebSocket.
     pub(super) websocket: bool,
 }
@@ -115,7 +117,7 @@ pub(super) async fn forward(
         }
     };
     let (sender, response) = sent?;
-    answer(core, judged, sender, response, client_upgrade)
+    answer(core, permit.grant(), judged, sender, response, client_upgrade)
 }
 
 /// The request target as judged.
@@ -221,11 +223,16 @@ fn take(core: &Core, app: usize) -> Option<Sender> {
 /// The application's answer on its way back.
 fn answer(
     core: &Rc<Core>,
+    grant: &Grant,
     judged: &Judged<'_>,
     sender: Sender,
     mut response: Response<Incoming>,
     client_upgrade: Option<OnUpgrade>,
 ) -> Result<Response<Body>, UpstreamError> {
+    let session = match grant {
+        Grant::Session(session) => Some(session),
+        Grant::Anonymous | Grant::Native => None,
+    };
     // An old application's HTTP/1.0 is its own: the client is told HTTP/1.1, and the end of a body is marked.
     *response.version_mut() = Version::HTTP_11;
     let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -242,8 +249,14 @@ fn answer(
     if switching {
         let client = client_upgrade.filter(|_| upgrade::is_to_websocket(response.headers()));
         let client = client.ok_or(UpstreamError::Switched)?;
-        upgrade::join(core, judged.connection, client, hyper::upgrade::on(&mut response));
+        upgrade::join(core, judged.connection, session.cloned(), client, hyper::upgrade::on(&mut response));
         return Ok(response.map(|_| Body::empty()));
+    }
+    if let Some(session) = session
+        && !judged.signs_out
+        && response.body().size_hint().exact().is_none()
+    {
+        core.ends_with(judged.connection, session.clone());
     }
     // A connection that may be upgraded is never pooled.
     let lease = (!judged.websocket).then(|| Lease { core: core.clone(), app: judged.app.index, sender });

@@ -12,6 +12,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -32,6 +33,10 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 const STUCK_LIMIT: Duration = Duration::from_secs(60);
 /// How long a client is heard out after an answer that came before the end of its request.
 const LINGER_LIMIT: Duration = Duration::from_secs(10);
+/// TCP probes to a silent client: first, then, and how many without an answer before the connection is given up.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+const PROBE_EVERY: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
 /// How often each core looks for slow and idle connections, and hands on its access log.
 const SWEEP: Duration = Duration::from_millis(500);
 /// Header fields of one request; more are answered 431 (Z06).
@@ -188,6 +193,7 @@ async fn run(core: Rc<Core>, mut connections: mpsc::UnboundedReceiver<Arrived>) 
 async fn serve(core: Rc<Core>, stream: std::net::TcpStream, peer: SocketAddr, open: OpenGuard) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     drop(stream.set_nodelay(true));
+    keep_alive(&stream).ok();
     let connection = core.connection(peer, open);
     let watched = Watched { stream, connection: connection.clone() };
     let service = {
@@ -226,6 +232,15 @@ async fn serve(core: Rc<Core>, stream: std::net::TcpStream, peer: SocketAddr, op
     }
 }
 
+/// Has the kernel ask whether an idle client is still there: a tunnel or a silent stream to a machine that went away
+/// without a word would be kept for ever. A socket that cannot do it works without.
+fn keep_alive(stream: &TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, PROBE_AFTER)?;
+    sockopt::set_tcp_keepintvl(stream, PROBE_EVERY)?;
+    sockopt::set_tcp_keepcnt(stream, PROBES)
+}
+
 /// Looks after what has a limit in seconds.
 async fn sweep(core: Rc<Core>) {
     let mut ticks = tokio::time::interval(SWEEP);
@@ -233,6 +248,7 @@ async fn sweep(core: Rc<Core>) {
         ticks.tick().await;
         let now = core.now();
         core.set_coarse_now(now);
+        core.end_outlived(now);
         core.pools.borrow_mut().iter_mut().for_each(|pool| pool.prune(now));
         core.access_log.borrow_mut().flush();
         core.connections.borrow_mut().retain(|connection| {

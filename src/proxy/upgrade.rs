@@ -7,6 +7,8 @@ use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, ORIGIN, UPGRA
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+use crate::session::Session;
+
 use super::core::{Connection, Core, Doing};
 
 /// Whether the request asks for a WebSocket. Any other protocol in `Upgrade` (h2c above all) is not passed on: the
@@ -43,11 +45,21 @@ pub(super) fn ask(headers: &mut HeaderMap) {
 
 /// Joins both sides once both have switched. Nothing is sent before the application's 101: bytes that the client
 /// sent early wait in its connection's buffer.
-pub(super) fn join(core: &Rc<Core>, connection: &Arc<Connection>, client: OnUpgrade, application: OnUpgrade) {
+/// With `session` the tunnel ends when the session does (W06).
+pub(super) fn join(
+    core: &Rc<Core>,
+    connection: &Arc<Connection>,
+    session: Option<Arc<Session>>,
+    client: OnUpgrade,
+    application: OnUpgrade,
+) {
     let (core, connection) = (core.clone(), connection.clone());
     tokio::task::spawn_local(async move {
         let Ok((client, application)) = futures_util::future::try_join(client, application).await else { return };
         connection.set(Doing::Tunnel);
+        if let Some(session) = session {
+            core.ends_with(&connection, session);
+        }
         core.metrics.tunnels(1);
         let mut client = TokioIo::new(client);
         let mut application = TokioIo::new(application);
@@ -55,7 +67,7 @@ pub(super) fn join(core: &Rc<Core>, connection: &Arc<Connection>, client: OnUpgr
         tokio::select! {
             // How either side ended is theirs to know.
             _ = tokio::io::copy_bidirectional(&mut client, &mut application) => {}
-            // The client has taken nothing for too long.
+            // The client has taken nothing for too long, or its session has ended.
             () = connection.close.notified() => {}
             () = closing.wait() => {}
         }

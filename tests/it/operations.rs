@@ -145,24 +145,46 @@ async fn every_request_is_one_line_of_the_access_log() {
     }
 }
 
+/// A client that went away without a word is found out by the kernel: its connection has a keep-alive timer (2), which
+/// the application's end, opened by the test's own listener, has not.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kernel_probes_silent_clients() {
+    let app = App::start().await;
+    let mut client = app.connect().await;
+    assert_eq!(client.send(&Ask::get("/public/a")).await.status, 200);
+    let timers = |port: u16| {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let rows = table.lines().skip(1).map(|row| row.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        let of_port = rows.filter(|row| row[1].ends_with(&format!(":{port:04X}")) && row[3] == "01");
+        of_port.map(|row| row[5].split(':').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    until("a keep-alive timer", || timers(app.address.port()) == ["02"]).await;
+    assert_eq!(timers(app.upstream.address.port()), ["00"]);
+}
+
 /// The application's own sign-out ends our session, whatever the application says to it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_applications_own_sign_out_ends_our_session_too() {
-    for reply in
-        [answer(302, &[("Location", "/bye"), ("Set-Cookie", "theirs=; Max-Age=0")], ""), b"broken\r\n\r\n".to_vec()]
-    {
+    let honest = answer(302, &[("Location", "/bye"), ("Set-Cookie", "theirs=; Max-Age=0")], "");
+    for (target, reply) in [
+        ("/logout?x=1", honest.clone()),
+        ("//logout?x=1", honest.clone()),
+        ("/logout;jsessionid=1", honest),
+        ("/logout?x=1", b"broken\r\n\r\n".to_vec()),
+    ] {
         let app = App::start().await;
         let (mut browser, mut other) = (app.signed_in().await, app.signed_in().await);
         let stolen = browser.clone();
         let status = if reply.starts_with(b"HTTP") { 302 } else { 502 };
         app.upstream.reply(move |asked| match asked.target.as_str() {
-            "/logout?x=1" => reply.clone(),
+            "/logout?x=1" | "/logout;jsessionid=1" => reply.clone(),
             _ => answer(200, &[], "in"),
         });
         assert_eq!(browser.visit("/logoutx").await.status, 200);
         assert!(browser.session().is_some());
         app.events();
-        let out = browser.visit("/logout?x=1").await;
+        let out = browser.visit(target).await;
         assert_eq!(out.status, status);
         assert!(app.upstream.last().header("x-forwarded-user").is_some(), "the application saw whose sign-out it is");
         assert_eq!(browser.session(), None);

@@ -101,6 +101,47 @@ async fn either_side_may_close_and_the_connection_serves_nobody_else() {
     assert!(application.head().await.starts_with("GET /public/a "));
 }
 
+/// W06: what was let in by a session ends with it; what was let in by another, or by none, does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tunnel_and_a_stream_end_with_their_session() {
+    let (app, backend, cookie) = start().await;
+    let other = app.cookie().await;
+    let ask = |cookie: &str| own(handshake("/socket")).with("Cookie", cookie);
+    let (mut client, mut application, _) = tunnel(&app, &backend, &ask(&cookie), b"").await;
+    let (mut another, mut theirs, _) = tunnel(&app, &backend, &ask(&other), b"").await;
+    let (mut public, mut open, _) = tunnel(&app, &backend, &own(handshake("/public/s")), b"").await;
+    let mut stream = app.connect().await;
+    stream.write(&Ask::get("/events").with("Cookie", &cookie).bytes()).await;
+    let mut events = backend.accept().await;
+    events.head().await;
+    events.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n").await;
+    stream.head().await;
+    stream.expect(b"2\r\nhi\r\n").await;
+
+    let out = app.send(&Ask::form("/.anteroom/sign-out", &[]).with("Cookie", &cookie)).await;
+    assert_eq!(out.status, 303);
+    assert!(client.is_closed().await && application.is_closed().await);
+    assert_eq!(stream.rest().await, b"", "broken off: no last chunk");
+    assert!(events.is_closed().await);
+    for (client, application) in [(&mut another, &mut theirs), (&mut public, &mut open)] {
+        client.write(b"up").await;
+        application.expect(b"up").await;
+        application.write(b"down").await;
+        client.expect(b"down").await;
+    }
+}
+
+/// A handshake has no body: nobody could say where the tunnel begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_with_a_body_is_an_ordinary_request() {
+    let app = App::start().await;
+    let cookie = app.cookie().await;
+    let ask = own(handshake("/socket")).with("Cookie", &cookie).body(*b"\x81\x05hello");
+    assert_eq!(app.send(&ask).await.status, 200);
+    let seen = app.upstream.last();
+    assert_eq!((seen.header("upgrade"), seen.body.as_slice()), (None, b"\x81\x05hello".as_slice()));
+}
+
 /// W05
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_session_only_the_applications_own_origin_may_open_one() {
