@@ -14,6 +14,7 @@ use crate::base::app_log::error_chain;
 use crate::base::keys::{KeyRing, Rotation};
 use crate::base::metrics::Metrics;
 use crate::proxy::{DataPlane, Phase};
+use crate::session::{SWEEP_EVERY, SessionStore};
 
 use super::ops;
 
@@ -53,6 +54,7 @@ impl Running {
         plane: DataPlane,
         metrics: Arc<Metrics>,
         keys: Arc<KeyRing>,
+        sessions: SessionStore,
     ) -> Self {
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
         let address = listener.local_addr().unwrap_or(unknown);
@@ -61,10 +63,12 @@ impl Running {
         let ready = Arc::new(AtomicBool::new(true));
         let ops = tokio::spawn(ops::serve(ops_listener, ready.clone(), metrics));
         let keys = tokio::spawn(look_after_keys(keys));
+        let sweeps = tokio::spawn(sweep(sessions));
         let task = tokio::spawn(async move {
             let result = live(plane, listener, &ready, stopped).await;
             ops.abort();
             keys.abort();
+            sweeps.abort();
             result
         });
         Self { address, ops_address, stop, task }
@@ -141,6 +145,18 @@ async fn live(
 async fn at_least(stop: &mut watch::Receiver<Stop>, how: Stop) {
     // Without a sender nobody can say more: that is the end too.
     drop(stop.wait_for(|stop| *stop >= how).await);
+}
+
+/// Frees the memory of sessions that are over.
+async fn sweep(sessions: SessionStore) {
+    let mut times = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        times.tick().await;
+        let sessions = sessions.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || sessions.sweep()).await {
+            tracing::error!(error = %error, "sweeping the sessions ended in a panic: please report it");
+        }
+    }
 }
 
 /// Rotates the assertion key when it is due, and picks up keys that an operator put there.

@@ -11,4 +11,4 @@ pub use assertions::{Assertions, Ready};
 pub use cookies::{ATTEMPT_LIFETIME, Cookies};
 pub use id::{SessionId, SessionKey};
 pub use record::{Ending, Session, SessionRef};
-pub use store::{Limits, SessionStore};
+pub use store::{Limits, SWEEP_EVERY, SessionStore};

@@ -29,7 +29,7 @@ impl SignIn {
         let Some((session, id_token)) = session.as_ref().and_then(|s| s.id_token().map(|token| (s, token))) else {
             return SignedOut { provider: None, was_signed_in };
         };
-        let provider = match self.providers.get(&session.identity().connector) {
+        let provider = match self.providers.get(session.connector()) {
             // State is for the provider to echo; nothing here depends on it (L12).
             Some(provider) => {
                 provider.logout_url(id_token.expose_secret(), &self.sign_out_done, &random::token::<16>()).await
