@@ -1,46 +1,27 @@
 //! Bodies on their way through: streamed, never collected.
 
-use std::cell::Cell;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::base::clock::{Clock, Tick};
-
-use super::core::Exchange;
+use super::core::{Connection, Exchange};
 use super::upstream::Lease;
 
 /// A request's body towards the application. Trailers end here: a field that arrives after the head was judged never
 /// reaches the application (X06).
 pub(super) struct RequestBody {
     inner: Incoming,
-    progress: Rc<Progress>,
-}
-
-/// How far an upload has come, for the limit on waiting for an answer.
-pub(super) struct Progress {
-    last: Cell<Tick>,
-    clock: Clock,
-}
-
-impl Progress {
-    pub(super) fn new(clock: Clock) -> Rc<Self> {
-        Rc::new(Self { last: Cell::new(clock.tick()), clock })
-    }
-
-    /// When the client last sent a part of the body, or the request started.
-    pub(super) fn last(&self) -> Tick {
-        self.last.get()
-    }
+    /// Where it comes from: an upload that still moves may take its time.
+    connection: Arc<Connection>,
 }
 
 impl RequestBody {
-    pub(super) fn new(inner: Incoming, progress: Rc<Progress>) -> Self {
-        Self { inner, progress }
+    pub(super) fn new(inner: Incoming, connection: Arc<Connection>) -> Self {
+        Self { inner, connection }
     }
 }
 
@@ -51,10 +32,17 @@ impl HttpBody for RequestBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
             Some(Ok(frame)) if frame.is_data() => {
-                self.progress.last.set(self.progress.clock.tick());
+                if self.inner.is_end_stream() {
+                    self.connection.uploaded();
+                } else {
+                    self.connection.uploading();
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Ok(_)) | None => Poll::Ready(None),
+            Some(Ok(_)) | None => {
+                self.connection.uploaded();
+                Poll::Ready(None)
+            }
             Some(Err(error)) => Poll::Ready(Some(Err(error))),
         }
     }

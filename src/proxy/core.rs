@@ -3,14 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use http::HeaderValue;
 use ipnet::IpNet;
 use tokio::sync::{Notify, watch};
 
-use crate::audit::Audit;
+use crate::audit::{Audit, Event, Outcome};
 use crate::base::client_addr::Peer;
 use crate::base::clock::{Clock, Tick};
 use crate::base::log::Log;
@@ -97,6 +97,17 @@ impl Core {
         RequestId::new(self.id_prefix, count)
     }
 
+    /// What a client sent was no HTTP, or too much of it (F03 to F07, Z06): hyper has answered and closed.
+    pub(super) fn malformed(&self, connection: &Connection, error: &hyper::Error) {
+        let reason = match error {
+            error if error.is_parse_too_large() => "head_too_large",
+            error if error.is_parse() => "head_malformed",
+            _ => return,
+        };
+        let event = Event::new("http.malformed", Outcome::Failure, reason);
+        self.shared.audit.record_frequent(event.with("client_ip", &connection.peer_text));
+    }
+
     /// Resolves when open tunnels must end.
     pub(super) fn closing(&self) -> PhaseWatch {
         PhaseWatch::new(self.phase.clone(), Phase::Closing)
@@ -115,8 +126,11 @@ impl Core {
             peer,
             doing: AtomicU8::new(Doing::Waiting as u8),
             since: AtomicU64::new(self.coarse_now().millis()),
+            stuck: AtomicU64::new(0),
+            unread: AtomicBool::new(false),
             coarse: self.coarse.clone(),
             close: Notify::new(),
+            overdue: Notify::new(),
             _open: open,
         });
         self.connections.borrow_mut().push(Arc::downgrade(&connection));
@@ -158,8 +172,8 @@ impl Drop for OpenGuard {
     }
 }
 
-/// What a client connection is doing, for the sweep that closes slow and idle ones (Z01): hyper's own timer would cost
-/// an allocation and a timer for every request.
+/// What a client connection is doing, for the sweep that ends what takes too long (Z01, Z02, T24): timers would cost
+/// every request an allocation or a place in the timer wheel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(super) enum Doing {
@@ -167,8 +181,16 @@ pub(super) enum Doing {
     Waiting,
     /// A part of a head has arrived.
     ReadingHead,
-    /// A request is being answered.
+    /// A request's body is still coming; each part of it starts the time again.
+    Uploading,
+    /// The request is complete, the head of its answer is not there yet.
     Answering,
+    /// The answer is on its way.
+    Streaming,
+    /// Both sides have left HTTP.
+    Tunnel,
+    /// We have closed our side and drop what still comes, so that the client can read its answer.
+    Lingering,
 }
 
 /// One client connection. Only its core changes it; hyper asks for `Send` where a connection may be upgraded.
@@ -178,8 +200,15 @@ pub(super) struct Connection {
     pub(super) peer_text: String,
     doing: AtomicU8,
     since: AtomicU64,
+    /// Since when the client takes nothing of what we write; 0: it does.
+    stuck: AtomicU64,
+    /// The body of the last request was not read to its end.
+    unread: AtomicBool,
     coarse: Arc<AtomicU64>,
+    /// Told once: the connection ends.
     pub(super) close: Notify,
+    /// Told again with each sweep while the request takes longer than it may.
+    pub(super) overdue: Notify,
     _open: OpenGuard,
 }
 
@@ -196,11 +225,63 @@ impl Connection {
         }
     }
 
+    fn is(&self, doing: Doing) -> bool {
+        self.doing.load(Ordering::Relaxed) == doing as u8
+    }
+
+    /// A part of the request's body arrived.
+    pub(super) fn uploading(&self) {
+        if self.is(Doing::Uploading) {
+            self.set(Doing::Uploading);
+        }
+    }
+
+    /// The request's body is complete.
+    pub(super) fn uploaded(&self) {
+        self.unread.store(false, Ordering::Relaxed);
+        if self.is(Doing::Uploading) {
+            self.set(Doing::Answering);
+        }
+    }
+
+    /// Whether the client still owes a part of the request.
+    pub(super) fn is_uploading(&self) -> bool {
+        self.is(Doing::Uploading)
+    }
+
+    /// Whether we close while the client may still be sending: it is heard out for a while (RFC 9112, section 9.6).
+    pub(super) fn begins_to_linger(&self) -> bool {
+        let lingers = self.unread.load(Ordering::Relaxed) && !self.is(Doing::Tunnel);
+        if lingers && !self.is(Doing::Lingering) {
+            self.set(Doing::Lingering);
+        }
+        lingers
+    }
+
+    /// What became of a write.
+    pub(super) fn wrote(&self, taken: bool) {
+        let stuck = self.stuck.load(Ordering::Relaxed);
+        if taken && stuck != 0 {
+            self.stuck.store(0, Ordering::Relaxed);
+        } else if !taken && stuck == 0 {
+            self.stuck.store(self.coarse.load(Ordering::Relaxed).max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Since when the client takes nothing, if so.
+    pub(super) fn stuck(&self) -> Option<Tick> {
+        Some(self.stuck.load(Ordering::Relaxed)).filter(|since| *since != 0).map(Tick::from_millis)
+    }
+
     pub(super) fn doing(&self) -> (Doing, Tick) {
         let doing = match self.doing.load(Ordering::Relaxed) {
             0 => Doing::Waiting,
             1 => Doing::ReadingHead,
-            _ => Doing::Answering,
+            2 => Doing::Uploading,
+            3 => Doing::Answering,
+            4 => Doing::Streaming,
+            5 => Doing::Tunnel,
+            _ => Doing::Lingering,
         };
         (doing, Tick::from_millis(self.since.load(Ordering::Relaxed)))
     }
@@ -213,9 +294,11 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn begin(core: &Rc<Core>, connection: &Arc<Connection>) -> Self {
+    /// `complete`: nothing of the request is to come.
+    pub(super) fn begin(core: &Rc<Core>, connection: &Arc<Connection>, complete: bool) -> Self {
         core.metrics.in_flight(1);
-        connection.set(Doing::Answering);
+        connection.unread.store(!complete, Ordering::Relaxed);
+        connection.set(if complete { Doing::Answering } else { Doing::Uploading });
         Self { core: core.clone(), connection: connection.clone() }
     }
 }

@@ -1,6 +1,7 @@
 //! One request, from its head to its answer. Read this first.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use crate::audit::{Event, Outcome};
 use crate::base::app_log::error_chain;
@@ -26,9 +27,10 @@ use crate::web::{Asked, Visit};
 
 use super::access_log::Line;
 use super::body::Body;
-use super::core::{Connection, Core, Exchange, RequestId};
+use super::core::{Connection, Core, Doing, Exchange, RequestId};
 use super::forward::{Judged, forward};
 use super::recent::Lookup;
+use super::sanitize::is_chunked;
 use super::upgrade;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -40,7 +42,7 @@ struct Answer {
     app: String,
     /// As whom the request went on, or why it did not.
     by: &'static str,
-    client: Option<std::net::IpAddr>,
+    client: Option<IpAddr>,
 }
 
 impl Answer {
@@ -56,7 +58,7 @@ pub(super) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let started = core.shared.clock.elapsed();
-    let exchange = Exchange::begin(&core, &connection);
+    let exchange = Exchange::begin(&core, &connection, request.body().is_end_stream());
     let id = core.request_id();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let host = request.headers().get(header::HOST).cloned();
@@ -67,6 +69,7 @@ pub(super) async fn serve(
         Answer::own(core.shared.site.internal_error(id.as_str()), "internal_error")
     });
 
+    connection.set(Doing::Streaming);
     answer.response.headers_mut().insert(X_REQUEST_ID, id.value());
     let took = core.shared.clock.elapsed().saturating_sub(started);
     core.metrics.answered(answer.response.status().as_u16(), took);
@@ -88,49 +91,58 @@ pub(super) async fn serve(
     Ok(answer.response.map(|body| body.during(exchange)))
 }
 
-async fn answer(core: &Rc<Core>, connection: &Connection, request: Request<Incoming>, id: RequestId) -> Answer {
+async fn answer(core: &Rc<Core>, connection: &Arc<Connection>, request: Request<Incoming>, id: RequestId) -> Answer {
     let asker = Asker::of(request.method(), request.headers());
-    let refuse = |status: StatusCode, reason: &'static str| {
-        Answer::own(core.shared.site.refusal(status, reason, asker, id.as_str()), reason)
+    let refuse = |event: &'static str, status: StatusCode, reason: &'static str, client: IpAddr| {
+        let event = Event::new(event, Outcome::Failure, reason).from_client(client, id.as_str());
+        core.shared.audit.record_frequent(event);
+        let mut answer = Answer::own(core.shared.site.refusal(status, reason, asker, id.as_str()), reason);
+        answer.client = Some(client);
+        answer
     };
     let authority = match head_problem(&request) {
         Ok(authority) => authority,
         Err((status, reason)) => {
-            let mut answer = refuse(status, reason);
+            let mut answer = refuse("http.malformed", status, reason, connection.peer.ip());
             // What follows on this connection may be what somebody hid in it.
-            answer.response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            close_after(&mut answer.response);
             return answer;
         }
     };
+    let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
     let Ok(forwarded) = connection.peer.forwarded(request.headers(), &core.shared.trusted_proxies) else {
-        return refuse(StatusCode::BAD_REQUEST, "forwarded_malformed");
+        return refuse("http.malformed", StatusCode::BAD_REQUEST, "forwarded_malformed", connection.peer.ip());
     };
     let client = forwarded.client;
 
     let snapshot = &core.shared.snapshot;
     let normal = match path::normalize(request.uri().path()) {
         Ok(normal) => normal.into_owned(),
-        Err(error) => {
-            let event = Event::new("path.denied", Outcome::Failure, error.reason()).from_client(client, id.as_str());
-            core.shared.audit.record_frequent(event);
-            return refuse(StatusCode::BAD_REQUEST, "path_malformed");
-        }
+        Err(error) => return refuse("path.denied", StatusCode::BAD_REQUEST, error.reason(), client),
     };
     if !snapshot.is_own_host(authority.host()) {
-        return refuse(StatusCode::MISDIRECTED_REQUEST, "unknown_host");
+        return refuse("http.malformed", StatusCode::MISDIRECTED_REQUEST, "unknown_host", client);
     }
     let own = match path::own(request.uri().path(), &normal, snapshot.prefix()) {
         Own::Exact(rest) => Some(rest.to_owned()),
-        Own::Confusable => return refuse(StatusCode::NOT_FOUND, "own_path_unknown"),
+        Own::Confusable => return refuse("path.denied", StatusCode::NOT_FOUND, "own_path_unknown", client),
         Own::No => snapshot.callback(authority.host(), &normal).map(|connector| format!("oidc/{connector}/callback")),
     };
     if let Some(rest) = own {
-        return control(core, Visit { path: rest, client, request_id: id.as_str().to_owned(), asker }, request).await;
+        let visit = Visit { path: rest, client, request_id: id.as_str().to_owned(), asker };
+        let mut answer = control(core, connection, visit, request).await;
+        if chunked {
+            close_after(&mut answer.response);
+        }
+        return answer;
     }
     let Some(app) = snapshot.app_of_host(authority.host()) else {
-        return refuse(StatusCode::MISDIRECTED_REQUEST, "unknown_host");
+        return refuse("http.malformed", StatusCode::MISDIRECTED_REQUEST, "unknown_host", client);
     };
-    let mut answer = judge(core, app, &normal, forwarded, request, id).await;
+    let mut answer = judge(core, connection, app, &normal, forwarded, request, id).await;
+    if chunked {
+        close_after(&mut answer.response);
+    }
     app.id.as_str().clone_into(&mut answer.app);
     answer.client = Some(client);
     answer
@@ -140,8 +152,10 @@ async fn answer(core: &Rc<Core>, connection: &Connection, request: Request<Incom
 fn head_problem(request: &Request<Incoming>) -> Result<Authority, (StatusCode, &'static str)> {
     let headers = request.headers();
     let count = |name: HeaderName| headers.get_all(name).iter().count();
-    if count(header::TRANSFER_ENCODING) > 0
-        && (count(header::CONTENT_LENGTH) > 0 || request.version() != Version::HTTP_11)
+    if headers.contains_key(header::TRANSFER_ENCODING)
+        && (!is_chunked(headers)
+            || headers.contains_key(header::CONTENT_LENGTH)
+            || request.version() != Version::HTTP_11)
     {
         return Err((StatusCode::BAD_REQUEST, "framing_ambiguous"));
     }
@@ -167,12 +181,36 @@ fn head_problem(request: &Request<Incoming>) -> Result<Authority, (StatusCode, &
     Ok(authority)
 }
 
+/// Ends the connection with this answer.
+///
+/// Beside heads with a problem, every chunked request gets it: hyper drops a Content-Length that stands beside
+/// Transfer-Encoding without saying so (hyperium/hyper#4123), and whoever sends both must not be heard further on the
+/// same connection (F01; RFC 9112, section 6.1). Requests with Content-Length, nearly all uploads, keep theirs.
+fn close_after(response: &mut Response<Body>) {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+}
+
 /// An own path: answered by the control plane. A client that goes away takes its request with it.
-async fn control(core: &Rc<Core>, visit: Visit, request: Request<Incoming>) -> Answer {
+async fn control(
+    core: &Rc<Core>,
+    connection: &Arc<Connection>,
+    visit: Visit,
+    request: Request<Incoming>,
+) -> Answer {
     let (site, id) = (core.shared.site.clone(), visit.request_id.clone());
-    let client = visit.client;
+    let (client, asker) = (visit.client, visit.asker);
     let mut task = AbortOnDrop(core.shared.control.spawn(async move { site.answer(visit, request).await }));
-    let response = match (&mut task.0).await {
+    let answered = tokio::select! {
+        answered = &mut task.0 => answered,
+        () = connection.overdue.notified() => {
+            let (status, reason) = match connection.is_uploading() {
+                true => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+                false => (StatusCode::SERVICE_UNAVAILABLE, "answer_timeout"),
+            };
+            Ok(core.shared.site.refusal(status, reason, asker, &id))
+        }
+    };
+    let response = match answered {
         Ok(response) => response,
         Err(error) => {
             tracing::error!(request_id = id, error = %error, "an own path ended in a panic: please report it");
@@ -195,6 +233,7 @@ impl Drop for AbortOnDrop {
 /// A request for an app: rule, credentials, decision; then on, or not.
 async fn judge(
     core: &Rc<Core>,
+    connection: &Arc<Connection>,
     app: &AppRules,
     normal: &str,
     forwarded: Forwarded,
@@ -210,13 +249,15 @@ async fn judge(
     };
     let signs_out = app.sign_out.as_deref() == Some(normal);
     let cookie = site.cookies().session(request.headers());
-    let key = match &cookie {
-        Found::One(value) => SessionId::parse(value).map(|id| id.key()),
-        Found::None | Found::Many => None,
-    };
     let twice = matches!(cookie, Found::Many);
+    let wanted = wants_session(&rule, native);
+    // A hash, and a public route needs none.
+    let key = match &cookie {
+        Found::One(value) if wanted || signs_out => SessionId::parse(value).map(|id| id.key()),
+        _ => None,
+    };
     let session = match &key {
-        Some(key) if wants_session(&rule, native) => session_credential(core, key),
+        Some(key) if wanted => session_credential(core, key),
         _ => SessionCredential::NotRequested,
     };
     if twice {
@@ -275,7 +316,7 @@ async fn judge(
         let event = event.from_client(client, id.as_str()).with("app", app.id.as_str()).with("header", name.as_str());
         core.shared.audit.record_frequent(event);
     }
-    let judged = Judged { app, rule, path: normal, forwarded, id, websocket };
+    let judged = Judged { app, connection, rule, path: normal, forwarded, id, websocket };
     let mut answer = match forward(core, permit, &judged, request).await {
         Ok(response) => Answer { response, app: String::new(), by, client: None },
         Err(error) => {
@@ -310,7 +351,7 @@ fn asked<'a>(
     uri: &'a Uri,
     method: &Method,
     headers: &'a HeaderMap,
-    client: std::net::IpAddr,
+    client: IpAddr,
     id: &'a RequestId,
 ) -> Asked<'a> {
     Asked { asker: Asker::of(method, headers), uri, headers, client, request_id: id.as_str() }

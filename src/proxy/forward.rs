@@ -3,7 +3,6 @@
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::header::{AUTHORIZATION, EXPECT, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
@@ -16,28 +15,33 @@ use crate::base::cookie;
 use crate::gate::{AppRules, Grant, Permit, Rule};
 use crate::session::{Assertions, Ready, Session};
 
-use super::body::{Body, Progress, RequestBody};
-use super::core::{Core, RequestId};
+use super::body::{Body, RequestBody};
+use super::core::{Connection, Core, RequestId};
 use super::upgrade;
 use super::upstream::{Lease, Sender, connect};
 
-/// How long the application may take to begin its answer once the request is with it (T24). An upload that still
-/// moves does not count.
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// Pooled connections tried before a new one: the application may have closed them all at once.
 const MAX_STALE: usize = 3;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Why the application gave no answer. Its side, all of it: the session is kept.
+/// Why there is no answer of the application. Whatever it is, the session is kept.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UpstreamError {
     #[error("cannot connect to the application")]
     Connect(#[source] io::Error),
     #[error("the application did not answer within 60 s")]
     TimedOut,
+    #[error("the client paused for 60 s within the request's body")]
+    Stalled,
+    #[error("the request target is too long in its normal form")]
+    Target,
     #[error("the application broke off or answered with something that is not HTTP")]
     Broken(#[source] hyper::Error),
+    #[error("the application's answer can be read in two ways")]
+    Framing,
+    #[error("the application switched to a protocol that nobody asked for")]
+    Switched,
     #[error("the signed assertion cannot be made")]
     Assertion,
     #[error("the session's identity headers were made for another configuration")]
@@ -49,7 +53,9 @@ impl UpstreamError {
         match self {
             Self::Connect(error) if error.kind() == io::ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-            Self::Connect(_) | Self::Broken(_) => StatusCode::BAD_GATEWAY,
+            Self::Stalled => StatusCode::REQUEST_TIMEOUT,
+            Self::Target => StatusCode::URI_TOO_LONG,
+            Self::Connect(_) | Self::Broken(_) | Self::Framing | Self::Switched => StatusCode::BAD_GATEWAY,
             Self::Assertion | Self::Identity => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -58,7 +64,11 @@ impl UpstreamError {
         match self {
             Self::Connect(_) => "upstream_unreachable",
             Self::TimedOut => "upstream_timeout",
+            Self::Stalled => "request_timeout",
+            Self::Target => "target_too_long",
             Self::Broken(_) => "upstream_broken",
+            Self::Framing => "upstream_framing",
+            Self::Switched => "upstream_switched",
             Self::Assertion => "assertion_unavailable",
             Self::Identity => "identity_unavailable",
         }
@@ -68,6 +78,7 @@ impl UpstreamError {
 /// A request that was judged.
 pub(super) struct Judged<'a> {
     pub(super) app: &'a AppRules,
+    pub(super) connection: &'a Arc<Connection>,
     pub(super) rule: Rule,
     /// The normal form that was judged; what is forwarded.
     pub(super) path: &'a str,
@@ -89,29 +100,34 @@ pub(super) async fn forward(
 ) -> Result<Response<Body>, UpstreamError> {
     let client_upgrade = judged.websocket.then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
-    if let Some(uri) = judged_uri(&parts.uri, judged.path) {
-        parts.uri = uri;
+    if parts.uri.authority().is_some() || parts.uri.path() != judged.path {
+        parts.uri = judged_uri(&parts.uri, judged.path)?;
     }
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     head(core, &permit, judged, &mut parts.headers).await?;
-    let progress = Progress::new(core.shared.clock.clone());
-    let request = Request::from_parts(parts, RequestBody::new(body, progress.clone()));
-    let (sender, response) = exchange(core, judged, request, &progress).await?;
-    Ok(answer(core, judged, sender, response, client_upgrade))
+    let request = Request::from_parts(parts, RequestBody::new(body, judged.connection.clone()));
+    let sent = tokio::select! {
+        biased;
+        sent = exchange(core, judged, request) => sent,
+        () = judged.connection.overdue.notified() => {
+            Err(if judged.connection.is_uploading() { UpstreamError::Stalled } else { UpstreamError::TimedOut })
+        }
+    };
+    let (sender, response) = sent?;
+    answer(core, judged, sender, response, client_upgrade)
 }
 
-/// The request target as judged: `None` when the client's already is.
-fn judged_uri(uri: &http::Uri, path: &str) -> Option<http::Uri> {
-    if uri.authority().is_none() && uri.path() == path {
-        return None;
-    }
+/// The request target as judged.
+///
+/// # Errors
+/// Its escapes make it longer than a target may be. What was not judged is never sent in its place.
+fn judged_uri(uri: &http::Uri, path: &str) -> Result<http::Uri, UpstreamError> {
     let target = match uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     };
-    // The path is in normal form and the query was parsed: it is a request target.
-    http::Uri::try_from(target).ok()
+    http::Uri::try_from(target).map_err(|_| UpstreamError::Target)
 }
 
 /// Rewrites the head: what the client may not say is gone already; now what is true is set, identity last.
@@ -175,7 +191,6 @@ async fn exchange(
     core: &Rc<Core>,
     judged: &Judged<'_>,
     mut request: Request<RequestBody>,
-    progress: &Progress,
 ) -> Result<(Sender, Response<Incoming>), UpstreamError> {
     let mut stale = 0;
     loop {
@@ -185,8 +200,7 @@ async fn exchange(
             Some(sender) => sender,
             None => connect(&judged.app.upstream, judged.websocket).await.map_err(UpstreamError::Connect)?,
         };
-        let sent = within_limit(core, progress, sender.try_send_request(request)).await?;
-        match sent {
+        match sender.try_send_request(request).await {
             Ok(response) => return Ok((sender, response)),
             Err(mut error) => match error.take_message() {
                 Some(unsent) if reused => {
@@ -204,20 +218,6 @@ fn take(core: &Core, app: usize) -> Option<Sender> {
     core.pools.borrow_mut().get_mut(app).and_then(|pool| pool.take(now))
 }
 
-/// Waits for an answer's head, at most 60 s after the last part of the request came from the client.
-async fn within_limit<F: Future>(core: &Core, progress: &Progress, answer: F) -> Result<F::Output, UpstreamError> {
-    tokio::pin!(answer);
-    loop {
-        let waited = core.now().since(progress.last());
-        let Some(left) = ANSWER_LIMIT.checked_sub(waited).filter(|left| !left.is_zero()) else {
-            return Err(UpstreamError::TimedOut);
-        };
-        if let Ok(answer) = tokio::time::timeout(left, &mut answer).await {
-            return Ok(answer);
-        }
-    }
-}
-
 /// The application's answer on its way back.
 fn answer(
     core: &Rc<Core>,
@@ -225,14 +225,11 @@ fn answer(
     sender: Sender,
     mut response: Response<Incoming>,
     client_upgrade: Option<OnUpgrade>,
-) -> Response<Body> {
+) -> Result<Response<Body>, UpstreamError> {
+    // An old application's HTTP/1.0 is its own: the client is told HTTP/1.1, and the end of a body is marked.
+    *response.version_mut() = Version::HTTP_11;
     let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if let (true, Some(client)) = (switching, client_upgrade) {
-        upgrade::join(core, client, hyper::upgrade::on(&mut response));
-        core.scrubber.answer(response.headers_mut(), true);
-        return response.map(|_| Body::empty());
-    }
-    core.scrubber.answer(response.headers_mut(), false);
+    core.scrubber.answer(response.headers_mut(), switching).map_err(|_| UpstreamError::Framing)?;
     let own = core.shared.site.cookies().own_prefix();
     if cookie::drop_own_set_cookies(response.headers_mut(), own) > 0 {
         // E14: only we may give out our cookies.
@@ -243,11 +240,12 @@ fn answer(
         );
     }
     if switching {
-        // Nobody asked for an upgrade: there is nothing to switch to.
-        *response.status_mut() = StatusCode::BAD_GATEWAY;
-        return response.map(|_| Body::empty());
+        let client = client_upgrade.filter(|_| upgrade::is_to_websocket(response.headers()));
+        let client = client.ok_or(UpstreamError::Switched)?;
+        upgrade::join(core, judged.connection, client, hyper::upgrade::on(&mut response));
+        return Ok(response.map(|_| Body::empty()));
     }
     // A connection that may be upgraded is never pooled.
     let lease = (!judged.websocket).then(|| Lease { core: core.clone(), app: judged.app.index, sender });
-    response.map(|body| Body::streamed(body, lease))
+    Ok(response.map(|body| Body::streamed(body, lease)))
 }

@@ -25,6 +25,13 @@ use super::entry;
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// A connection without a request is closed after this long: above the 60 s that ingress controllers keep theirs.
 const IDLE_LIMIT: Duration = Duration::from_secs(75);
+/// How long the application may take to begin its answer once the request is with it (T24), and a client may pause
+/// within a request's body (Z02).
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+/// How long a client may take nothing of what is there for it (Z02).
+const STUCK_LIMIT: Duration = Duration::from_secs(60);
+/// How long a client is heard out after an answer that came before the end of its request.
+const LINGER_LIMIT: Duration = Duration::from_secs(10);
 /// How often each core looks for slow and idle connections, and hands on its access log.
 const SWEEP: Duration = Duration::from_millis(500);
 /// Header fields of one request; more are answered 431 (Z06).
@@ -201,8 +208,13 @@ async fn serve(core: Rc<Core>, stream: std::net::TcpStream, peer: SocketAddr, op
         let mut close = pin!(closing.wait());
         loop {
             tokio::select! {
-                // What went wrong on a client's connection is the client's.
-                _ = http.as_mut() => break,
+                ended = http.as_mut() => {
+                    // What went wrong on a client's connection is the client's; what was no HTTP is worth a line.
+                    if let Err(error) = ended {
+                        core.malformed(&connection, &error);
+                    }
+                    break;
+                }
                 () = connection.close.notified() => break,
                 () = &mut drain, if !drained => {
                     drained = true;
@@ -226,12 +238,20 @@ async fn sweep(core: Rc<Core>) {
         core.connections.borrow_mut().retain(|connection| {
             let Some(connection) = connection.upgrade() else { return false };
             let (doing, since) = connection.doing();
-            let limit = match doing {
-                Doing::Waiting => IDLE_LIMIT,
-                Doing::ReadingHead => HEAD_LIMIT,
-                Doing::Answering => return true,
+            let over = |limit| now.since(since) >= limit;
+            let close = match doing {
+                Doing::Waiting => over(IDLE_LIMIT),
+                Doing::ReadingHead => over(HEAD_LIMIT),
+                Doing::Lingering => over(LINGER_LIMIT),
+                Doing::Uploading | Doing::Answering => {
+                    if over(ANSWER_LIMIT) {
+                        connection.overdue.notify_waiters();
+                    }
+                    false
+                }
+                Doing::Streaming | Doing::Tunnel => false,
             };
-            if now.since(since) >= limit {
+            if close || connection.stuck().is_some_and(|since| now.since(since) >= STUCK_LIMIT) {
                 connection.close.notify_one();
             }
             true
@@ -239,7 +259,8 @@ async fn sweep(core: Rc<Core>) {
     }
 }
 
-/// A client's stream that notes when the first byte of a request arrives.
+/// A client's stream that notes when the first byte of a request arrives and when the client takes nothing, and that
+/// hears a client out that is still sending when we close: a reset would take the answer from it.
 struct Watched {
     stream: TcpStream,
     connection: Arc<Connection>,
@@ -258,14 +279,18 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.connection.wrote(polled.is_ready());
+        polled
     }
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.connection.wrote(polled.is_ready());
+        polled
     }
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
@@ -274,6 +299,15 @@ impl AsyncWrite for Watched {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        std::task::ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        while self.connection.begins_to_linger() {
+            let mut dropped = [std::mem::MaybeUninit::uninit(); 4096];
+            let mut dropped = ReadBuf::uninit(&mut dropped);
+            let read = std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut dropped));
+            if read.is_err() || dropped.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -132,7 +132,18 @@ impl Scrubber {
     }
 
     /// Drops from an application's answer what ends at this hop, and our own marks, which only we may set.
-    pub(super) fn answer(&self, headers: &mut HeaderMap, upgrade: bool) {
+    ///
+    /// # Errors
+    /// Its framing can be read in two ways; nothing of it may go on (F16).
+    pub(super) fn answer(&self, headers: &mut HeaderMap, upgrade: bool) -> Result<(), AmbiguousFraming> {
+        if headers.contains_key(header::TRANSFER_ENCODING) {
+            // We ask for no other coding and would strip its name from it.
+            if !is_chunked(headers) || headers.contains_key(header::CONTENT_LENGTH) {
+                return Err(AmbiguousFraming);
+            }
+        } else if headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
+            return Err(AmbiguousFraming);
+        }
         let mut drop_names: Vec<HeaderName> = Vec::new();
         for name in headers.keys() {
             let hop = self.class(name) == Some(Class::HopByHop);
@@ -147,7 +158,17 @@ impl Scrubber {
         for name in drop_names {
             headers.remove(name);
         }
+        Ok(())
     }
+}
+
+/// The length of a message can be read in two ways.
+pub(super) struct AmbiguousFraming;
+
+/// Whether `Transfer-Encoding` is `chunked`, once, and nothing else (F03). hyper looks at the last coding only.
+pub(super) fn is_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    matches!((codings.next(), codings.next()), (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"chunked"))
 }
 
 /// The names that `Connection` lists, but for those that it may not take away.

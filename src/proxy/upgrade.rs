@@ -1,12 +1,13 @@
 //! WebSocket upgrades: after the application's 101, bytes go both ways until either side ends.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, ORIGIN, UPGRADE};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-use super::core::Core;
+use super::core::{Connection, Core, Doing};
 
 /// Whether the request asks for a WebSocket. Any other protocol in `Upgrade` (h2c above all) is not passed on: the
 /// application would speak past us on a connection that we no longer judge (F10).
@@ -19,10 +20,13 @@ pub(super) fn wants_websocket(method: &http::Method, headers: &HeaderMap) -> boo
             .flat_map(|v| v.split(','))
             .any(|t| t.trim().eq_ignore_ascii_case(token))
     };
-    method == http::Method::GET
-        && headers.get_all(UPGRADE).iter().count() == 1
-        && headers.get(UPGRADE).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"websocket"))
-        && has(CONNECTION, "upgrade")
+    method == http::Method::GET && is_to_websocket(headers) && has(CONNECTION, "upgrade")
+}
+
+/// Whether `Upgrade` names the WebSocket protocol and nothing else.
+pub(super) fn is_to_websocket(headers: &HeaderMap) -> bool {
+    let mut protocols = headers.get_all(UPGRADE).iter();
+    matches!((protocols.next(), protocols.next()), (Some(p), None) if p.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Whether a handshake that carries a session comes from the application's own pages: exactly its origin (W05).
@@ -39,10 +43,11 @@ pub(super) fn ask(headers: &mut HeaderMap) {
 
 /// Joins both sides once both have switched. Nothing is sent before the application's 101: bytes that the client
 /// sent early wait in its connection's buffer.
-pub(super) fn join(core: &Rc<Core>, client: OnUpgrade, application: OnUpgrade) {
-    let core = core.clone();
+pub(super) fn join(core: &Rc<Core>, connection: &Arc<Connection>, client: OnUpgrade, application: OnUpgrade) {
+    let (core, connection) = (core.clone(), connection.clone());
     tokio::task::spawn_local(async move {
         let Ok((client, application)) = futures_util::future::try_join(client, application).await else { return };
+        connection.set(Doing::Tunnel);
         core.metrics.tunnels(1);
         let mut client = TokioIo::new(client);
         let mut application = TokioIo::new(application);
@@ -50,6 +55,8 @@ pub(super) fn join(core: &Rc<Core>, client: OnUpgrade, application: OnUpgrade) {
         tokio::select! {
             // How either side ended is theirs to know.
             _ = tokio::io::copy_bidirectional(&mut client, &mut application) => {}
+            // The client has taken nothing for too long.
+            () = connection.close.notified() => {}
             () = closing.wait() => {}
         }
         core.metrics.tunnels(-1);
