@@ -56,7 +56,7 @@ pub(super) fn join(core: &Rc<Core>, connection: &Arc<Connection>, client: OnUpgr
             // How either side ended is theirs to know.
             _ = tokio::io::copy_bidirectional(&mut client, &mut application) => {}
             // The client has taken nothing for too long.
-            () = connection.close.notified() => {}
+            () = connection.closed() => {}
             () = closing.wait() => {}
         }
         core.metrics.tunnels(-1);
