@@ -21,7 +21,7 @@ impl<'a> Authority<'a> {
             address.parse::<Ipv6Addr>().ok()?;
             (Cow::Owned(format!("[{address}]")), after)
         } else {
-            let end = text.find(':').unwrap_or(text.len());
+            let end = text.bytes().position(|b| b == b':').unwrap_or(text.len());
             let (host, after) = text.split_at_checked(end)?;
             (Cow::Borrowed(host.strip_suffix('.').unwrap_or(host)), after)
         };

@@ -26,7 +26,7 @@ pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
     let mut found = None;
     // Loops, not iterators in iterators: runs on every request.
     for line in headers.get_all(COOKIE) {
-        for (i, pair) in line.as_bytes().split(|&b| b == b';').enumerate() {
+        for (i, pair) in (Pairs { rest: Some(line.as_bytes()) }).enumerate() {
             let pair = if i == 0 { pair } else { pair.strip_prefix(b" ").unwrap_or(pair) };
             if let Some(value) = strip_name(pair, name.as_bytes())
                 && found.replace(value).is_some()
@@ -45,11 +45,29 @@ pub fn with_prefix<'a>(headers: &'a HeaderMap, prefix: &str) -> impl Iterator<It
         .filter_map(|pair| ascii(pair).and_then(|pair| pair.split_once('=')))
 }
 
+/// The parts of a line between its semicolons, found many bytes at a time.
+struct Pairs<'a> {
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest?;
+        let Some((pair, after)) = memchr::memchr(b';', rest).and_then(|at| rest.split_at_checked(at)) else {
+            return self.rest.take();
+        };
+        self.rest = after.get(1..);
+        Some(pair)
+    }
+}
+
 /// `name=value` texts of all `Cookie` lines. Browsers write `; ` between them: one space goes, nothing else is trimmed,
 /// and quotes and `$Version` mean nothing.
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers.get_all(COOKIE).iter().flat_map(|line| {
-        let pairs = line.as_bytes().split(|&b| b == b';').enumerate();
+        let pairs = Pairs { rest: Some(line.as_bytes()) }.enumerate();
         pairs.map(|(i, pair)| if i == 0 { pair } else { pair.strip_prefix(b" ").unwrap_or(pair) })
     })
 }
@@ -109,7 +127,7 @@ fn without_own(line: &HeaderValue, name: &str) -> Option<(usize, Option<HeaderVa
     let (mut own, mut out) = (0, Vec::new());
     // Where the pairs end that were looked at and are kept as they stand.
     let mut seen = 0usize;
-    for pair in line.split(|&b| b == b';') {
+    for pair in (Pairs { rest: Some(line) }) {
         if resembles(pair, name) {
             if own == 0 {
                 out.reserve_exact(line.len());
@@ -158,15 +176,12 @@ fn resembles(pair: &[u8], name: &str) -> bool {
     {
         pair = rest;
     }
-    for &byte in pair.iter().take(3 * name.len()) {
-        match byte {
-            b'%' => {
-                let decoded: Vec<u8> = percent_decode(pair).take(name.len() + 1).collect();
-                return starts_like(&decoded, name);
-            }
-            b'=' => break,
-            _ => {}
-        }
+    let reach = pair.get(..3 * name.len()).unwrap_or(pair);
+    if let Some(at) = memchr::memchr2(b'%', b'=', reach)
+        && reach.get(at) == Some(&b'%')
+    {
+        let decoded: Vec<u8> = percent_decode(pair).take(name.len() + 1).collect();
+        return starts_like(&decoded, name);
     }
     starts_like(pair, name)
 }
