@@ -63,7 +63,7 @@ fn sign_in(assembled: &Assembled, flags: &Flags, clock: &Clock, connector: &Id, 
     for number in 0..*sessions {
         let identity = person(number, connector)?;
         let headers = shared.plan.ready(&identity, AuthMethod::Oidc)?;
-        let id = shared.sessions.insert(Session::start(identity, headers, None, clock));
+        let id = shared.sessions.insert(Session::start(&identity, headers, None, clock));
         if number % every == 0 && number / every < COOKIES {
             writeln!(file, "{cookie}={}", id.cookie_value())?;
         }

@@ -49,11 +49,11 @@ pub struct Session {
 
 impl Session {
     /// A session that starts now. `id_token` is kept for the provider's `id_token_hint` at sign-out.
-    pub fn start(identity: Identity, headers: ReadyHeaders, id_token: Option<String>, clock: &Clock) -> Self {
+    pub fn start(identity: &Identity, headers: ReadyHeaders, id_token: Option<String>, clock: &Clock) -> Self {
         let created = clock.tick();
         Self {
             reference: Uuid::from_bytes(crate::base::random::bytes()),
-            identity: PackedIdentity::new(&identity),
+            identity: PackedIdentity::new(identity),
             headers,
             id_token: id_token.map(|token| Box::new(SecretString::from(token))),
             assertions: ArcSwapOption::empty(),

@@ -200,7 +200,7 @@ mod tests {
             groups: vec![],
             role: None,
         };
-        Session::start(identity, ReadyHeaders::default(), None, clock)
+        Session::start(&identity, ReadyHeaders::default(), None, clock)
     }
 
     #[test]
