@@ -8,6 +8,8 @@ from .process import Failure
 
 HOST = "app.localhost"
 SESSIONS = 1_000_000
+# Off for all of them; `--access-log` switches on Anteroom's alone, to see what it costs.
+ACCESS_LOG = "false"
 
 NGINX = """\
 daemon off;
@@ -90,6 +92,9 @@ client_secret = "not-a-secret-of-anybody"
 [domains."acme.example"]
 connector = "acme"
 environment = "demo"
+
+[log]
+access = {access_log}
 """
 
 
@@ -130,7 +135,7 @@ def anteroom(directory, built, port, upstream, ops, sessions=SESSIONS):
 
 def anteroom_config(directory, port, upstream, ops):
     config = fresh(directory) / "anteroom.toml"
-    config.write_text(ANTEROOM.format(host=HOST, port=port, upstream=upstream, ops=ops))
+    config.write_text(ANTEROOM.format(host=HOST, port=port, upstream=upstream, ops=ops, access_log=ACCESS_LOG))
     return config
 
 

@@ -102,7 +102,7 @@ pub fn assemble(config: &Config, environment: &Environment) -> Result<Assembled,
     );
     let assertions = config.identity.assertion.as_ref().map(|assertion| {
         let signer = AssertionSigner::new(keys.clone(), origin.clone(), assertion.lifetime);
-        Arc::new(Assertions::new(signer, assertion.header.clone(), assertion.lifetime))
+        Arc::new(Assertions::new(signer, assertion.header.clone()))
     });
     let site = Site::new(config, sign_in, cookies, sessions.clone(), assertions, audit.clone(), clock.clone());
     let shared = Arc::new(Shared {
@@ -125,9 +125,28 @@ pub fn assemble(config: &Config, environment: &Environment) -> Result<Assembled,
 /// # Errors
 /// See [`StartError`]; nothing is left running.
 pub async fn start(config: &Config, environment: &Environment) -> Result<Running, StartError> {
-    let listener = listen("server.listen", config.server.listen).await?;
-    let ops_listener = listen("ops.listen", config.ops.listen).await?;
-    let Assembled { shared, metrics, keys } = assemble(config, environment)?;
+    let listeners = listeners(config).await?;
+    run(config, listeners, assemble(config, environment)?)
+}
+
+/// Starts what [`assemble`] made, for a caller that fills it first: the benchmark.
+///
+/// # Errors
+/// See [`StartError`]; nothing is left running.
+pub async fn start_assembled(config: &Config, assembled: Assembled) -> Result<Running, StartError> {
+    run(config, listeners(config).await?, assembled)
+}
+
+/// The data listener and the operators'.
+type Listeners = (TcpListener, TcpListener);
+
+async fn listeners(config: &Config) -> Result<Listeners, StartError> {
+    Ok((listen("server.listen", config.server.listen).await?, listen("ops.listen", config.ops.listen).await?))
+}
+
+fn run(config: &Config, listeners: Listeners, assembled: Assembled) -> Result<Running, StartError> {
+    let (listener, ops_listener) = listeners;
+    let Assembled { shared, metrics, keys } = assembled;
     let plane = DataPlane::start(&shared, &metrics, config.server.workers).map_err(StartError::DataPlane)?;
     Ok(Running::begin(listener, ops_listener, plane, metrics, keys))
 }

@@ -6,31 +6,26 @@ use std::net::Ipv6Addr;
 /// A host and port as a client names them: the host in lower case, without port and trailing dot, so that every
 /// spelling of one host is judged alike (P10).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authority {
-    host: String,
+pub struct Authority<'a> {
+    host: Cow<'a, str>,
     port: Option<u16>,
 }
 
-impl Authority {
+impl<'a> Authority<'a> {
     /// Reads `host[:port]`: a DNS name, an IPv4 address or an IPv6 address in brackets. User info, empty parts, two
-    /// ports and anything else is `None` (F13).
-    pub fn parse(text: &[u8]) -> Option<Self> {
+    /// ports and anything else is `None` (F13). Nothing is copied of a name that is in lower case.
+    pub fn parse(text: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (address, after) = rest.split_once(']')?;
             address.parse::<Ipv6Addr>().ok()?;
             (Cow::Owned(format!("[{address}]")), after)
         } else {
-            let end = text.find(':').unwrap_or(text.len());
+            let end = text.bytes().position(|b| b == b':').unwrap_or(text.len());
             let (host, after) = text.split_at_checked(end)?;
             (Cow::Borrowed(host.strip_suffix('.').unwrap_or(host)), after)
         };
-        let named = host.starts_with('[')
-            || (!host.is_empty()
-                && host.len() <= 253
-                && host.split('.').all(|label| {
-                    !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-                }));
+        let named = host.starts_with('[') || is_name(host.as_bytes());
         let port = match port.strip_prefix(':') {
             None if port.is_empty() => None,
             Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
@@ -38,7 +33,8 @@ impl Authority {
             }
             _ => return None,
         };
-        named.then(|| Self { host: host.to_ascii_lowercase(), port })
+        let lower = if host.bytes().any(|b| b.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host };
+        named.then_some(Self { host: lower, port })
     }
 
     /// The host, in lower case.
@@ -50,6 +46,19 @@ impl Authority {
     pub fn port(&self) -> Option<u16> {
         self.port
     }
+}
+
+/// Labels of letters, digits, `-` and `_`, none empty; at most 253 bytes.
+fn is_name(host: &[u8]) -> bool {
+    let mut before = b'.';
+    for &byte in host {
+        match byte {
+            b'.' if before == b'.' => return false,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => before = byte,
+            _ => return false,
+        }
+    }
+    before != b'.' && host.len() <= 253
 }
 
 #[cfg(test)]

@@ -23,12 +23,19 @@ pub enum Found<'a> {
 
 /// The cookie of exactly this name.
 pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
-    let mut values = pairs(headers).filter_map(|pair| strip_name(pair, name.as_bytes()));
-    match (values.next(), values.next()) {
-        (None, _) => Found::None,
-        (Some(value), None) => ascii(value).map_or(Found::None, Found::One),
-        (Some(_), Some(_)) => Found::Many,
+    let mut found = None;
+    // Loops, not iterators in iterators: runs on every request.
+    for line in headers.get_all(COOKIE) {
+        for (i, pair) in (Pairs { rest: Some(line.as_bytes()) }).enumerate() {
+            let pair = if i == 0 { pair } else { pair.strip_prefix(b" ").unwrap_or(pair) };
+            if let Some(value) = strip_name(pair, name.as_bytes())
+                && found.replace(value).is_some()
+            {
+                return Found::Many;
+            }
+        }
     }
+    found.and_then(ascii).map_or(Found::None, Found::One)
 }
 
 /// Names and values of all cookies whose name starts with exactly `prefix`, in order; attempt cookies are found so.
@@ -38,11 +45,29 @@ pub fn with_prefix<'a>(headers: &'a HeaderMap, prefix: &str) -> impl Iterator<It
         .filter_map(|pair| ascii(pair).and_then(|pair| pair.split_once('=')))
 }
 
+/// The parts of a line between its semicolons, found many bytes at a time.
+struct Pairs<'a> {
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest?;
+        let Some((pair, after)) = memchr::memchr(b';', rest).and_then(|at| rest.split_at_checked(at)) else {
+            return self.rest.take();
+        };
+        self.rest = after.get(1..);
+        Some(pair)
+    }
+}
+
 /// `name=value` texts of all `Cookie` lines. Browsers write `; ` between them: one space goes, nothing else is trimmed,
 /// and quotes and `$Version` mean nothing.
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers.get_all(COOKIE).iter().flat_map(|line| {
-        let pairs = line.as_bytes().split(|&b| b == b';').enumerate();
+        let pairs = Pairs { rest: Some(line.as_bytes()) }.enumerate();
         pairs.map(|(i, pair)| if i == 0 { pair } else { pair.strip_prefix(b" ").unwrap_or(pair) })
     })
 }
@@ -61,43 +86,69 @@ fn ascii(bytes: &[u8]) -> Option<&str> {
 /// `name` is the session cookie's (`__Host-anteroom`); names that go on with `-` are ours too. Nothing is copied when
 /// there is nothing to remove.
 pub fn strip_own(headers: &mut HeaderMap, name: &str) -> usize {
-    let is_own = |pair: &[u8]| resembles(pair, name);
-    let own = headers.get_all(COOKIE).iter().flat_map(split).filter(|pair| is_own(pair)).count();
-    if own == 0 {
-        return 0;
-    }
-    let mut kept = headers.get_all(COOKIE).iter().filter_map(|line| {
-        let mut out: Option<Vec<u8>> = None;
-        for pair in split(line).filter(|pair| !is_own(pair)) {
-            match &mut out {
-                Some(out) => {
-                    out.push(b';');
-                    out.extend_from_slice(pair);
-                }
-                None => {
-                    let mut first = Vec::with_capacity(line.len());
-                    first.extend_from_slice(pair.strip_prefix(b" ").unwrap_or(pair));
-                    out = Some(first);
+    let mut lines = headers.get_all(COOKIE).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => 0,
+        // As HTTP/1.1 browsers send it (RFC 6265 section 5.4).
+        (Some(line), None) => {
+            let Some((own, rest)) = without_own(line, name) else { return 0 };
+            match rest {
+                Some(rest) => drop(headers.insert(COOKIE, rest)),
+                None => drop(headers.remove(COOKIE)),
+            }
+            own
+        }
+        (Some(_), Some(_)) => {
+            let mut own = 0;
+            let mut kept = Vec::new();
+            for line in headers.get_all(COOKIE) {
+                match without_own(line, name) {
+                    None => kept.push(line.clone()),
+                    Some((count, rest)) => {
+                        own += count;
+                        kept.extend(rest);
+                    }
                 }
             }
+            if own > 0 {
+                headers.remove(COOKIE);
+                for line in kept {
+                    headers.append(COOKIE, line);
+                }
+            }
+            own
         }
-        let value = HeaderValue::from_maybe_shared(Bytes::from(out?)).ok()?;
-        (!value.is_empty()).then_some(value)
-    });
-    let first = kept.next();
-    let more: Vec<HeaderValue> = kept.collect();
-    match first {
-        Some(value) => drop(headers.insert(COOKIE, value)),
-        None => drop(headers.remove(COOKIE)),
     }
-    for value in more {
-        headers.append(COOKIE, value);
-    }
-    own
 }
 
-fn split(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    line.as_bytes().split(|&b| b == b';')
+/// How many pairs of `line` are ours or could be taken for ours, and the line without them; `None` if there is none.
+fn without_own(line: &HeaderValue, name: &str) -> Option<(usize, Option<HeaderValue>)> {
+    let line = line.as_bytes();
+    let (mut own, mut out) = (0, Vec::new());
+    // Where the pairs end that were looked at and are kept as they stand.
+    let mut seen = 0usize;
+    for pair in (Pairs { rest: Some(line) }) {
+        if resembles(pair, name) {
+            if own == 0 {
+                out.reserve_exact(line.len());
+                out.extend_from_slice(line.get(..seen.saturating_sub(1)).unwrap_or_default());
+            }
+            own += 1;
+        } else if own > 0 {
+            if out.is_empty() {
+                out.extend_from_slice(pair.strip_prefix(b" ").unwrap_or(pair));
+            } else {
+                out.push(b';');
+                out.extend_from_slice(pair);
+            }
+        }
+        seen += pair.len() + 1;
+    }
+    if own == 0 {
+        return None;
+    }
+    let rest = Some(out).filter(|out| !out.is_empty());
+    Some((own, rest.and_then(|rest| HeaderValue::from_maybe_shared(Bytes::from(rest)).ok())))
 }
 
 /// Removes from an upstream's answer every `Set-Cookie` of a name that is ours or could be taken for ours: an upstream
@@ -118,10 +169,17 @@ pub fn drop_own_set_cookies(headers: &mut HeaderMap, name: &str) -> usize {
 /// Whether some parser could take this pair's name for ours: after white space, control and non-ASCII bytes (which
 /// frameworks trim as Unicode spaces), quotes, a `=` of a nameless cookie, or in other case or escaped (E04).
 fn resembles(pair: &[u8], name: &str) -> bool {
-    let junk = |b: &u8| !b.is_ascii_alphanumeric() && *b != b'_' && *b != b'%';
-    let start = pair.iter().position(|b| !junk(b)).unwrap_or(pair.len());
-    let pair = pair.get(start..).unwrap_or_default();
-    if pair.first() == Some(&b'%') || pair.iter().take(3 * name.len()).take_while(|b| **b != b'=').any(|b| *b == b'%') {
+    let junk = |b: u8| !b.is_ascii_alphanumeric() && b != b'_' && b != b'%';
+    let mut pair = pair;
+    while let Some((&first, rest)) = pair.split_first()
+        && junk(first)
+    {
+        pair = rest;
+    }
+    let reach = pair.get(..3 * name.len()).unwrap_or(pair);
+    if let Some(at) = memchr::memchr2(b'%', b'=', reach)
+        && reach.get(at) == Some(&b'%')
+    {
         let decoded: Vec<u8> = percent_decode(pair).take(name.len() + 1).collect();
         return starts_like(&decoded, name);
     }

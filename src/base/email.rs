@@ -76,6 +76,11 @@ impl EmailAddress {
         &self.text
     }
 
+    /// The address whose [`as_str`](Self::as_str) this text was: it was judged then and is not judged again.
+    pub(crate) fn from_own_text(text: &str) -> Self {
+        Self { text: text.to_owned(), at: text.find('@').unwrap_or(text.len()) }
+    }
+
     /// What stands before the `@`. Never folded: dots, plus tags and case may tell two people apart (D03).
     pub fn local(&self) -> &str {
         self.text.get(..self.at).unwrap_or_default()

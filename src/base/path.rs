@@ -246,6 +246,14 @@ pub enum Own<'a> {
 /// the path as it came and `path` its normal form: an own path that had to be rewritten is another spelling.
 pub fn own<'a>(raw: &str, path: &'a str, prefix: &str) -> Own<'a> {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    // Decides nearly every request: whatever is folded, a letter or digit in the first place stays the same but for case.
+    if let ([b'/', have, ..], [b'/', want, ..]) = (path.as_bytes(), prefix.as_bytes())
+        && have.is_ascii_alphanumeric()
+        && want.is_ascii()
+        && !have.eq_ignore_ascii_case(want)
+    {
+        return Own::No;
+    }
     if let Some(rest) = path.strip_prefix(prefix) {
         if let Some(rest) = rest.strip_prefix('/') {
             return if raw == path { Own::Exact(rest) } else { Own::Confusable };

@@ -96,6 +96,14 @@ impl PathPattern {
     /// Whether `path`, in normal form, matches.
     pub fn matches(&self, path: &str) -> bool {
         let Some(rest) = path.strip_prefix('/') else { return false };
+        // Most paths differ from most patterns in their first byte.
+        if let Some(Segment::Exact { normal, decoded: None }) = self.segments.first()
+            && let (Some(want), Some(have)) = (normal.bytes().next(), rest.bytes().next())
+            && want != have
+            && have != b'%'
+        {
+            return false;
+        }
         let mut parts = rest.split('/');
         for segment in &self.segments {
             if !parts.next().is_some_and(|have| segment.is(have)) {

@@ -98,7 +98,7 @@ pub fn decide(
 }
 
 fn meets(role: RequiredRole, session: &Session) -> bool {
-    role.is_met_by(session.identity().role)
+    role.is_met_by(session.role())
 }
 
 /// Whether a request that goes on keeps its `Authorization` header: on native routes always, elsewhere by the

@@ -2,12 +2,15 @@
 
 pub mod assertion;
 pub mod headers;
+mod packed;
 
 use uuid::Uuid;
 
 use crate::base::email::EmailAddress;
 use crate::base::id::Id;
 use crate::base::role::Role;
+
+pub use packed::PackedIdentity;
 
 /// What a connector verified about a person at sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,14 +1,17 @@
 //! What one data-plane thread has for itself, and what all of them share.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 
+use futures_util::task::AtomicWaker;
 use http::HeaderValue;
 use ipnet::IpNet;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::audit::{Audit, Event, Outcome};
 use crate::base::client_addr::Peer;
@@ -117,7 +120,7 @@ impl Core {
             }
             let good = living.session.check(limits, now).is_ok();
             if !good {
-                connection.close.notify_one();
+                connection.tell(Told::Close);
             }
             good
         });
@@ -144,6 +147,11 @@ impl Core {
         PhaseWatch::new(self.phase.clone(), Phase::Draining)
     }
 
+    /// Tells every connection.
+    pub(super) fn tell_all(&self, what: Told) {
+        self.connections.borrow().iter().filter_map(Weak::upgrade).for_each(|connection| connection.tell(what));
+    }
+
     /// A client connection from `peer`.
     pub(super) fn connection(&self, peer: SocketAddr, open: OpenGuard) -> Arc<Connection> {
         // What begins now must not look as if it had begun at the last sweep: a clock may have jumped in between.
@@ -158,10 +166,13 @@ impl Core {
             unread: AtomicBool::new(false),
             exchanges: AtomicU64::new(0),
             coarse: self.coarse.clone(),
-            close: Notify::new(),
-            overdue: Notify::new(),
+            told: AtomicU8::new(0),
+            waker: AtomicWaker::new(),
             _open: open,
         });
+        if *self.phase.borrow() >= Phase::Draining {
+            connection.tell(Told::Drain);
+        }
         self.connections.borrow_mut().push(Arc::downgrade(&connection));
         connection
     }
@@ -230,6 +241,18 @@ pub(super) enum Doing {
     Lingering,
 }
 
+/// What the sweep and the process's phase say to a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Told {
+    /// The request takes longer than it may; said with each sweep, forgotten with the next request.
+    Overdue = 1,
+    /// Finish what is there.
+    Drain = 2,
+    /// The connection ends.
+    Close = 4,
+}
+
 /// One client connection. Only its core changes it; hyper asks for `Send` where a connection may be upgraded.
 pub(super) struct Connection {
     pub(super) peer: Peer,
@@ -244,10 +267,10 @@ pub(super) struct Connection {
     /// Requests so far.
     exchanges: AtomicU64,
     coarse: Arc<AtomicU64>,
-    /// Told once: the connection ends.
-    pub(super) close: Notify,
-    /// Told again with each sweep while the request takes longer than it may.
-    pub(super) overdue: Notify,
+    /// What the connection's task was told from outside, bits of [`Told`]. One atomic and one waker, looked at with each
+    /// wake-up anyway: a notification and a channel would be asked, and registered with, each time.
+    told: AtomicU8,
+    waker: AtomicWaker,
     _open: OpenGuard,
 }
 
@@ -262,6 +285,35 @@ impl Connection {
         if self.doing.load(Ordering::Relaxed) == Doing::Waiting as u8 {
             self.set(Doing::ReadingHead);
         }
+    }
+
+    pub(super) fn tell(&self, what: Told) {
+        self.told.fetch_or(what as u8, Ordering::Release);
+        self.waker.wake();
+    }
+
+    pub(super) fn is_told(&self, what: Told) -> bool {
+        self.told.load(Ordering::Acquire) & what as u8 != 0
+    }
+
+    /// The task of `cx` is woken when there is something to tell; then ask [`Self::is_told`].
+    pub(super) fn listen(&self, cx: &Context<'_>) {
+        self.waker.register(cx.waker());
+    }
+
+    /// Resolves when the connection must end; for a tunnel, which has a task of its own.
+    pub(super) async fn closed(&self) {
+        poll_fn(|cx| {
+            self.listen(cx);
+            if self.is_told(Told::Close) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Resolves when the request takes too long. Wakes nobody by itself: requests are answered in the connection's
+    /// task, which listens.
+    pub(super) async fn overdue(&self) {
+        poll_fn(|_| if self.is_told(Told::Overdue) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
     fn is(&self, doing: Doing) -> bool {
@@ -338,6 +390,9 @@ impl Exchange {
         core.metrics.in_flight(1);
         connection.unread.store(!complete, Ordering::Relaxed);
         connection.exchanges.store(connection.exchanges.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        if connection.is_told(Told::Overdue) {
+            connection.told.fetch_and(!(Told::Overdue as u8), Ordering::Release);
+        }
         connection.set(if complete { Doing::Answering } else { Doing::Uploading });
         Self { core: core.clone(), connection: connection.clone() }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
 
@@ -16,7 +16,7 @@ use crate::audit::{Event, Outcome};
 use crate::base::app_log::error_chain;
 use crate::base::authority::Authority;
 use crate::base::client_addr::Forwarded;
-use crate::base::clock::Tick;
+use crate::base::clock::{Tick, Timestamp};
 use crate::base::cookie::Found;
 use crate::base::path::{self, Own};
 use crate::config::Access;
@@ -37,19 +37,29 @@ use super::upgrade;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// An answer, and what the access log says of it.
-struct Answer {
+struct Answer<'a> {
     response: Response<Body>,
     /// The app's id, or empty.
-    app: String,
+    app: &'a str,
     /// As whom the request went on, or why it did not.
     by: &'static str,
     client: Option<IpAddr>,
 }
 
-impl Answer {
+impl Answer<'_> {
     fn own(response: Response<Bytes>, by: &'static str) -> Self {
-        Self { response: response.map(Body::whole), app: String::new(), by, client: None }
+        Self { response: response.map(Body::whole), app: "", by, client: None }
     }
+}
+
+/// What is known of a request from the beginning.
+#[derive(Clone, Copy)]
+struct Arrived {
+    id: RequestId,
+    /// When, by both clocks: one reading each, of some 25 ns, serves the whole request.
+    tick: Tick,
+    at: Timestamp,
+    asker: Asker,
 }
 
 /// Answers one request. A panic costs this request, not the thread.
@@ -61,11 +71,13 @@ pub(super) async fn serve(
     let started = core.shared.clock.elapsed();
     core.set_coarse_now(Tick::from(started));
     let exchange = Exchange::begin(&core, &connection, request.body().is_end_stream());
-    let id = core.request_id();
+    let (id, at) = (core.request_id(), core.shared.clock.now());
+    let asker = Asker::of(request.method(), request.headers());
+    let arrived = Arrived { id, tick: Tick::from(started), at, asker };
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let host = request.headers().get(header::HOST).cloned();
 
-    let answered = AssertUnwindSafe(answer(&core, &connection, request, id)).catch_unwind().await;
+    let answered = AssertUnwindSafe(answer(&core, &connection, &uri, request, arrived)).catch_unwind().await;
     let mut answer = answered.unwrap_or_else(|_| {
         tracing::error!(request_id = id.as_str(), "a request ended in a panic: please report it");
         Answer::own(core.shared.site.internal_error(id.as_str()), "internal_error")
@@ -78,13 +90,13 @@ pub(super) async fn serve(
     if core.shared.access_log {
         let behind = answer.client.filter(|client| *client != connection.peer.ip()).map(|client| client.to_string());
         core.access_log.borrow_mut().add(&Line {
-            at: core.shared.clock.now(),
+            at: at.plus(took),
             request_id: id.as_str(),
             client: behind.as_deref().unwrap_or(&connection.peer_text),
             method: &method,
             host: host.as_ref().and_then(|h| h.to_str().ok()).unwrap_or_default(),
             path: uri.path(),
-            app: &answer.app,
+            app: answer.app,
             by: answer.by,
             status: answer.response.status().as_u16(),
             micros: took.as_micros(),
@@ -93,8 +105,14 @@ pub(super) async fn serve(
     Ok(answer.response.map(|body| body.during(exchange)))
 }
 
-async fn answer(core: &Rc<Core>, connection: &Arc<Connection>, request: Request<Incoming>, id: RequestId) -> Answer {
-    let asker = Asker::of(request.method(), request.headers());
+async fn answer<'a>(
+    core: &'a Rc<Core>,
+    connection: &Arc<Connection>,
+    uri: &Uri,
+    request: Request<Incoming>,
+    arrived: Arrived,
+) -> Answer<'a> {
+    let Arrived { id, asker, .. } = arrived;
     let refuse = |event: &'static str, status: StatusCode, reason: &'static str, client: IpAddr| {
         let event = Event::new(event, Outcome::Failure, reason).from_client(client, id.as_str());
         core.shared.audit.record_frequent(event);
@@ -118,14 +136,14 @@ async fn answer(core: &Rc<Core>, connection: &Arc<Connection>, request: Request<
     let client = forwarded.client;
 
     let snapshot = &core.shared.snapshot;
-    let normal = match path::normalize(request.uri().path()) {
-        Ok(normal) => normal.into_owned(),
+    let normal = match path::normalize(uri.path()) {
+        Ok(normal) => normal,
         Err(error) => return refuse("path.denied", StatusCode::BAD_REQUEST, error.reason(), client),
     };
     if !snapshot.is_own_host(authority.host()) {
         return refuse("http.malformed", StatusCode::MISDIRECTED_REQUEST, "unknown_host", client);
     }
-    let own = match path::own(request.uri().path(), &normal, snapshot.prefix()) {
+    let own = match path::own(uri.path(), &normal, snapshot.prefix()) {
         Own::Exact(rest) => Some(rest.to_owned()),
         Own::Confusable => return refuse("path.denied", StatusCode::NOT_FOUND, "own_path_unknown", client),
         Own::No => snapshot.callback(authority.host(), &normal).map(|connector| format!("oidc/{connector}/callback")),
@@ -141,17 +159,17 @@ async fn answer(core: &Rc<Core>, connection: &Arc<Connection>, request: Request<
     let Some(app) = snapshot.app_of_host(authority.host()) else {
         return refuse("http.malformed", StatusCode::MISDIRECTED_REQUEST, "unknown_host", client);
     };
-    let mut answer = judge(core, connection, app, &normal, forwarded, request, id).await;
+    let mut answer = judge(core, connection, app, &normal, forwarded, request, arrived).await;
     if chunked {
         close_after(&mut answer.response);
     }
-    app.id.as_str().clone_into(&mut answer.app);
+    answer.app = app.id.as_str();
     answer.client = Some(client);
     answer
 }
 
 /// What is wrong with the head itself, before anything is looked up: its framing, its method, its host.
-fn head_problem(request: &Request<Incoming>) -> Result<Authority, (StatusCode, &'static str)> {
+fn head_problem(request: &Request<Incoming>) -> Result<Authority<'_>, (StatusCode, &'static str)> {
     let headers = request.headers();
     let count = |name: HeaderName| headers.get_all(name).iter().count();
     if headers.contains_key(header::TRANSFER_ENCODING)
@@ -193,13 +211,18 @@ fn close_after(response: &mut Response<Body>) {
 }
 
 /// An own path: answered by the control plane. A client that goes away takes its request with it.
-async fn control(core: &Rc<Core>, connection: &Arc<Connection>, visit: Visit, request: Request<Incoming>) -> Answer {
+async fn control(
+    core: &Rc<Core>,
+    connection: &Arc<Connection>,
+    visit: Visit,
+    request: Request<Incoming>,
+) -> Answer<'static> {
     let (site, id) = (core.shared.site.clone(), visit.request_id.clone());
     let (client, asker) = (visit.client, visit.asker);
     let mut task = AbortOnDrop(core.shared.control.spawn(async move { site.answer(visit, request).await }));
     let answered = tokio::select! {
         answered = &mut task.0 => answered,
-        () = connection.overdue.notified() => {
+        () = connection.overdue() => {
             let (status, reason) = match connection.is_uploading() {
                 true => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
                 false => (StatusCode::SERVICE_UNAVAILABLE, "answer_timeout"),
@@ -235,8 +258,9 @@ async fn judge(
     normal: &str,
     forwarded: Forwarded,
     mut request: Request<Incoming>,
-    id: RequestId,
-) -> Answer {
+    arrived: Arrived,
+) -> Answer<'static> {
+    let Arrived { id, asker, .. } = arrived;
     let site = &core.shared.site;
     let client = forwarded.client;
     let rule = app.rule(request.method(), request.headers(), normal);
@@ -258,7 +282,7 @@ async fn judge(
         _ => None,
     };
     let session = match &key {
-        Some(key) if wanted => session_credential(core, key),
+        Some(key) if wanted => session_credential(core, key, arrived.tick),
         _ => SessionCredential::NotRequested,
     };
     let rejected = match (&cookie, &key, &session) {
@@ -277,7 +301,8 @@ async fn judge(
     let permit = match decision {
         Decision::Permit(permit) => permit,
         Decision::Challenge(challenge) => {
-            let asked = asked(request.uri(), request.method(), request.headers(), client, &id);
+            let (uri, headers) = (request.uri(), request.headers());
+            let asked = Asked { asker, uri, headers, client, request_id: id.as_str() };
             let (mut response, by) = match challenge {
                 Challenge::SignIn => (site.challenge(&asked), "sign_in_required"),
                 Challenge::Native => (site.native_challenge(&app.native_challenge, id.as_str()), "credential_required"),
@@ -288,17 +313,16 @@ async fn judge(
             return Answer::own(response, by);
         }
         Decision::Deny(denial) => {
-            let asker = Asker::of(request.method(), request.headers());
             let (event, reason, response) = match &denial {
                 Denial::Role(session) => {
                     let event = Event::new("browser.denied", Outcome::Failure, "role_missing")
                         .with("user", session.identity().email.as_str());
-                    (event, "role_missing", site.role_missing(session, rule.role, asker, id.as_str()))
+                    (event, "role_missing", site.role_missing(session, rule.role, arrived.asker, id.as_str()))
                 }
                 Denial::AmbiguousCredential => {
                     let reason = "credential_ambiguous";
                     let event = Event::new("native.denied", Outcome::Failure, reason);
-                    (event, reason, site.refusal(StatusCode::BAD_REQUEST, reason, asker, id.as_str()))
+                    (event, reason, site.refusal(StatusCode::BAD_REQUEST, reason, arrived.asker, id.as_str()))
                 }
             };
             let event = event.from_client(client, id.as_str()).with("app", app.id.as_str());
@@ -325,15 +349,14 @@ async fn judge(
             "websocket_origin",
         );
     }
-    let asker = Asker::of(request.method(), request.headers());
     if let Some(name) = core.scrubber.request(request.headers_mut()).spoofed {
         let event = Event::new("header.stripped", Outcome::Failure, "header_spoof");
         let event = event.from_client(client, id.as_str()).with("app", app.id.as_str()).with("header", name.as_str());
         core.shared.audit.record_frequent(event);
     }
-    let judged = Judged { app, connection, rule, path: normal, forwarded, id, signs_out, websocket };
+    let judged = Judged { app, connection, rule, path: normal, forwarded, id, at: arrived.at, signs_out, websocket };
     let mut answer = match forward(core, permit, &judged, request).await {
-        Ok(response) => Answer { response, app: String::new(), by, client: None },
+        Ok(response) => Answer { response, app: "", by, client: None },
         Err(error) => {
             tracing::warn!(
                 request_id = id.as_str(),
@@ -354,14 +377,10 @@ async fn judge(
     answer
 }
 
-fn session_credential(core: &Core, key: &SessionKey) -> SessionCredential {
-    match core.recent.borrow_mut().lookup(&core.shared.sessions, key, core.now()) {
+fn session_credential(core: &Core, key: &SessionKey, now: Tick) -> SessionCredential {
+    match core.recent.borrow_mut().lookup(&core.shared.sessions, key, now) {
         Lookup::Good(session) => SessionCredential::Authenticated(session),
         Lookup::Ended => SessionCredential::Failed,
         Lookup::Unknown => SessionCredential::NotRequested,
     }
-}
-
-fn asked<'a>(uri: &'a Uri, method: &Method, headers: &'a HeaderMap, client: IpAddr, id: &'a RequestId) -> Asked<'a> {
-    Asked { asker: Asker::of(method, headers), uri, headers, client, request_id: id.as_str() }
 }

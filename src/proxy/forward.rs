@@ -11,6 +11,7 @@ use hyper::upgrade::OnUpgrade;
 
 use crate::audit::{Event, Outcome};
 use crate::base::client_addr::Forwarded;
+use crate::base::clock::Timestamp;
 use crate::base::cookie;
 use crate::gate::{AppRules, Grant, Permit, Rule};
 use crate::session::{Assertions, Ready, Session};
@@ -86,6 +87,8 @@ pub(super) struct Judged<'a> {
     pub(super) id: RequestId,
     /// The application's own sign-out: the session ends with this request, the answer still goes to its end.
     pub(super) signs_out: bool,
+    /// When the request arrived.
+    pub(super) at: Timestamp,
     /// Asks for a WebSocket.
     pub(super) websocket: bool,
 }
@@ -112,7 +115,7 @@ pub(super) async fn forward(
     let sent = tokio::select! {
         biased;
         sent = exchange(core, judged, request) => sent,
-        () = judged.connection.overdue.notified() => {
+        () = judged.connection.overdue() => {
             Err(if judged.connection.is_uploading() { UpstreamError::Stalled } else { UpstreamError::TimedOut })
         }
     };
@@ -158,7 +161,7 @@ async fn head(
         // A plan of before a reload: the request must not go on as nobody.
         session.headers().apply(&core.shared.plan, headers).map_err(|_| UpstreamError::Identity)?;
         if let Some(assertions) = core.shared.site.assertions() {
-            let value = assertion(core, assertions, session, judged.app).await?;
+            let value = assertion(core, assertions, session, judged).await?;
             headers.insert(assertions.header(), value);
         }
     }
@@ -171,9 +174,9 @@ async fn assertion(
     core: &Rc<Core>,
     assertions: &Arc<Assertions>,
     session: &Arc<Session>,
-    app: &AppRules,
+    judged: &Judged<'_>,
 ) -> Result<HeaderValue, UpstreamError> {
-    let now = core.shared.clock.now();
+    let (app, now) = (judged.app, judged.at);
     let sign = || {
         let (assertions, session, id, index) = (assertions.clone(), session.clone(), app.id.clone(), app.index);
         core.shared.control.spawn(async move { assertions.sign(&session, index, &id, now) })

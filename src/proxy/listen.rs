@@ -1,5 +1,6 @@
 //! One accept loop in front of one single-threaded runtime per core.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -19,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::base::metrics::Metrics;
 
-use super::core::{Connection, Core, Doing, OpenGuard, PhaseWatch, Shared};
+use super::core::{Connection, Core, Doing, OpenGuard, PhaseWatch, Shared, Told};
 use super::entry;
 
 /// A head must be complete this long after its first byte (Z01).
@@ -39,9 +40,8 @@ const PROBE_EVERY: Duration = Duration::from_secs(15);
 const PROBES: u32 = 4;
 /// How often each core looks for slow and idle connections, and hands on its access log.
 const SWEEP: Duration = Duration::from_millis(500);
-/// Header fields of one request; more are answered 431 (Z06).
-const MAX_HEADERS: usize = 100;
-/// Bytes of a request's head; more are answered 431 (Z06).
+/// Bytes of a request's head; more are answered 431 (Z06). Header fields are at most 100, by hyper's default: asking for
+/// the same number makes it build its tables on the heap.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// What the process is doing, in order.
@@ -171,8 +171,9 @@ impl Drop for AliveGuard {
 /// One core's life.
 async fn run(core: Rc<Core>, mut connections: mpsc::UnboundedReceiver<Arrived>) {
     let sweeper = tokio::task::spawn_local(sweep(core.clone()));
-    let mut closing = core.closing();
-    let mut closing = pin!(closing.wait());
+    let (mut draining, mut closing) = (core.draining(), core.closing());
+    let (mut draining, mut closing) = (pin!(draining.wait()), pin!(closing.wait()));
+    let mut drained = false;
     loop {
         tokio::select! {
             connection = connections.recv() => match connection {
@@ -181,9 +182,14 @@ async fn run(core: Rc<Core>, mut connections: mpsc::UnboundedReceiver<Arrived>) 
                 }
                 None => break,
             },
+            () = &mut draining, if !drained => {
+                drained = true;
+                core.tell_all(Told::Drain);
+            }
             () = &mut closing => break,
         }
     }
+    core.tell_all(Told::Close);
     // One turn for connections that see the phase now.
     tokio::time::sleep(Duration::from_millis(20)).await;
     sweeper.abort();
@@ -201,34 +207,25 @@ async fn serve(core: Rc<Core>, stream: std::net::TcpStream, peer: SocketAddr, op
         service_fn(move |request| entry::serve(core.clone(), connection.clone(), request))
     };
     let http = http1::Builder::new()
-        .max_headers(MAX_HEADERS)
         .max_header_size(MAX_HEAD)
         .serve_connection(TokioIo::new(watched), service)
         .with_upgrades();
     let mut http = pin!(http);
-    let mut draining = core.draining();
-    let mut closing = core.closing();
     let mut drained = false;
-    {
-        let mut drain = pin!(draining.wait());
-        let mut close = pin!(closing.wait());
-        loop {
-            tokio::select! {
-                ended = http.as_mut() => {
-                    // What went wrong on a client's connection is the client's; what was no HTTP is worth a line.
-                    if let Err(error) = ended {
-                        core.malformed(&connection, &error);
-                    }
-                    break;
-                }
-                () = connection.close.notified() => break,
-                () = &mut drain, if !drained => {
-                    drained = true;
-                    http.as_mut().graceful_shutdown();
-                }
-                () = &mut close => break,
-            }
+    let ended = poll_fn(|cx| {
+        connection.listen(cx);
+        if connection.is_told(Told::Close) {
+            return Poll::Ready(Ok(()));
         }
+        if !drained && connection.is_told(Told::Drain) {
+            drained = true;
+            http.as_mut().graceful_shutdown();
+        }
+        http.as_mut().poll(cx)
+    });
+    // What went wrong on a client's connection is the client's; what was no HTTP is worth a line.
+    if let Err(error) = ended.await {
+        core.malformed(&connection, &error);
     }
 }
 
@@ -261,14 +258,14 @@ async fn sweep(core: Rc<Core>) {
                 Doing::Lingering => over(LINGER_LIMIT),
                 Doing::Uploading | Doing::Answering => {
                     if over(ANSWER_LIMIT) {
-                        connection.overdue.notify_waiters();
+                        connection.tell(Told::Overdue);
                     }
                     false
                 }
                 Doing::Streaming | Doing::Tunnel => false,
             };
             if close || connection.stuck().is_some_and(|since| now.since(since) >= STUCK_LIMIT) {
-                connection.close.notify_one();
+                connection.tell(Told::Close);
             }
             true
         });

@@ -1,8 +1,6 @@
 //! What a client may not say, and what ends at this hop: header names dropped in one pass before anything of ours is
 //! set (X01–X16). Identity is injected last, so nothing here can remove it (X04).
 
-use std::collections::HashMap;
-
 use http::header::{self, HeaderMap, HeaderName};
 
 use crate::base::client_addr::{
@@ -56,9 +54,9 @@ enum Class {
 
 /// Names to drop, compiled once.
 pub(super) struct Scrubber {
-    names: HashMap<HeaderName, Class>,
-    /// For each length of a name, the first letters that `names` has: most headers of a request are passed by on it.
-    by_length: [u32; 64],
+    /// By the length of the name, all from 63 bytes on together. With each length the first letters of its names: most
+    /// headers of a request are passed by on them.
+    by_length: [(u32, Vec<(HeaderName, Class)>); 64],
     prefixes: &'static [&'static str],
     /// The first letters that `prefixes` has.
     prefix_letters: u32,
@@ -75,8 +73,7 @@ pub(super) struct Scrubbed {
 impl Scrubber {
     pub(super) fn new(plan: &HeaderPlan) -> Self {
         let mut scrubber = Self {
-            names: HashMap::new(),
-            by_length: [0; 64],
+            by_length: std::array::from_fn(|_| (0, Vec::new())),
             prefixes: plan.protected_prefixes(),
             prefix_letters: plan
                 .protected_prefixes()
@@ -96,18 +93,20 @@ impl Scrubber {
 
     fn add(&mut self, name: &HeaderName, class: Class) {
         let text = name.as_str();
-        if let (Some(letters), Some(first)) = (self.by_length.get_mut(text.len().min(63)), text.bytes().next()) {
+        if let (Some((letters, names)), Some(first)) = (self.by_length.get_mut(text.len().min(63)), text.bytes().next())
+        {
             *letters |= 1 << (first & 31);
+            names.retain(|(known, _)| known != name);
+            names.push((name.clone(), class));
         }
-        self.names.insert(name.clone(), class);
     }
 
     fn class(&self, name: &HeaderName) -> Option<Class> {
         let text = name.as_str();
         let first = text.bytes().next().unwrap_or(0);
-        let letters = self.by_length.get(text.len().min(63)).copied().unwrap_or(0);
-        if letters & (1 << (first & 31)) != 0
-            && let Some(class) = self.names.get(name)
+        if let Some((letters, names)) = self.by_length.get(text.len().min(63))
+            && letters & (1 << (first & 31)) != 0
+            && let Some((_, class)) = names.iter().find(|(known, _)| known == name)
         {
             return Some(*class);
         }

@@ -68,7 +68,7 @@ pub(super) fn join(
             // How either side ended is theirs to know.
             _ = tokio::io::copy_bidirectional(&mut client, &mut application) => {}
             // The client has taken nothing for too long, or its session has ended.
-            () = connection.close.notified() => {}
+            () = connection.closed() => {}
             () = closing.wait() => {}
         }
         core.metrics.tunnels(-1);

@@ -79,7 +79,7 @@ impl Lease {
     }
 
     fn put(self) {
-        let now = self.core.now();
+        let now = self.core.coarse_now();
         if let Some(pool) = self.core.pools.borrow_mut().get_mut(self.app) {
             pool.put(self.sender, now);
         }

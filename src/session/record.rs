@@ -1,16 +1,21 @@
 //! One session.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::base::clock::{Clock, Tick, Timestamp};
-use crate::identity::Identity;
+use crate::base::id::Id;
+use crate::base::role::Role;
 use crate::identity::headers::{AuthMethod, ReadyHeaders};
+use crate::identity::{Identity, PackedIdentity};
 
 use super::Limits;
+use super::assertions::Held;
 
 /// The public name of a session: in assertions (`sid`), logs and lists. It opens nothing.
 pub type SessionRef = Uuid;
@@ -26,12 +31,16 @@ pub enum Ending {
     Absolute,
 }
 
-/// A signed-in browser. Shared by every core; its ending flips one atomic that all of them see at once.
+/// A signed-in browser. Shared by every core; its ending flips one atomic that all of them see at once. A million of
+/// them are held: `docs/benchmarks.md` counts the bytes.
 pub struct Session {
     reference: SessionRef,
-    identity: Box<Identity>,
+    identity: PackedIdentity,
     headers: ReadyHeaders,
-    id_token: Option<SecretString>,
+    id_token: Option<Box<SecretString>>,
+    /// The signed assertions in use, one per app. Beside the session, because whoever asks for them has it at hand.
+    assertions: ArcSwapOption<Vec<Held>>,
+    renewing: AtomicBool,
     created_at: Timestamp,
     created: Tick,
     last_used: AtomicU64,
@@ -40,13 +49,15 @@ pub struct Session {
 
 impl Session {
     /// A session that starts now. `id_token` is kept for the provider's `id_token_hint` at sign-out.
-    pub fn start(identity: Identity, headers: ReadyHeaders, id_token: Option<String>, clock: &Clock) -> Self {
+    pub fn start(identity: &Identity, headers: ReadyHeaders, id_token: Option<String>, clock: &Clock) -> Self {
         let created = clock.tick();
         Self {
             reference: Uuid::from_bytes(crate::base::random::bytes()),
-            identity: Box::new(identity),
+            identity: PackedIdentity::new(identity),
             headers,
-            id_token: id_token.map(SecretString::from),
+            id_token: id_token.map(|token| Box::new(SecretString::from(token))),
+            assertions: ArcSwapOption::empty(),
+            renewing: AtomicBool::new(false),
             created_at: clock.now(),
             created,
             last_used: AtomicU64::new(created.millis()),
@@ -59,9 +70,19 @@ impl Session {
         self.reference
     }
 
-    /// Who signed in.
-    pub fn identity(&self) -> &Identity {
-        &self.identity
+    /// Who signed in. Unpacked at each call: not for the way of a request.
+    pub fn identity(&self) -> Identity {
+        self.identity.unpack()
+    }
+
+    /// The role of who signed in.
+    pub fn role(&self) -> Option<Role> {
+        self.identity.role()
+    }
+
+    /// The connector that vouched for them.
+    pub fn connector(&self) -> &Id {
+        self.identity.connector()
     }
 
     /// How they signed in.
@@ -76,7 +97,7 @@ impl Session {
 
     /// The provider's ID token, for `id_token_hint` (OpenID Connect RP-Initiated Logout 1.0, section 2).
     pub fn id_token(&self) -> Option<&SecretString> {
-        self.id_token.as_ref()
+        self.id_token.as_deref()
     }
 
     /// When the sign-in was completed.
@@ -111,6 +132,30 @@ impl Session {
     pub fn touch(&self, now: Tick) {
         if now.millis() >= self.last_used.load(Ordering::Relaxed) + 1000 {
             self.last_used.store(now.millis(), Ordering::Relaxed);
+        }
+    }
+
+    /// The signed assertions that are held.
+    pub(super) fn assertions(&self) -> &ArcSwapOption<Vec<Held>> {
+        &self.assertions
+    }
+
+    /// Claims the renewal of an assertion. True for one caller until [`Self::renewed`].
+    pub(super) fn claim_renewal(&self) -> bool {
+        !self.renewing.load(Ordering::Relaxed) && !self.renewing.swap(true, Ordering::Relaxed)
+    }
+
+    /// Gives the claim back.
+    pub(super) fn renewed(&self) {
+        self.renewing.store(false, Ordering::Relaxed);
+    }
+
+    /// Drops assertions that are past their time at `now`.
+    pub(super) fn drop_expired_assertions(&self, now: Timestamp) {
+        let expired = |held: &Arc<Vec<Held>>| held.iter().all(|held| held.is_expired(now));
+        // A new one that is put there in this moment is signed again: no harm.
+        if self.assertions.load().as_ref().is_some_and(expired) {
+            self.assertions.store(None);
         }
     }
 

@@ -39,8 +39,8 @@ impl SessionStore {
         let cache = Cache::builder()
             .max_capacity(MAX_SESSIONS)
             .eviction_policy(EvictionPolicy::lru())
-            .time_to_live(limits.absolute)
-            // A core answers from its own memory for a few seconds, which moka does not see.
+            // A session in use past its absolute limit is removed when it is asked for; one that is not in use goes here. A
+            // core answers from its own memory for a few seconds, which moka does not see.
             .time_to_idle(limits.idle.saturating_add(UNSEEN))
             .build_with_hasher(BuildKeyHasher::default());
         Self { cache, limits, clock }
@@ -134,7 +134,7 @@ mod tests {
             groups: vec![],
             role: None,
         };
-        Session::start(identity, ReadyHeaders::default(), None, clock)
+        Session::start(&identity, ReadyHeaders::default(), None, clock)
     }
 
     #[test]

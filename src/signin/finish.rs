@@ -75,7 +75,7 @@ impl SignIn {
         // Refused rather than cut: a header that says less than the provider did is another identity (X09).
         let ready = self.plan.ready(identity, AuthMethod::Oidc).map_err(|_| Failed::new("header_too_long"))?;
         let (connector, user) = (identity.connector.clone(), identity.email.clone());
-        let session = Session::start(identity.clone(), ready, Some(id_token.clone()), &self.clock);
+        let session = Session::start(identity, ready, Some(id_token.clone()), &self.clock);
         let reference = session.reference();
         if let Some(old) = self.session_key(headers) {
             self.sessions.end(&old);

@@ -27,11 +27,11 @@ impl SignIn {
         let Some(key) = self.session_key(headers) else { return SignedOut { provider: None, connector: None } };
         let session = self.sessions.find(&key);
         let was_signed_in = self.end(&key, "signed_out", visitor.client, visitor.request_id);
-        let connector = session.as_ref().filter(|_| was_signed_in).map(|session| session.identity().connector.clone());
+        let connector = session.as_ref().filter(|_| was_signed_in).map(|session| session.connector().clone());
         let Some((session, id_token)) = session.as_ref().and_then(|s| s.id_token().map(|token| (s, token))) else {
             return SignedOut { provider: None, connector };
         };
-        let provider = match self.providers.get(&session.identity().connector) {
+        let provider = match self.providers.get(session.connector()) {
             // State is for the provider to echo; nothing here depends on it (L12).
             Some(provider) => {
                 provider.logout_url(id_token.expose_secret(), &self.sign_out_done, &random::token::<16>()).await
@@ -60,6 +60,6 @@ impl SignIn {
     /// learns from the page which other providers there are.
     pub fn logout_origin(&self, headers: &HeaderMap) -> Option<String> {
         let session = self.session_key(headers).and_then(|key| self.sessions.find(&key))?;
-        self.providers.get(&session.identity().connector)?.logout_origin()
+        self.providers.get(session.connector())?.logout_origin()
     }
 }

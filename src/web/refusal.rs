@@ -131,9 +131,10 @@ impl Site {
         if asker == Asker::Script {
             return self.refusal(StatusCode::FORBIDDEN, REASON, asker, request_id);
         }
+        let identity = session.identity();
         let page = Denied {
             setting: self.setting(request_id),
-            email: session.identity().email.as_str(),
+            email: identity.email.as_str(),
             role: needed.name().unwrap_or_default(),
             other_account_href: &self.link("sign-out", &[]),
         };
