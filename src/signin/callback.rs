@@ -138,7 +138,7 @@ impl SignIn {
             .map_err(|cause| Failed { return_to: self.return_to(&attempt.return_to), ..Failed::because(cause) })?;
 
         // From here on the attempt is used up, however it ends: a second redemption, at once or later, finds it burned.
-        if !self.burned.entry_by_ref(&id).or_insert(()).is_fresh() {
+        if !self.burned.burn(&id) {
             return self.stray(Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) }, callback.headers);
         }
         if let Some(error) = response.error {

@@ -2,6 +2,7 @@
 //! values, what goes out are outcomes; `web` turns them into pages.
 
 mod attempt;
+mod burned;
 mod callback;
 mod finish;
 mod query;
@@ -29,13 +30,12 @@ use crate::connector::Provider;
 use crate::identity::headers::HeaderPlan;
 use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionStore};
 
+use burned::Burned;
+
 pub use callback::{Callback, Completed, Failed};
 pub use finish::Verified;
 pub use sign_out::SignedOut;
 pub use start::{Start, Started};
-
-/// Attempts remembered as used up, at most. Beyond it the oldest are forgotten; their codes were used up too.
-const MAX_BURNED: u64 = 100_000;
 
 /// Bytes, about, of people asked whether they are who the provider says.
 const MAX_ASKED_BYTES: u64 = 64 * 1024 * 1024;
@@ -55,7 +55,7 @@ pub struct SignIn {
     metrics: Arc<Metrics>,
     clock: Clock,
     /// Attempts that were redeemed: a code and state work once (O18).
-    burned: Cache<String, ()>,
+    burned: Burned,
     /// Verified people who have not yet said that they are who the provider says.
     verified: Cache<String, Arc<Verified>>,
     sign_out_done: String,
@@ -93,13 +93,9 @@ impl SignIn {
             plan: parts.plan,
             audit: parts.audit,
             metrics: parts.metrics,
+            burned: Burned::new(parts.clock.clone()),
             clock: parts.clock,
             // Least recently used, not least frequently: under pressure the newest must be the last to go.
-            burned: Cache::builder()
-                .max_capacity(MAX_BURNED)
-                .eviction_policy(EvictionPolicy::lru())
-                .time_to_live(REMEMBERED)
-                .build(),
             verified: Cache::builder()
                 .max_capacity(MAX_ASKED_BYTES)
                 .weigher(|_, verified: &Arc<Verified>| verified.weight())
