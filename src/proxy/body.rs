@@ -8,7 +8,8 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::core::{Connection, Exchange};
+use super::connection::Connection;
+use super::core::Exchange;
 use super::upstream::Lease;
 
 /// A request's body towards the application. Trailers end here: a field that arrives after the head was judged never

@@ -28,7 +28,8 @@ use crate::web::{Asked, Visit};
 
 use super::access_log::Line;
 use super::body::Body;
-use super::core::{Connection, Core, Doing, Exchange, RequestId};
+use super::connection::{Connection, Doing};
+use super::core::{Core, Exchange, RequestId};
 use super::forward::{Judged, forward};
 use super::recent::Lookup;
 use super::sanitize::is_chunked;

@@ -17,7 +17,8 @@ use crate::gate::{AppRules, Grant, Permit, Rule};
 use crate::session::{Assertions, Ready, Session};
 
 use super::body::{Body, RequestBody};
-use super::core::{Connection, Core, RequestId};
+use super::connection::Connection;
+use super::core::{Core, RequestId};
 use super::upgrade;
 use super::upstream::{Lease, Sender, connect};
 

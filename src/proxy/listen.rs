@@ -20,8 +20,10 @@ use tokio::sync::{mpsc, watch};
 
 use crate::base::metrics::Metrics;
 
-use super::core::{Connection, Core, Doing, OpenGuard, PhaseWatch, Shared, Told};
+use super::connection::{Connection, Doing, OpenGuard, Told};
+use super::core::{Core, Shared};
 use super::entry;
+use super::phase::{Phase, PhaseWatch};
 
 /// A head must be complete this long after its first byte (Z01).
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
@@ -43,17 +45,6 @@ const SWEEP: Duration = Duration::from_millis(500);
 /// Bytes of a request's head; more are answered 431 (Z06). Header fields are at most 100, by hyper's default: asking for
 /// the same number makes it build its tables on the heap.
 const MAX_HEAD: usize = 64 * 1024;
-
-/// What the process is doing, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// Taking connections.
-    Serving,
-    /// Finishing what is there: idle connections close, answers end with `Connection: close`.
-    Draining,
-    /// Ending what is left, tunnels too.
-    Closing,
-}
 
 /// The data plane's threads.
 pub struct DataPlane {

@@ -6,10 +6,12 @@
 
 mod access_log;
 mod body;
+mod connection;
 mod core;
 mod entry;
 mod forward;
 mod listen;
+mod phase;
 mod recent;
 mod sanitize;
 mod upgrade;
@@ -17,4 +19,5 @@ mod upstream;
 
 pub use self::core::Shared;
 pub use body::Body;
-pub use listen::{DataPlane, Phase};
+pub use listen::DataPlane;
+pub use phase::Phase;

@@ -9,7 +9,8 @@ use hyper_util::rt::TokioIo;
 
 use crate::session::Session;
 
-use super::core::{Connection, Core, Doing};
+use super::connection::{Connection, Doing};
+use super::core::Core;
 
 /// Whether the request asks for a WebSocket. Any other protocol in `Upgrade` (h2c above all) is not passed on: the
 /// application would speak past us on a connection that we no longer judge (F10).
