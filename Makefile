@@ -8,6 +8,7 @@ build: ## the binary and the demo, for debugging
 	cargo build --locked --bin anteroom --example demo
 
 demo: ## a legacy application, two providers and Anteroom in front, on this machine
+	@ci/install build
 	cargo build --locked --quiet --bin anteroom
 	cargo run --locked --quiet --example demo
 
