@@ -9,8 +9,8 @@ build: ## the binary and the demo, for debugging
 
 demo: ## a legacy application, two providers and Anteroom in front, on this machine
 	@ci/install build
-	cargo build --locked --quiet --bin anteroom
-	cargo run --locked --quiet --example demo
+	cargo build --locked --bin anteroom --example demo
+	@cargo run --locked --quiet --example demo
 
 test: ## everything: installs what the tests need, then Rust, the samples, and real providers in a real browser
 	ci/install build test
