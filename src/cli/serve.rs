@@ -1,6 +1,6 @@
 //! `anteroom serve`.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{self, Environment, Running, Stop};
 use crate::base::app_log::{self, error_chain};
@@ -37,6 +37,8 @@ pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
 }
 
 async fn serve(config: &Config, environment: &Environment) -> Result<(), Failure> {
+    // Before anybody can know that we run: a SIGTERM right after "ready" must drain, not kill.
+    let signals = Signals::install().map_err(|error| Failure::Other(format!("cannot watch signals: {error}")))?;
     let mut running = app::start(config, environment)
         .await
         .map_err(|error| Failure::Other(format!("cannot start: {}", error_chain(&error))))?;
@@ -48,26 +50,40 @@ async fn serve(config: &Config, environment: &Environment) -> Result<(), Failure
         version = env!("CARGO_PKG_VERSION"),
         "ready"
     );
-    let ended = until_ended(&mut running).await;
+    let ended = signals.obey_until_ended(&mut running).await;
     tracing::info!("stopped");
     ended.map_err(|error| Failure::Other(error_chain(&error)))
 }
 
-async fn until_ended(running: &mut Running) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    // A closed terminal is no reason to stop; there is nothing to reload yet.
-    let mut hang_up = signal(SignalKind::hangup())?;
-    let mut interrupts = 0;
-    loop {
-        tokio::select! {
-            ended = running.ended() => return ended,
-            _ = terminate.recv() => running.stop(Stop::Gracefully),
-            _ = interrupt.recv() => {
-                interrupts += 1;
-                running.stop(if interrupts > 1 { Stop::Now } else { Stop::Soon });
+/// What the process is told from outside.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn install() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            // A closed terminal is no reason to stop; there is nothing to reload yet.
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn obey_until_ended(mut self, running: &mut Running) -> std::io::Result<()> {
+        let mut interrupts = 0;
+        loop {
+            tokio::select! {
+                ended = running.ended() => return ended,
+                _ = self.terminate.recv() => running.stop(Stop::Gracefully),
+                _ = self.interrupt.recv() => {
+                    interrupts += 1;
+                    running.stop(if interrupts > 1 { Stop::Now } else { Stop::Soon });
+                }
+                _ = self.hang_up.recv() => tracing::info!("SIGHUP: nothing to do"),
             }
-            _ = hang_up.recv() => tracing::info!("SIGHUP: nothing to do"),
         }
     }
 }
