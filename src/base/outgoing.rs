@@ -20,7 +20,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-pub use address::{AddressClass, Reach, is_loopback_host};
+use super::net::is_loopback_host;
+pub use address::{AddressClass, Reach};
 use dial::{DialError, Dialer, PeerClass};
 use proxy::Proxy;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::kinds::{ByOperator, KINDS, Kind};
+use super::kinds::{ByOperator, KINDS, Kind, unvouched};
 use super::node::{Node, Value};
 use super::parse::{Context, duplicate, fixed_path, is_plain_http_off_loopback, web_url, wrong};
 use super::problem::{Place, Report, list, quoted};
@@ -435,27 +435,6 @@ pub(super) fn plain_text(text: &str, max: usize) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(wrong(text, &format!("allowed: 1 to {max} characters on one line, without blanks at the ends")))
-}
-
-/// Why the address cannot be read from `claim`: nothing vouches for it there (I03). None: it can.
-fn unvouched(kind: &ConnectorKind, claim: &str) -> Option<&'static str> {
-    match kind {
-        ConnectorKind::Entra { .. } if ["upn", "preferred_username", "email"].contains(&claim) => None,
-        ConnectorKind::Entra { .. } => {
-            Some("Entra ID vouches for no address in this claim; allowed: \"upn\", \"preferred_username\", \"email\"")
-        }
-        ConnectorKind::Google { .. } | ConnectorKind::Oidc { email_is_verified_by_operator: false }
-            if claim == "email" =>
-        {
-            None
-        }
-        ConnectorKind::Google { .. } => Some("Google vouches for the claim \"email\" alone: leave email_claim out"),
-        ConnectorKind::Oidc { email_is_verified_by_operator: true } => None,
-        ConnectorKind::Oidc { email_is_verified_by_operator: false } => Some(
-            "the provider's email_verified speaks of the claim \"email\" alone, and people may be able to edit another; \
-             leave email_claim out, or add email_is_verified = \"by-operator\" if nobody can change it for themselves",
-        ),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The words of connectors: kinds, signature algorithms, and what is said to those that are not taken.
 
-use super::connectors::SigningAlgorithm;
+use super::connectors::{ConnectorKind, SigningAlgorithm};
 use super::problem::{list, nearest, quoted};
 use super::words::Word;
 
@@ -90,6 +90,27 @@ impl Word for SigningAlgorithm {
         };
         let words = list(Self::WORDS.iter().map(|(word, _)| *word));
         Some(format!("found {}; {reason}; allowed: {words}", quoted(word)))
+    }
+}
+
+/// Why the address cannot be read from `claim`: nothing vouches for it there (I03). None: it can.
+pub(super) fn unvouched(kind: &ConnectorKind, claim: &str) -> Option<&'static str> {
+    match kind {
+        ConnectorKind::Entra { .. } if ["upn", "preferred_username", "email"].contains(&claim) => None,
+        ConnectorKind::Entra { .. } => {
+            Some("Entra ID vouches for no address in this claim; allowed: \"upn\", \"preferred_username\", \"email\"")
+        }
+        ConnectorKind::Google { .. } | ConnectorKind::Oidc { email_is_verified_by_operator: false }
+            if claim == "email" =>
+        {
+            None
+        }
+        ConnectorKind::Google { .. } => Some("Google vouches for the claim \"email\" alone: leave email_claim out"),
+        ConnectorKind::Oidc { email_is_verified_by_operator: true } => None,
+        ConnectorKind::Oidc { email_is_verified_by_operator: false } => Some(
+            "the provider's email_verified speaks of the claim \"email\" alone, and people may be able to edit another; \
+             leave email_claim out, or add email_is_verified = \"by-operator\" if nobody can change it for themselves",
+        ),
     }
 }
 

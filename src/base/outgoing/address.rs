@@ -102,21 +102,6 @@ impl Reach {
     }
 }
 
-/// Whether `host` is this machine by name or literal: `localhost`, `*.localhost` (RFC 6761), `127.0.0.0/8`, `::1`.
-/// Brackets around an IPv6 literal are allowed.
-pub fn is_loopback_host(host: &str) -> bool {
-    if is_localhost_name(host) {
-        return true;
-    }
-    literal(host).is_some_and(|ip| AddressClass::of(ip) == AddressClass::Loopback)
-}
-
-/// `localhost` and `*.localhost`, in any case, with or without a trailing dot.
-pub(super) fn is_localhost_name(host: &str) -> bool {
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    host == "localhost" || host.ends_with(".localhost")
-}
-
 /// The IP address that `host` is, if it is one.
 pub(super) fn literal(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
@@ -180,15 +165,5 @@ mod tests {
         assert!(!allows(AddressClass::Private, "127.0.0.1"));
         assert!(allows(AddressClass::Loopback, "127.0.0.1"));
         assert!(Reach::AsWritten.allows("10.0.0.1".parse().unwrap()));
-    }
-
-    #[test]
-    fn loopback_hosts_are_known_by_name_and_literal() {
-        for yes in ["localhost", "LOCALHOST.", "idp.localhost", "127.0.0.1", "[::1]", "::1", "127.9.9.9"] {
-            assert!(is_loopback_host(yes), "{yes}");
-        }
-        for no in ["localhost.example.com", "notlocalhost", "10.0.0.1", "example.com", "[::2]", ""] {
-            assert!(!is_loopback_host(no), "{no}");
-        }
     }
 }

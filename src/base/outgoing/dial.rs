@@ -18,8 +18,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::address::{AddressClass, Reach, is_localhost_name, literal};
+use super::address::{AddressClass, Reach, literal};
 use super::proxy::Proxy;
+use crate::base::net::is_localhost_name;
 
 /// One address that does not answer must not use up the time of the call.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);

@@ -8,7 +8,8 @@ use http::{HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 
 use super::OutgoingSetupError;
-use super::address::{is_loopback_host, literal};
+use super::address::literal;
+use crate::base::net::is_loopback_host;
 
 /// The egress proxy and the hosts that are reached without it.
 pub(super) struct Proxy {
