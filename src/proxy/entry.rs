@@ -355,6 +355,11 @@ async fn judge(
         let event = event.from_client(client, id.as_str()).with("app", app.id.as_str()).with("header", name.as_str());
         core.shared.audit.record_frequent(event);
     }
+    let ending = key.filter(|_| signs_out);
+    if let Some(key) = &ending {
+        // Before the application is asked: neither its answer nor a client that goes away meanwhile can keep a session.
+        site.app_signed_out(key, client, id.as_str());
+    }
     let judged = Judged { app, connection, rule, path: normal, forwarded, id, at: arrived.at, signs_out, websocket };
     let mut answer = match forward(core, permit, &judged, request).await {
         Ok(response) => Answer { response, app: "", by, client: None },
@@ -369,9 +374,7 @@ async fn judge(
             Answer::own(site.refusal(error.status(), error.reason(), asker, id.as_str()), error.reason())
         }
     };
-    if signs_out && let Some(key) = key {
-        // Whatever the application answered: ending a session depends on nobody.
-        site.app_signed_out(&key, client, id.as_str());
+    if ending.is_some() {
         site.cookies().expire_session(answer.response.headers_mut());
         answer.response.headers_mut().append(header::SET_COOKIE, site.cookies().expire_done());
     }

@@ -199,6 +199,20 @@ async fn the_applications_own_sign_out_ends_our_session_too() {
     }
 }
 
+/// A client that goes away while the application is still at it has signed out all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_out_that_nobody_waits_for_ends_the_session_too() {
+    let (app, backend) = by_hand().await;
+    let cookie = app.cookie().await;
+    let who = Ask::get("/.anteroom/me").with("Cookie", &cookie);
+    assert_eq!(app.send(&who).await.status, 200);
+    let mut leaving = app.connect().await;
+    leaving.write(&Ask::page("/logout").with("Cookie", &cookie).bytes()).await;
+    let _silent = backend.accept().await;
+    drop(leaving);
+    assert_eq!(app.send(&who).await.status, 401);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_soon_finishes_requests_closes_idle_connections_and_takes_no_new_ones() {
     let (app, backend) = by_hand().await;
