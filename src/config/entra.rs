@@ -2,7 +2,8 @@
 
 use url::Url;
 
-use super::connectors::{ConnectorKind, issuer_url};
+use super::connector_values::issuer_url;
+use super::connectors::ConnectorKind;
 use super::parse::{Context, wrong};
 use super::problem::Place;
 use super::read::{At, Field};

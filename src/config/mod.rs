@@ -5,6 +5,7 @@
 //! (whose doc comments become the schema and the reference page), the resolved form, and the checks between the two.
 
 mod apps;
+mod connector_values;
 mod connectors;
 mod domains;
 mod entra;

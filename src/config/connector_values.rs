@@ -1,0 +1,62 @@
+//! How single values of a connector are read.
+
+use url::Url;
+
+use super::parse::{web_url, wrong};
+use super::problem::{list, quoted};
+
+pub(super) const ISSUER: &str = "allowed: the provider's issuer, such as \"https://idp.example.com/realms/acme\"";
+pub(super) const SCOPE: &str = "allowed: scopes without blanks or quotes, each an item of the list";
+const DISCOVERY: &str = "/.well-known/openid-configuration";
+
+/// An issuer (OpenID Connect Discovery 1.0 section 3) without its trailing slash.
+pub(super) fn issuer_url(text: &str) -> Result<Url, String> {
+    if let Some((issuer, _)) = text.split_once(DISCOVERY) {
+        return Err(wrong(text, &format!("that is the discovery document; allowed: the issuer, {}", quoted(issuer))));
+    }
+    let mut url = web_url(text, ISSUER)?;
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// `prompt` values of OpenID Connect Core 3.1.2.1, but `none`: it forbids the provider to show a sign-in page.
+pub(super) fn prompt(text: &str) -> Result<String, String> {
+    let known = ["login", "consent", "select_account"];
+    if text.split(' ').all(|word| known.contains(&word)) {
+        return Ok(text.to_owned());
+    }
+    Err(wrong(text, &format!("allowed: {}, or several with one blank between", list(known))))
+}
+
+/// Text that is not empty, not too long, and without characters that nobody can see.
+pub(super) fn plain_text(text: &str, max: usize) -> Result<String, String> {
+    let count = text.chars().count();
+    if text.trim() == text && (1..=max).contains(&count) && !text.chars().any(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    Err(wrong(text, &format!("allowed: 1 to {max} characters on one line, without blanks at the ends")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_has_no_slash_at_its_end() {
+        for text in ["https://idp.example.com/realms/acme", "https://idp.example.com/realms/acme/"] {
+            assert_eq!(issuer_url(text).unwrap().as_str(), "https://idp.example.com/realms/acme");
+        }
+        let error = issuer_url("https://idp.example.com/.well-known/openid-configuration").unwrap_err();
+        assert!(error.contains("discovery document"), "{error}");
+        assert!(issuer_url("https://idp.example.com/?a=b").is_err());
+    }
+
+    #[test]
+    fn prompt_none_is_refused() {
+        assert!(prompt("login consent").is_ok());
+        for bad in ["none", "", "login  consent", "Login"] {
+            assert!(prompt(bad).is_err(), "{bad}");
+        }
+    }
+}
