@@ -16,6 +16,8 @@ pub mod gate;
 
 pub mod session;
 
+pub mod directory;
+
 pub mod audit;
 
 pub mod connector;
