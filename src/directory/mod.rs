@@ -8,6 +8,7 @@
 //! Nothing here reads a clock: times are the caller's. Nothing here opens a session: cookies are known by their
 //! SHA-256 and tokens arrive sealed (E09).
 
+mod switchboard;
 mod types;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use crate::base::clock::Timestamp;
 
+pub use switchboard::Switchboard;
 pub use types::{
     Change, CookieKey, Ended, Explained, KeptKind, Lease, NewCookie, OnceKind, Page, Renewed, Selector, SessionRow,
     Switch, SwitchKind, Used,

@@ -70,6 +70,16 @@ pub enum Selector {
     All,
 }
 
+impl Selector {
+    /// Whether it also ends what is written later and was begun before: what is revoked by such a selector is an epoch.
+    pub const fn is_epoch(&self) -> bool {
+        match self {
+            Self::Subject { .. } | Self::Email(_) | Self::Connector(_) | Self::Domain(_) | Self::All => true,
+            Self::Reference(_) | Self::Cookie(_) | Self::ProviderSession { .. } => false,
+        }
+    }
+}
+
 /// How much of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
@@ -125,8 +135,8 @@ pub struct Renewed {
 pub enum Change {
     /// The cookie leads nowhere any more.
     CookieEnded(CookieKey),
-    /// What the cookie leads to has changed: read it again.
-    CookieRenewed(CookieKey),
+    /// What the cookie leads to is now of this version: read it again.
+    CookieRenewed(CookieKey, i64),
     /// Everything begun before this change's number that the selector fits is over: an epoch. Only Subject, Email,
     /// Connector, Domain and All.
     Revoked(Selector),

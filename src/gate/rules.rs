@@ -108,6 +108,12 @@ impl Snapshot {
         self.by_host.get(at).and_then(|(_, index)| self.apps.get(*index))
     }
 
+    /// The snapshot's own copy of an app's host.
+    pub fn known_host(&self, host: &str) -> Option<&str> {
+        let at = self.by_host.binary_search_by(|(known, _)| (**known).cmp(host)).ok()?;
+        self.by_host.get(at).map(|(known, _)| &**known)
+    }
+
     /// Whether own paths are answered on `host`.
     pub fn is_own_host(&self, host: &str) -> bool {
         *self.sign_in_host == *host || self.app_of_host(host).is_some()

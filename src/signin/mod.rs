@@ -79,6 +79,8 @@ pub struct Parts {
 pub struct Visitor<'a> {
     pub client: IpAddr,
     pub request_id: &'a str,
+    /// The host that was asked, lower case: a session is for it alone.
+    pub host: &'a str,
 }
 
 impl SignIn {
