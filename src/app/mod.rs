@@ -70,7 +70,7 @@ pub struct Assembled {
 /// The keys cannot be read or made, or the roots for calls to providers cannot be read.
 pub fn assemble(config: &Config, environment: &Environment) -> Result<Assembled, StartError> {
     let clock = environment.clock.clone();
-    let keys = KeyRing::open(&config.keys.dir, clock.clone())
+    let keys = KeyRing::open(&config.keys.dir, config.sessions.absolute_timeout, clock.clone())
         .map_err(|source| StartError::Keys { dir: config.keys.dir.clone(), source })?;
     let keys = Arc::new(keys);
     let outgoing = Outgoing::new(&config.outgoing).map_err(StartError::Outgoing)?;

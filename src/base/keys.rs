@@ -6,7 +6,8 @@
 //! | `assertion-<unix seconds>.pem` | PKCS#8 P-256 private key; signs assertions for the application |
 //!
 //! The number is the key's time of creation, so rotation needs no index, and an operator rotates by putting a file
-//! there. A key on disk is never replaced and never deleted by Anteroom; one that cannot be read is an error, because
+//! there or with `anteroom keys rotate`. Rotation overlaps: a new key is known to everybody before it is used, and a
+//! superseded one is still good for what it sealed or signed ([`plan`]). A key on disk is never replaced and never deleted by Anteroom; one that cannot be read is an error, because
 //! going on with a fresh key would quietly break whatever the old one sealed or signed.
 
 mod dir;
@@ -18,19 +19,22 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use super::clock::{Clock, Timestamp};
 pub use dir::{KeyKind, KeysError, KeysReport};
 pub use key::{AssertionKey, PublicJwk, SealingKey};
-use plan::KeyTimes;
+use plan::{KeyTimes, Stage};
 
 /// The keys of this deployment. One per process, shared; reading from it never waits.
 #[derive(Debug)]
 pub struct KeyRing {
     dir: PathBuf,
     clock: Clock,
+    /// How long a superseded sealing key opens.
+    open_for: Duration,
     keys: ArcSwap<Keys>,
     /// Held while the directory is read again, so that an older view never replaces a newer one.
     turning: Mutex<()>,
@@ -57,13 +61,27 @@ pub enum Rotation {
     },
 }
 
+/// One key, as an operator may see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyInfo {
+    pub kind: KeyKind,
+    /// The `kid` of an assertion key, the [fingerprint](KeyRing::fingerprints) of a sealing key.
+    pub id: String,
+    /// From its file name.
+    pub created: Timestamp,
+    pub stage: Stage,
+    /// When the stage ends, if that is known.
+    pub until: Option<Timestamp>,
+}
+
 impl KeyRing {
     /// Reads `dir`; on the first start makes the directory (0700) and the keys (0600). Processes that start at once on
-    /// one directory end with the same keys. Blocks on the file system.
+    /// one directory end with the same keys. A superseded sealing key opens for `open_for` (and [`plan::OPEN_SLACK`])
+    /// more: as long as anything sealed may be needed. Blocks on the file system.
     ///
     /// # Errors
     /// A key is unreadable, empty or no key; or one is missing and cannot be made. Nothing on disk is ever replaced.
-    pub fn open(dir: &Path, clock: Clock) -> Result<Self, KeysError> {
+    pub fn open(dir: &Path, open_for: Duration, clock: Clock) -> Result<Self, KeysError> {
         let now = clock.now();
         let mut files = dir::read(dir)?;
         for file in &files.readable_by_others {
@@ -73,7 +91,8 @@ impl KeyRing {
             files = dir::make_missing(dir, now)?;
         }
         let keys = Keys::new(files, None, now);
-        Ok(Self { dir: dir.to_owned(), clock, keys: ArcSwap::from_pointee(keys), turning: Mutex::new(()) })
+        let open_for = open_for.saturating_add(plan::OPEN_SLACK);
+        Ok(Self { dir: dir.to_owned(), clock, open_for, keys: ArcSwap::from_pointee(keys), turning: Mutex::new(()) })
     }
 
     /// Whether [`open`](Self::open) would work, for `anteroom check`. Writes nothing.
@@ -105,23 +124,65 @@ impl KeyRing {
         let _turn = self.turning.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         let old = self.keys.load_full();
-        let adopt = |files: dir::Files| {
-            let gone = files.missing().next();
-            match gone {
-                // A volume that went away looks like a first start. Fresh keys would cut off what the old ones serve.
-                Some(kind) => Err(KeysError::Gone { dir: self.dir.clone(), kind }),
-                None => Ok(Arc::new(Keys::new(files, Some(&old), now))),
-            }
-        };
-        let reread = adopt(dir::read(&self.dir)?)?;
-        self.keys.store(Arc::clone(&reread));
+        let reread = self.adopt(dir::read(&self.dir)?, &old, now)?;
         if !plan::is_due(&reread.assertion_times(), now) {
             return Ok(if reread.ids().eq(old.ids()) { Rotation::Unchanged } else { Rotation::Reread });
         }
-        let rotated = adopt(dir::make_assertion_key_if(&self.dir, now, |times| plan::is_due(times, now))?)?;
-        self.keys.store(Arc::clone(&rotated));
+        let files = dir::make_if(&self.dir, &[KeyKind::Assertion], now, |times| plan::is_due(times, now))?;
+        let rotated = self.adopt(files, &old, now)?;
         let made = rotated.assertion.iter().find(|key| reread.assertion.iter().all(|old| old.kid() != key.kid()));
         Ok(made.map_or(Rotation::Reread, |key| Rotation::Made { kid: key.kid().to_owned() }))
+    }
+
+    /// Makes a new sealing key and a new assertion key at once, for an operator who wants to. They are used after
+    /// [`plan::USE_AFTER`], so nothing sealed or signed is lost. A kind of which a key was made less than that ago is
+    /// on its way already and gets no other: asking twice is asking once. Gives all keys. Blocks on the file system.
+    ///
+    /// # Errors
+    /// Those of [`rotate_if_due`](Self::rotate_if_due); what was loaded before stays in use.
+    pub fn rotate_now(&self) -> Result<Vec<KeyInfo>, KeysError> {
+        let _turn = self.turning.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        let old = self.keys.load_full();
+        // Refused before anything is made if the directory is not the one we know.
+        self.adopt(dir::read(&self.dir)?, &old, now)?;
+        let files = dir::make_if(&self.dir, &KeyKind::ALL, now, |times| !plan::is_turning(times, now))?;
+        self.adopt(files, &old, now)?;
+        Ok(self.list())
+    }
+
+    /// Takes over what the directory holds now.
+    fn adopt(&self, files: dir::Files, old: &Keys, now: Timestamp) -> Result<Arc<Keys>, KeysError> {
+        // A volume that went away looks like a first start. Fresh keys would cut off what the old ones serve.
+        if let Some(kind) = files.missing().next() {
+            return Err(KeysError::Gone { dir: self.dir.clone(), kind });
+        }
+        let keys = Arc::new(Keys::new(files, Some(old), now));
+        self.keys.store(Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    /// All keys with what they do now: sealing keys first, each kind oldest first.
+    pub fn list(&self) -> Vec<KeyInfo> {
+        let (keys, now) = (self.keys.load(), self.clock.now());
+        let (sealing_times, assertion_times) = (keys.sealing_times(), keys.assertion_times());
+        let info = |kind, i, id: &str, times: &[KeyTimes], kept, created| {
+            let (stage, until) = plan::stage(times, i, kept, now);
+            KeyInfo { kind, id: id.to_owned(), created, stage, until }
+        };
+        let sealing = keys.sealing.iter().enumerate().map(|(i, key)| {
+            info(KeyKind::Sealing, i, key.public_name(), &sealing_times, self.open_for, key.times().created)
+        });
+        let assertion = keys.assertion.iter().enumerate().map(|(i, key)| {
+            info(KeyKind::Assertion, i, key.kid(), &assertion_times, plan::PUBLISH_FOR, key.times().created)
+        });
+        sealing.chain(assertion).collect()
+    }
+
+    /// The public name of each sealing key, oldest first: hexadecimal digits that tell keys apart and give nothing of
+    /// them away. Two processes can open each other's records if they have a name in common.
+    pub fn fingerprints(&self) -> Vec<String> {
+        self.keys.load().sealing.iter().map(|key| key.public_name().to_owned()).collect()
     }
 
     /// The key that signs assertions at `now`.
@@ -141,13 +202,16 @@ impl KeyRing {
     /// The key that seals now.
     pub(super) fn sealing_key(&self) -> Arc<SealingKey> {
         let keys = self.keys.load();
-        let times: Vec<KeyTimes> = keys.sealing.iter().map(|key| key.times()).collect();
-        current(&keys.sealing, &times, self.clock.now())
+        current(&keys.sealing, &keys.sealing_times(), self.clock.now())
     }
 
-    /// The keys whose id is `id`: all of them open what they sealed, however old.
+    /// The keys whose id is `id` and that still open what they sealed.
     pub(super) fn sealing_keys_with_id(&self, id: [u8; 4]) -> Vec<Arc<SealingKey>> {
-        self.keys.load().sealing.iter().filter(|key| key.id() == id).cloned().collect()
+        let (keys, now) = (self.keys.load(), self.clock.now());
+        let times = keys.sealing_times();
+        let opens = |i| plan::stage(&times, i, self.open_for, now).0 != Stage::Retired;
+        let fits = keys.sealing.iter().enumerate().filter(|(i, key)| key.id() == id && opens(*i));
+        fits.map(|(_, key)| Arc::clone(key)).collect()
     }
 }
 
@@ -170,6 +234,10 @@ impl Keys {
             Arc::new(key)
         });
         Self { sealing: sealing.collect(), assertion: assertion.collect() }
+    }
+
+    fn sealing_times(&self) -> Vec<KeyTimes> {
+        self.sealing.iter().map(|key| key.times()).collect()
     }
 
     fn assertion_times(&self) -> Vec<KeyTimes> {

@@ -126,7 +126,8 @@ async fn an_assertion_is_for_one_application() {
 async fn a_rotated_key_overlaps_with_the_one_before() {
     let dir = tempfile::tempdir().unwrap();
     let clock = anteroom::base::clock::Clock::manual(anteroom::base::clock::Timestamp::from_secs(1_800_000_000));
-    let ring = std::sync::Arc::new(anteroom::base::keys::KeyRing::open(dir.path(), clock.clone()).unwrap());
+    let ring =
+        std::sync::Arc::new(anteroom::base::keys::KeyRing::open(dir.path(), Duration::ZERO, clock.clone()).unwrap());
     let signer = anteroom::identity::assertion::AssertionSigner::new(
         ring.clone(),
         "https://app.example.com".into(),

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -26,7 +27,8 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    const ALL: [Self; 2] = [Self::Sealing, Self::Assertion];
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Sealing, Self::Assertion];
 
     const fn affixes(self) -> (&'static str, &'static str) {
         match self {
@@ -38,6 +40,14 @@ impl KeyKind {
     fn file_name(self, created: Timestamp) -> String {
         let (prefix, suffix) = self.affixes();
         format!("{prefix}{}{suffix}", created.secs())
+    }
+
+    /// The text of a new key's file.
+    fn make(self) -> Result<Zeroizing<String>, KeysError> {
+        match self {
+            Self::Sealing => Ok(SealingKey::make()),
+            Self::Assertion => AssertionKey::make().map_err(|_| KeysError::Make),
+        }
     }
 
     /// How an operator makes one by hand.
@@ -123,6 +133,13 @@ impl Files {
             KeyKind::Assertion => self.assertion.is_empty(),
         })
     }
+
+    fn times(&self, kind: KeyKind) -> Vec<KeyTimes> {
+        match kind {
+            KeyKind::Sealing => self.sealing.iter().map(SealingKey::times).collect(),
+            KeyKind::Assertion => self.assertion.iter().map(AssertionKey::times).collect(),
+        }
+    }
 }
 
 /// Reads every key. A directory that does not exist holds none. Files with other names are not ours to judge.
@@ -195,28 +212,29 @@ pub(super) fn make_missing(dir: &Path, now: Timestamp) -> Result<Files, KeysErro
     let _lock = lock(dir).map_err(not_writable(kind))?;
     // Again, under the lock: another process may have been first.
     for kind in read(dir)?.missing() {
-        let text = match kind {
-            KeyKind::Sealing => SealingKey::make(),
-            KeyKind::Assertion => AssertionKey::make().map_err(|_| KeysError::Make)?,
-        };
-        publish(dir, &kind.file_name(now), text.as_bytes()).map_err(not_writable(kind))?;
+        publish(dir, &kind.file_name(now), kind.make()?.as_bytes()).map_err(not_writable(kind))?;
     }
     read(dir)
 }
 
-/// Makes an assertion key if `due` still says so once nobody else can be making one, then reads the directory.
-pub(super) fn make_assertion_key_if(
+/// Makes a key of each of `kinds` for which `wanted` says so once nobody else can be making one, then reads the
+/// directory.
+pub(super) fn make_if(
     dir: &Path,
+    kinds: &[KeyKind],
     now: Timestamp,
-    due: impl Fn(&[KeyTimes]) -> bool,
+    wanted: impl Fn(&[KeyTimes]) -> bool,
 ) -> Result<Files, KeysError> {
-    let kind = KeyKind::Assertion;
-    let not_writable = |source| KeysError::NotWritable { dir: dir.to_owned(), kind, source };
-    let _lock = lock(dir).map_err(not_writable)?;
-    let times: Vec<KeyTimes> = read(dir)?.assertion.iter().map(AssertionKey::times).collect();
-    if due(&times) {
-        let text = AssertionKey::make().map_err(|_| KeysError::Make)?;
-        publish(dir, &kind.file_name(now), text.as_bytes()).map_err(not_writable)?;
+    let not_writable = |kind| move |source| KeysError::NotWritable { dir: dir.to_owned(), kind, source };
+    let _lock = lock(dir).map_err(not_writable(KeyKind::Assertion))?;
+    let files = read(dir)?;
+    for &kind in kinds {
+        let times = files.times(kind);
+        if wanted(&times) {
+            // After the newest, whatever the clock says: the order of the names is the order of the keys.
+            let after = times.last().map_or(now, |key| key.created.plus(Duration::from_secs(1)));
+            publish(dir, &kind.file_name(now.max(after)), kind.make()?.as_bytes()).map_err(not_writable(kind))?;
+        }
     }
     read(dir)
 }

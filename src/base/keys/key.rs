@@ -24,10 +24,14 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Stands before the key's bytes where they are hashed to a public name, so that this hash is no other hash of the key.
+const NAME_PREFIX: &[u8] = b"anteroom sealing key name v1\0";
+
 /// An AES-256-GCM key (NIST SP 800-38D).
 pub struct SealingKey {
     times: KeyTimes,
     fingerprint: [u8; 32],
+    public_name: String,
     cipher: RandomizedNonceKey,
 }
 
@@ -48,7 +52,9 @@ impl SealingKey {
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(digest(&SHA256, bytes).as_ref());
         let cipher = RandomizedNonceKey::new(&AES_256_GCM, bytes).map_err(|_| WHAT)?;
-        Ok(Self { times: KeyTimes { created, published: created }, fingerprint, cipher })
+        let named = Zeroizing::new([NAME_PREFIX, bytes].concat());
+        let public_name = digest(&SHA256, &named).as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { times: KeyTimes { created, published: created }, fingerprint, public_name, cipher })
     }
 
     /// Four bytes that tell keys apart in what they sealed: the start of the key's SHA-256.
@@ -63,6 +69,12 @@ impl SealingKey {
 
     pub(super) fn fingerprint(&self) -> &[u8] {
         &self.fingerprint
+    }
+
+    /// A name that tells the key and gives nothing of it away, 16 hexadecimal digits. Unlike [`id`](Self::id) it is
+    /// not part of what the key sealed.
+    pub(super) fn public_name(&self) -> &str {
+        &self.public_name
     }
 
     pub(super) fn same(&self, other: &Self) -> bool {

@@ -1,5 +1,6 @@
 //! When a key is made, used and shown. Pure: times in, indices out.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
@@ -16,6 +17,11 @@ pub const USE_AFTER: Duration = Duration::from_secs(600);
 /// A superseded assertion key stays in `jwks.json` for this long after it stopped signing.
 pub const PUBLISH_FOR: Duration = Duration::from_secs(7 * DAY.as_secs());
 
+/// A superseded sealing key opens for this much longer than the caller asks for. Other processes on the directory learn
+/// of the newer key up to [`USE_AFTER`] later and seal with the old one until then, and a sign-in that was begun under
+/// it needs another ten minutes.
+pub const OPEN_SLACK: Duration = Duration::from_secs(3600);
+
 /// The times of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyTimes {
@@ -26,9 +32,40 @@ pub struct KeyTimes {
 }
 
 impl KeyTimes {
-    fn used_from(self) -> Timestamp {
+    /// From when the key signs or seals, unless it is the only one.
+    pub fn used_from(self) -> Timestamp {
         self.published.plus(USE_AFTER)
     }
+}
+
+/// What a key does at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Known to others, not used yet.
+    Waiting,
+    /// Signs or seals.
+    Current,
+    /// Followed by a newer one; still published, still opens.
+    Superseded,
+    /// Neither published any more nor opening anything.
+    Retired,
+}
+
+/// The stage of the key at `i` of `keys` (oldest first), and when the next stage begins if that is known. `kept` is how
+/// long it is superseded before it is retired.
+pub fn stage(keys: &[KeyTimes], i: usize, kept: Duration, now: Timestamp) -> (Stage, Option<Timestamp>) {
+    let retires = stopped(keys, i).map(|at| at.plus(kept));
+    match i.cmp(&current(keys, now)) {
+        Ordering::Greater => (Stage::Waiting, keys.get(i).map(|key| key.used_from())),
+        Ordering::Equal => (Stage::Current, stopped(keys, i)),
+        Ordering::Less if retires.is_none_or(|at| now < at) => (Stage::Superseded, retires),
+        Ordering::Less => (Stage::Retired, None),
+    }
+}
+
+/// When the key at `i` stops being used: the first of the newer ones takes over.
+fn stopped(keys: &[KeyTimes], i: usize) -> Option<Timestamp> {
+    keys.iter().skip(i + 1).map(|newer| newer.used_from()).min()
 }
 
 /// Which of `keys` (oldest first) signs or seals: the newest that has been known long enough, else the oldest.
@@ -39,11 +76,14 @@ pub fn current(keys: &[KeyTimes], now: Timestamp) -> usize {
 
 /// Which of `keys` (oldest first) are shown: the current one, newer ones, and older ones for [`PUBLISH_FOR`].
 pub fn published(keys: &[KeyTimes], now: Timestamp) -> impl DoubleEndedIterator<Item = usize> {
-    let current = current(keys, now);
-    (0..keys.len()).filter(move |&i| {
-        let stopped = keys.iter().skip(i + 1).map(|newer| newer.used_from()).min();
-        i >= current || stopped.is_none_or(|at| now < at.plus(PUBLISH_FOR))
-    })
+    (0..keys.len()).filter(move |&i| stage(keys, i, PUBLISH_FOR, now).0 != Stage::Retired)
+}
+
+/// Whether a key is on its way already: one made less than [`USE_AFTER`] ago. Asking for a rotation again then makes no
+/// other.
+pub fn is_turning(keys: &[KeyTimes], now: Timestamp) -> bool {
+    let lately = |key: &KeyTimes| key.created < now.plus(USE_AFTER) && now < key.created.plus(USE_AFTER);
+    keys.len() > 1 && keys.last().is_some_and(lately)
 }
 
 /// Whether it is time for another key: none is younger than [`ROTATE_AFTER`].
@@ -103,6 +143,27 @@ mod tests {
         let keys = [key(T0), KeyTimes { created: T0.plus(minutes(1)), published: found }];
         assert_eq!(current(&keys, found.plus(minutes(9))), 0);
         assert_eq!(current(&keys, found.plus(minutes(10))), 1);
+    }
+
+    #[test]
+    fn a_key_is_superseded_for_as_long_as_it_is_kept_and_then_retired() {
+        let second = T0.plus(ROTATE_AFTER);
+        let keys = [key(T0), key(second)];
+        let at = |now: Timestamp| (stage(&keys, 0, minutes(60), now), stage(&keys, 1, minutes(60), now));
+        let (turns, retires) = (second.plus(USE_AFTER), second.plus(USE_AFTER).plus(minutes(60)));
+        let waiting = ((Stage::Current, Some(turns)), (Stage::Waiting, Some(turns)));
+        assert_eq!(at(turns.minus_a_milli()), waiting);
+        assert_eq!(at(turns), ((Stage::Superseded, Some(retires)), (Stage::Current, None)));
+        assert_eq!(at(retires.minus_a_milli()).0, (Stage::Superseded, Some(retires)));
+        assert_eq!(at(retires).0, (Stage::Retired, None));
+    }
+
+    #[test]
+    fn a_second_rotation_is_not_begun_while_one_is_on_its_way() {
+        assert!(!is_turning(&[key(T0)], T0), "the only key is no rotation");
+        let keys = [key(T0), key(T0.plus(minutes(30)))];
+        assert!(is_turning(&keys, T0.plus(minutes(30))) && is_turning(&keys, T0.plus(minutes(29))));
+        assert!(!is_turning(&keys, T0.plus(minutes(40))) && !is_turning(&keys, T0.plus(minutes(20))));
     }
 
     #[test]

@@ -10,7 +10,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_700);
 fn signer() -> (tempfile::TempDir, Clock, Arc<KeyRing>, AssertionSigner) {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual(NOW);
-    let ring = Arc::new(KeyRing::open(dir.path(), clock.clone()).unwrap());
+    let ring = Arc::new(KeyRing::open(dir.path(), Duration::ZERO, clock.clone()).unwrap());
     let signer = AssertionSigner::new(Arc::clone(&ring), "https://app.example.com".into(), Duration::from_secs(60));
     (dir, clock, ring, signer)
 }

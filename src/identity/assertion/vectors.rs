@@ -74,7 +74,7 @@ fn anteroom() -> AssertionSigner {
     std::fs::write(dir.path().join(format!("assertion-{}.pem", NOW - 43 * DAY)), file("TEST-KEY-previous.pem"))
         .unwrap();
     std::fs::write(dir.path().join(format!("assertion-{}.pem", NOW - DAY)), file("TEST-KEY-current.pem")).unwrap();
-    let ring = KeyRing::open(dir.path(), Clock::manual(Timestamp::from_secs(NOW))).unwrap();
+    let ring = KeyRing::open(dir.path(), Duration::ZERO, Clock::manual(Timestamp::from_secs(NOW))).unwrap();
     AssertionSigner::new(Arc::new(ring), ISSUER.to_owned(), Duration::from_secs(60))
 }
 
