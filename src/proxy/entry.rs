@@ -24,6 +24,7 @@ use crate::gate::{
     AppRules, Asker, Challenge, Decision, Denial, Grant, NativeCredential, SessionCredential, decide, wants_session,
 };
 use crate::session::{Found, SessionId, SessionKey};
+use crate::signin::Visitor;
 use crate::web::{Asked, Visit};
 
 use super::access_log::Line;
@@ -367,7 +368,7 @@ async fn judge(
     let ending = key.filter(|_| signs_out);
     if let Some(key) = &ending {
         // Before the application is asked: neither its answer nor a client that goes away meanwhile can keep a session.
-        site.app_signed_out(key, client, id.as_str());
+        app_signed_out(core, *key, host, client, id).await;
     }
     let judged = Judged { app, connection, rule, key, path: normal, forwarded, id, at: arrived.at, signs_out, websocket };
     let mut answer = match forward(core, permit, &judged, request).await {
@@ -411,6 +412,17 @@ async fn session_credential(
         Found::Ended => SessionCredential::Failed,
         Found::Unknown | Found::Ask => SessionCredential::NotRequested,
     })
+}
+
+/// Ends the session of `key` on the control plane, which goes on with it if this client goes away.
+async fn app_signed_out(core: &Rc<Core>, key: SessionKey, host: &str, client: IpAddr, id: RequestId) {
+    let (site, host) = (core.shared.site.clone(), host.to_owned());
+    let ended = core.shared.control.spawn(async move {
+        site.app_signed_out(&key, Visitor { client, request_id: id.as_str(), host: &host }).await;
+    });
+    if let Err(error) = ended.await {
+        tracing::error!(request_id = id.as_str(), error = %error, "ending a session ended in a panic: please report it");
+    }
 }
 
 /// The directory cannot be asked.

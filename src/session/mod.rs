@@ -24,6 +24,6 @@ pub use follow::{Follower, forget, look_after, write_uses};
 pub use hosts::{HostScope, Hosts};
 pub use id::{SessionId, SessionKey};
 pub use record::{Ending, Session, SessionRef};
-pub use renewal::Renewals;
+pub use renewal::{Renewals, renew_after};
 pub use store::{CreateError, DueRenewals, Found, Limits, NewSession, SessionStore, StoreParts};
 pub use tokens::ProviderTokens;
