@@ -2,12 +2,14 @@
 //! under their SHA-256, so that a dump of the store is no cookie (E09).
 
 mod assertions;
+mod assurance;
 mod cookies;
 mod id;
 mod record;
 mod store;
 
 pub use assertions::{Assertions, Ready};
+pub use assurance::Assurance;
 pub use cookies::{ATTEMPT_LIFETIME, Cookies};
 pub use id::{SessionId, SessionKey};
 pub use record::{Ending, Session, SessionRef};

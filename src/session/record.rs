@@ -16,6 +16,7 @@ use crate::identity::{Identity, PackedIdentity};
 
 use super::Limits;
 use super::assertions::Held;
+use super::assurance::Assurance;
 
 /// The public name of a session: in assertions (`sid`), logs and lists. It opens nothing.
 pub type SessionRef = Uuid;
@@ -38,6 +39,7 @@ pub struct Session {
     identity: PackedIdentity,
     headers: ReadyHeaders,
     id_token: Option<Box<SecretString>>,
+    assurance: Option<Arc<Assurance>>,
     /// The signed assertions in use, one per app. Beside the session, because whoever asks for them has it at hand.
     assertions: ArcSwapOption<Vec<Held>>,
     renewing: AtomicBool,
@@ -56,6 +58,7 @@ impl Session {
             identity: PackedIdentity::new(identity),
             headers,
             id_token: id_token.map(|token| Box::new(SecretString::from(token))),
+            assurance: None,
             assertions: ArcSwapOption::empty(),
             renewing: AtomicBool::new(false),
             created_at: clock.now(),
@@ -63,6 +66,28 @@ impl Session {
             last_used: AtomicU64::new(created.millis()),
             ended: AtomicBool::new(false),
         }
+    }
+
+    /// The same session with what the provider said of the sign-in itself.
+    #[must_use]
+    pub fn with_assurance(mut self, assurance: Assurance) -> Self {
+        self.assurance = (assurance != Assurance::default()).then(|| Arc::new(assurance));
+        self
+    }
+
+    /// When the person signed in at the provider, if it said so.
+    pub fn auth_time(&self) -> Option<Timestamp> {
+        self.assurance.as_ref().and_then(|assurance| assurance.auth_time)
+    }
+
+    /// The class of the sign-in, if the provider named one.
+    pub fn acr(&self) -> Option<&str> {
+        self.assurance.as_ref().and_then(|assurance| assurance.acr.as_deref())
+    }
+
+    /// The methods that the sign-in used, as far as the provider named them.
+    pub fn amr(&self) -> &[String] {
+        self.assurance.as_ref().map_or(&[], |assurance| assurance.amr.as_slice())
     }
 
     /// The session's public name.
