@@ -30,6 +30,7 @@ mod schema;
 mod secrets;
 mod server;
 mod sessions;
+mod step_up;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -54,6 +55,7 @@ pub use routes::{Access, Authorization, Route};
 pub use schema::{reference, schema};
 pub use server::{Environment, PublicUrl, Server};
 pub use sessions::Sessions;
+pub use step_up::StepUp;
 
 /// The whole configuration.
 #[derive(Clone, Debug)]

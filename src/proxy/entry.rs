@@ -308,15 +308,16 @@ async fn judge(
         core.shared.audit.record_frequent(event);
     }
 
-    let decision = decide(app, &rule, native, session, request.headers());
+    let decision = decide(app, &rule, native, session, request.headers(), arrived.at);
     let permit = match decision {
         Decision::Permit(permit) => permit,
         Decision::Challenge(challenge) => {
-            let (uri, headers) = (request.uri(), request.headers());
-            let asked = Asked { asker, uri, headers, client, request_id: id.as_str() };
+            let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+            let asked = Asked { asker, method, uri, headers, client, request_id: id.as_str() };
             let (mut response, by) = match challenge {
                 Challenge::SignIn => (site.challenge(&asked), "sign_in_required"),
                 Challenge::Native => (site.native_challenge(&app.native_challenge, id.as_str()), "credential_required"),
+                Challenge::StepUp(step_up) => (site.step_up(&asked, &step_up, arrived.at), "step_up_required"),
             };
             if twice {
                 site.cookies().expire_session(response.headers_mut());
