@@ -64,7 +64,7 @@ impl Epochs {
             }
             Selector::Email(email) => session.identity().email.as_str() == email,
             Selector::Connector(connector) => session.connector() == connector,
-            Selector::Domain(domain) => session.identity().email.domain() == domain,
+            Selector::Domain(domain) => session.identity().email.domain() == *domain,
             Selector::All => true,
             Selector::Cookie(_) | Selector::ProviderSession { .. } => false,
         }

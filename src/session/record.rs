@@ -127,9 +127,19 @@ impl Session {
         self.auth
     }
 
-    /// How well they were authenticated.
-    pub fn assurance(&self) -> Option<&Assurance> {
-        self.assurance.as_deref()
+    /// When they signed in at the provider, as far as it said.
+    pub fn auth_time(&self) -> Option<Timestamp> {
+        self.assurance.as_ref()?.auth_time
+    }
+
+    /// The class of that sign-in, as far as the provider said.
+    pub fn acr(&self) -> Option<&str> {
+        self.assurance.as_ref()?.acr.as_deref()
+    }
+
+    /// The methods of that sign-in, as far as the provider said.
+    pub fn amr(&self) -> &[String] {
+        self.assurance.as_ref().map_or(&[], |assurance| &assurance.amr)
     }
 
     /// The identity headers, ready to insert.
