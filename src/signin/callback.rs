@@ -4,9 +4,10 @@ use http::HeaderValue;
 use http::header::HeaderMap;
 
 use crate::audit::{Event, Outcome};
+use crate::base::clock::Timestamp;
 use crate::base::email::EmailAddress;
 use crate::base::return_to::ReturnTo;
-use crate::connector::{Kind, Provider, ProviderError};
+use crate::connector::{Kind, Provider, ProviderError, Requirement};
 
 use super::attempt::{Attempt, Step, Stray, Unfit, of_state};
 use super::finish::Verified;
@@ -149,7 +150,13 @@ impl SignIn {
         }
         let Some(code) = response.code else { return Err(Failed::new("code_missing").of(&id, &attempt, self)) };
         let signed_in = provider
-            .redeem(&code, &pending.verifier, &pending.nonce)
+            .redeem(
+                &code,
+                &pending.verifier,
+                &pending.nonce,
+                &Requirement::default(),
+                Timestamp::from_millis(attempt.started),
+            )
             .await
             .map_err(|cause| Failed::because(cause).of(&id, &attempt, self))?;
 

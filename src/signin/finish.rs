@@ -1,6 +1,7 @@
 //! The last step: a verified person gets a session.
 
 use http::header::HeaderMap;
+use secrecy::ExposeSecret as _;
 
 use crate::audit::{Event, Outcome};
 use crate::base::cookie::Found;
@@ -23,7 +24,7 @@ pub struct Verified {
 impl Verified {
     /// Bytes that it takes while it waits, about.
     pub(super) fn weight(&self) -> u32 {
-        u32::try_from(self.signed_in.id_token.len() * 2).unwrap_or(u32::MAX).saturating_add(1024)
+        u32::try_from(self.signed_in.tokens.id_token.expose_secret().len() * 2).unwrap_or(u32::MAX).saturating_add(1024)
     }
 }
 
@@ -71,11 +72,11 @@ impl SignIn {
         visitor: Visitor<'_>,
     ) -> Result<Redirect, Failed> {
         let Verified { signed_in, return_to } = verified;
-        let SignedIn { identity, id_token } = signed_in;
+        let SignedIn { identity, tokens, .. } = signed_in;
         // Refused rather than cut: a header that says less than the provider did is another identity (X09).
         let ready = self.plan.ready(identity, AuthMethod::Oidc).map_err(|_| Failed::new("header_too_long"))?;
         let (connector, user) = (identity.connector.clone(), identity.email.clone());
-        let session = Session::start(identity, ready, Some(id_token.clone()), &self.clock);
+        let session = Session::start(identity, ready, Some(tokens.id_token.expose_secret().to_owned()), &self.clock);
         let reference = session.reference();
         if let Some(old) = self.session_key(headers) {
             self.sessions.end(&old);
