@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::apps::{self, RawApp};
-use super::connectors::{self, MaybeConnector};
+use super::connector_resolve;
+use super::connectors::MaybeConnector;
 use super::domains::{self, RawDomain};
 use super::file;
 use super::identity::RawIdentity;
@@ -115,14 +116,14 @@ impl RawConfig {
         let apps = apps::resolve(self.apps, root, &around, cx);
         let ids = ids(&self.connectors);
         let of_domains = domains::connectors(&self.domains);
-        let around = connectors::Surroundings {
+        let around = connector_resolve::Surroundings {
             prefix,
             // Not known: nothing is said that might not be so.
             insecure_http: outgoing.as_ref().is_none_or(|o| o.insecure_http),
             domains: &of_domains,
             sign_outs: apps.iter().flat_map(|apps| apps.values()).filter_map(|app| app.sign_out.as_deref()).collect(),
         };
-        let connectors = connectors::resolve(self.connectors, root, &around, cx);
+        let connectors = connector_resolve::resolve(self.connectors, root, &around, cx);
         let environment = server.as_ref().and_then(|s| s.environment);
         let environment = At { value: environment, place: server_place.child("environment") };
         let domains = domains::resolve(self.domains, root, &ids, &environment, cx.report);

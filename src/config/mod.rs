@@ -5,6 +5,7 @@
 //! (whose doc comments become the schema and the reference page), the resolved form, and the checks between the two.
 
 mod apps;
+mod connector_resolve;
 mod connector_values;
 mod connectors;
 mod domains;
@@ -25,6 +26,8 @@ mod overlay;
 mod parse;
 mod problem;
 mod read;
+mod renewal;
+mod requirement;
 mod routes;
 mod schema;
 mod secrets;
@@ -51,6 +54,8 @@ pub use ops::Ops;
 pub use outgoing::Outgoing;
 pub use overlay::{ENV_PREFIX, InvalidAssignment, Overrides};
 pub use problem::{Place, Problem, Problems, Source, Warning};
+pub use renewal::Renewal;
+pub use requirement::Requirement;
 pub use routes::{Access, Authorization, Route};
 pub use schema::{reference, schema};
 pub use server::{Environment, PublicUrl, Server};

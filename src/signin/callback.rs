@@ -5,9 +5,10 @@ use http::header::HeaderMap;
 
 use crate::audit::{Event, Outcome};
 use crate::base::app_log::error_chain;
+use crate::base::clock::Timestamp;
 use crate::base::email::EmailAddress;
 use crate::base::return_to::ReturnTo;
-use crate::connector::{Kind, Provider, ProviderError};
+use crate::connector::{Kind, Provider, ProviderError, Requirement};
 use crate::directory::{DirectoryError, KeptKind, OnceKind};
 use crate::session::Found;
 
@@ -164,7 +165,13 @@ impl SignIn {
         }
         let Some(code) = response.code else { return Err(Failed::new("code_missing").of(&id, &attempt, self)) };
         let signed_in = provider
-            .redeem(&code, &pending.verifier, &pending.nonce)
+            .redeem(
+                &code,
+                &pending.verifier,
+                &pending.nonce,
+                &Requirement::default(),
+                Timestamp::from_millis(attempt.started),
+            )
             .await
             .map_err(|cause| Failed::because(cause).of(&id, &attempt, self))?;
 
