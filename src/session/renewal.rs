@@ -14,10 +14,9 @@ use uuid::Uuid;
 
 use crate::audit::{Audit, Event, Outcome};
 use crate::base::app_log::error_chain;
-use crate::base::clock::Timestamp;
 use crate::base::id::Id;
 use crate::base::random;
-use crate::connector::{Before, Provider, ProviderError, Refreshed, TokenSet};
+use crate::connector::{Before, Provider, ProviderError, RefreshFailed, Refreshed, RenewalPermit, TokenSet};
 use crate::directory::{DirectoryError, Lease, Renewed, Selector, SessionRow};
 
 use super::store::Due;
@@ -88,7 +87,7 @@ impl Renewals {
         due.session.renew_next(Some(self.store.now().plus(wait)));
     }
 
-    async fn renew(&self, due: &Due, provider: &Provider, permit: crate::connector::RenewalPermit) {
+    async fn renew(&self, due: &Due, provider: &Provider, permit: RenewalPermit) {
         let session = &due.session;
         let (now, until) = (self.store.wall(), self.store.wall().plus(CLAIM));
         let sessions = &self.store.inner().directory.sessions;
@@ -102,42 +101,66 @@ impl Renewals {
         };
         let tokens = row.secrets.as_deref();
         let tokens = tokens.and_then(|sealed| ProviderTokens::open(row.reference, sealed, &self.store.inner().sealer));
-        let Some((refresh_token, tokens)) = tokens.and_then(|tokens| Some((tokens.refresh_token.clone()?, tokens))) else {
-            return session.renew_next(None);
+        let tokens = tokens.and_then(|tokens| Some((tokens.refresh_token?, tokens.id_token?)));
+        // Sealed with a key that is retired, or never there: the session lasts to its own limits.
+        let Some((refresh_token, id_token)) = tokens else { return session.renew_next(None) };
+        let before = Before {
+            identity: &row.identity,
+            provider_sub: &row.provider_sub,
+            id_token: &id_token,
+            auth_time: row.auth_time,
+            acr: row.acr.as_deref(),
+            amr: &row.amr,
         };
-        let before =
-            Before { identity: &row.identity, provider_sub: &row.provider_sub, auth_time: row.auth_time };
         match provider.refresh(permit, &refresh_token, &before).await {
-            Ok(refreshed) => self.renewed(due, row, tokens, refreshed).await,
-            Err(error) if error.ends_session() => self.over(due, &row, &error).await,
-            Err(error) => self.failed(due, &error).await,
+            Ok(refreshed) => self.renewed(due, row, refreshed).await,
+            Err(error) if error.ends_session() => self.over(due, &row, &error.cause).await,
+            Err(RefreshFailed { cause, rotated: None }) => {
+                let wait = self.back_off(due, &cause);
+                // If this is not written, the claim runs out by itself.
+                drop(sessions.release(row.reference, self.owner, now.plus(wait)).await);
+                self.later(due, wait);
+            }
+            // The old refresh token is used up all the same.
+            Err(RefreshFailed { cause, rotated: Some(rotated) }) => {
+                let wait = self.back_off(due, &cause);
+                let kept = ProviderTokens { id_token: Some(id_token), refresh_token: Some(rotated) };
+                let renewed = Renewed {
+                    identity: row.identity.clone(),
+                    auth_time: row.auth_time,
+                    acr: row.acr.clone(),
+                    amr: row.amr.clone(),
+                    secrets: kept.seal(row.reference, &self.store.inner().sealer),
+                    renew_at: Some(now.plus(wait)),
+                };
+                self.write(due, row, renewed).await;
+            }
         }
     }
 
-    /// The provider gave new tokens and claims: written before anybody works with them.
-    async fn renewed(&self, due: &Due, row: SessionRow, old: ProviderTokens, refreshed: Refreshed) {
-        let now = self.store.wall();
+    /// The provider gave new tokens and claims.
+    async fn renewed(&self, due: &Due, row: SessionRow, refreshed: Refreshed) {
         let Refreshed { identity, tokens, auth_time, acr, amr } = refreshed;
         let TokenSet { id_token, refresh_token, expires_in } = tokens;
         let next = renew_after(expires_in).filter(|_| refresh_token.is_some());
-        let kept = ProviderTokens { id_token: id_token.or(old.id_token), refresh_token };
-        let renewed = Renewed {
-            identity,
-            auth_time,
-            acr,
-            amr,
-            secrets: kept.seal(row.reference, &self.store.inner().sealer),
-            renew_at: next.map(|next| now.plus(next)),
-        };
+        let kept = ProviderTokens { id_token: Some(id_token), refresh_token };
+        let secrets = kept.seal(row.reference, &self.store.inner().sealer);
+        let renew_at = next.map(|next| self.store.wall().plus(next));
+        self.write(due, row, Renewed { identity, auth_time, acr, amr, secrets, renew_at }).await;
+    }
+
+    /// Writes what a provider gave, before anybody works with it.
+    async fn write(&self, due: &Due, row: SessionRow, renewed: Renewed) {
         let sessions = &self.store.inner().directory.sessions;
         for _ in 0..WRITES {
-            match sessions.renewed(row.reference, self.owner, &renewed, now).await {
+            match sessions.renewed(row.reference, self.owner, &renewed, self.store.wall()).await {
                 Ok(true) => {
                     let Renewed { identity, auth_time, acr, amr, secrets, renew_at } = renewed;
                     let version = row.version + 1;
                     let row = SessionRow { identity, auth_time, acr, amr, secrets, renew_at, version, ..row };
                     return self.take_over(due, &row);
                 }
+                // Somebody else has ended it, or has changed it after this claim ran out.
                 Ok(false) => return self.store.outdated(&due.key, row.version + 1),
                 Err(DirectoryError::Unavailable(_)) => tokio::time::sleep(BETWEEN_WRITES).await,
                 Err(error @ DirectoryError::Unreadable(_)) => {
@@ -179,10 +202,8 @@ impl Renewals {
     }
 
     /// The provider does not answer as it should: later, less and less often. The session lasts to its own limits.
-    async fn failed(&self, due: &Due, error: &ProviderError) {
+    fn back_off(&self, due: &Due, error: &ProviderError) -> Duration {
         let failures = due.session.renewal_failed();
-        let wait = BACK_OFF.0.saturating_mul(1 << u32::from(failures.min(10))).min(BACK_OFF.1);
-        let wait = wait / 2 + jitter(wait / 2);
         if failures == 1 {
             tracing::warn!(
                 connector = due.session.connector().as_str(),
@@ -191,10 +212,7 @@ impl Renewals {
                 "tokens were not renewed; the session lasts to its own limits meanwhile"
             );
         }
-        let at: Timestamp = self.store.wall().plus(wait);
-        let sessions = &self.store.inner().directory.sessions;
-        // If this is not written, the claim runs out by itself.
-        drop(sessions.release(due.session.reference(), self.owner, at).await);
-        self.later(due, wait);
+        let wait = BACK_OFF.0.saturating_mul(1 << u32::from(failures.min(10))).min(BACK_OFF.1);
+        wait / 2 + jitter(wait / 2)
     }
 }

@@ -1,7 +1,6 @@
 //! The last step: a verified person gets a session.
 
 use http::header::HeaderMap;
-use secrecy::ExposeSecret as _;
 
 use crate::audit::{Event, Outcome};
 use crate::base::cookie::Found;
