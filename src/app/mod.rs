@@ -20,13 +20,14 @@ use crate::base::log::Log;
 use crate::base::metrics::Metrics;
 use crate::base::outgoing::{Outgoing, OutgoingSetupError};
 use crate::base::seal::Sealer;
-use crate::config::Config;
+use crate::base::secret::SecretError;
+use crate::config::{Config, DirectoryLocation, SessionsStore};
 use crate::connector::Provider;
 use crate::gate::Snapshot;
 use crate::identity::assertion::AssertionSigner;
 use crate::identity::headers::HeaderPlan;
 use crate::proxy::{DataPlane, Shared};
-use crate::directory::{self, Directory, DirectoryError, OpenError, Switchboard};
+use crate::directory::{self, Directory, DirectoryError, Location, OpenError, Switchboard};
 use crate::session::{Assertions, Cookies, Follower, Hosts, Limits, Renewals, SessionStore, StoreParts};
 use crate::signin::{Parts, SignIn};
 use crate::web::Site;
@@ -51,6 +52,8 @@ pub enum StartError {
         #[source]
         source: KeysError,
     },
+    #[error("cannot read directory.url_file")]
+    DirectoryUrl(#[source] SecretError),
     #[error("cannot open the directory database (directory.url)")]
     OpenDirectory(#[source] OpenError),
     #[error("cannot read the directory database (directory.url)")]
@@ -158,9 +161,19 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
 }
 
 async fn open_directory(config: &Config, keys: &KeyRing, clock: &Clock) -> Result<Directory, StartError> {
-    let directory = directory::open(&config.location()).await.map_err(StartError::OpenDirectory)?;
+    let directory = directory::open(&location(config)?).await.map_err(StartError::OpenDirectory)?;
     let shared = directory.keys.share(&keys.fingerprints(), clock.now()).await.map_err(StartError::Directory)?;
     if shared { Ok(directory) } else { Err(StartError::OtherKeys { dir: config.keys.dir.clone() }) }
+}
+
+fn location(config: &Config) -> Result<Location, StartError> {
+    Ok(match (config.sessions.store, &config.directory.location) {
+        (SessionsStore::Memory, _) => Location::Memory,
+        (SessionsStore::Directory, DirectoryLocation::Sqlite(path)) => Location::Sqlite(path.clone()),
+        (SessionsStore::Directory, DirectoryLocation::Postgres(url)) => {
+            Location::Postgres(url.read().map_err(StartError::DirectoryUrl)?)
+        }
+    })
 }
 
 /// The hosts that session cookies may be set on.

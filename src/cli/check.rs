@@ -5,6 +5,7 @@ use std::io::Write as _;
 use crate::base::app_log::error_chain;
 use crate::base::keys::KeyRing;
 use crate::base::outgoing::Outgoing;
+use crate::config::SessionsStore;
 
 use super::{Configured, Failure};
 
@@ -14,6 +15,9 @@ pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
     let keys = KeyRing::check(&config.keys.dir)
         .map_err(|error| Failure::Other(format!("keys.dir: {}", error_chain(&error))))?;
     Outgoing::new(&config.outgoing).map_err(|error| Failure::Other(format!("outgoing: {}", error_chain(&error))))?;
+    if config.sessions.store == SessionsStore::Directory {
+        config.directory.location.check().map_err(|error| Failure::Other(error_chain(&error)))?;
+    }
     let mut out = std::io::stdout().lock();
     let mut text = String::new();
     for warning in &loaded.warnings {

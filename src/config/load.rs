@@ -6,6 +6,7 @@ use super::Config;
 use super::apps::{self, RawApp};
 use super::connector_resolve;
 use super::connectors::MaybeConnector;
+use super::directory::{DirectoryLocation, RawDirectory};
 use super::domains::{self, RawDomain};
 use super::file;
 use super::identity::RawIdentity;
@@ -18,7 +19,7 @@ use super::overlay::{Overrides, apply_environment, apply_flags};
 use super::parse::Context;
 use super::problem::{Place, Problem, Problems, Report, Source, Warning};
 use super::read::{At, Field, Keyed, Read as _, section};
-use super::server::{self, PublicUrl, RawServer};
+use super::server::{self, RawServer};
 use super::sessions::RawSessions;
 
 section! {
@@ -26,7 +27,7 @@ section! {
     RawConfig {
         /// Where Anteroom listens and who it is.
         server: RawServer,
-        /// The listener for probes and metrics.
+        /// For those who run Anteroom: probes, metrics, the admin socket.
         ops: RawOps,
         /// Calls to providers.
         outgoing: RawOutgoing,
@@ -42,6 +43,8 @@ section! {
         identity: RawIdentity,
         /// How long a sign-in lasts.
         sessions: RawSessions,
+        /// The database of sessions and of everything else that must outlive a process.
+        directory: RawDirectory,
         /// What is logged, and how.
         log: RawLog,
     }
@@ -103,9 +106,15 @@ impl RawConfig {
         let server = self.server.section(root, "server");
         let server_place = server.as_ref().map_or_else(|| root.child("server"), |at| at.place.clone());
         let server = server.map(|raw| RawServer::resolve(raw, cx));
-        let ops = self.ops.section(root, "ops").and_then(|raw| RawOps::resolve(raw, cx));
         let outgoing = self.outgoing.section(root, "outgoing").and_then(|raw| RawOutgoing::resolve(raw, cx));
         let keys = self.keys.section(root, "keys").and_then(|raw| RawKeys::resolve(raw, cx));
+        let directory = self.directory.section(root, "directory").and_then(|raw| RawDirectory::resolve(raw, cx));
+        let beside = match directory.as_ref().map(|directory| &directory.location) {
+            Some(DirectoryLocation::Sqlite(file)) => file.parent(),
+            Some(DirectoryLocation::Postgres(_)) => keys.as_ref().map(|keys| keys.dir.as_path()),
+            None => None,
+        };
+        let ops = self.ops.section(root, "ops").and_then(|raw| RawOps::resolve(raw, beside, cx));
         let public_url = server.as_ref().and_then(|s| s.public_url.as_ref());
         let prefix = server.as_ref().and_then(|s| s.prefix.as_deref());
         let listen = server.as_ref().and_then(|s| s.listen);
@@ -128,8 +137,8 @@ impl RawConfig {
         let environment = At { value: environment, place: server_place.child("environment") };
         let domains = domains::resolve(self.domains, root, &ids, &environment, cx.report);
         let identity = self.identity.section(root, "identity").and_then(|raw| RawIdentity::resolve(raw, cx));
-        let secure = public_url.map(PublicUrl::secure_cookies);
-        let sessions = self.sessions.section(root, "sessions").and_then(|raw| RawSessions::resolve(raw, secure, cx));
+        let sessions = self.sessions.section(root, "sessions");
+        let sessions = sessions.and_then(|raw| RawSessions::resolve(raw, public_url, cx));
         let log = self.log.section(root, "log").and_then(|raw| RawLog::resolve(raw, cx));
         Some(Config {
             server: server.and_then(server::Parts::complete)?,
@@ -141,6 +150,7 @@ impl RawConfig {
             domains: domains?,
             identity: identity?,
             sessions: sessions?,
+            directory: directory?,
             log: log?,
         })
     }

@@ -8,6 +8,7 @@ mod apps;
 mod connector_resolve;
 mod connector_values;
 mod connectors;
+mod directory;
 mod domains;
 mod entra;
 mod file;
@@ -45,12 +46,13 @@ use crate::base::id::Id;
 
 pub use apps::{App, Native, NativeChallenge, Upstream};
 pub use connectors::{Connector, ConnectorKind, SigningAlgorithm};
+pub use directory::{Directory, DirectoryLocation, DirectoryPathError};
 pub use domains::Domain;
 pub use identity::{Assertion, CustomHeader, HeaderPreset, Identity, IdentityField, TemplatePart};
 pub use keys::Keys;
 pub use load::{Loaded, environment, load};
 pub use log::{Log, LogFormat};
-pub use ops::Ops;
+pub use ops::{AdminSocket, Ops};
 pub use outgoing::Outgoing;
 pub use overlay::{ENV_PREFIX, InvalidAssignment, Overrides};
 pub use problem::{Place, Problem, Problems, Source, Warning};
@@ -59,7 +61,7 @@ pub use requirement::Requirement;
 pub use routes::{Access, Authorization, Route};
 pub use schema::{reference, schema};
 pub use server::{Environment, PublicUrl, Server};
-pub use sessions::Sessions;
+pub use sessions::{OnDisable, Sessions, SessionsStore};
 pub use step_up::StepUp;
 
 /// The whole configuration.
@@ -67,7 +69,7 @@ pub use step_up::StepUp;
 pub struct Config {
     /// Where Anteroom listens and who it is.
     pub server: Server,
-    /// The listener for probes and metrics.
+    /// For those who run Anteroom: probes, metrics, the admin socket.
     pub ops: Ops,
     /// Calls to providers.
     pub outgoing: Outgoing,
@@ -83,6 +85,8 @@ pub struct Config {
     pub identity: Identity,
     /// How long a sign-in lasts.
     pub sessions: Sessions,
+    /// The database of what must outlive a process.
+    pub directory: Directory,
     /// What is logged, and how.
     pub log: Log,
 }

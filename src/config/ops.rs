@@ -1,6 +1,7 @@
-//! `[ops]`: the listener for probes and metrics.
+//! `[ops]`: for those who run Anteroom: probes, metrics, the admin socket.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use super::parse::{Context, socket};
 use super::problem::Place;
@@ -11,23 +12,58 @@ use super::read::{At, section};
 pub struct Ops {
     /// `/livez`, `/readyz`, `/metrics`; never on the data listener.
     pub listen: SocketAddr,
+    /// Where commands reach the running process.
+    pub admin_socket: AdminSocket,
+}
+
+/// The Unix socket of the commands that ask or change a running process.
+#[derive(Clone, Debug)]
+pub struct AdminSocket {
+    /// Absolute. One that was written is at most [`AdminSocket::MAX`] bytes long.
+    pub path: PathBuf,
+    /// Whether it was written. A default place that cannot be used is no reason not to start.
+    pub is_written: bool,
+}
+
+impl AdminSocket {
+    /// The longest path of a Unix socket in bytes (unix(7): `sun_path` has 108, with its end).
+    pub const MAX: usize = 107;
+    /// Its name in the default place.
+    const FILE: &'static str = "anteroom.sock";
 }
 
 section! {
-    /// The listener for probes and metrics.
+    /// For those who run Anteroom: probes, metrics, the admin socket.
     RawOps {
         /// Address and port of `/livez`, `/readyz` and `/metrics`. Never the data listener.
         #[schemars(extend("default" = "127.0.0.1:9090"))]
         listen: String,
+        /// The Unix socket over which commands such as `anteroom session list` reach the running process; at most 107
+        /// bytes. Only Anteroom's user and root may use it. Default: `anteroom.sock` beside the SQLite file of
+        /// directory.url, or with PostgreSQL in keys.dir. Each process needs one of its own.
+        admin_socket: String,
     }
 }
 
 impl RawOps {
-    /// The section, and where its address stands.
-    pub(super) fn resolve(raw: At<Self>, cx: &mut Context<'_>) -> Option<At<Ops>> {
-        let place: Place = raw.value.listen.set().map_or_else(|| raw.place.child("listen"), |at| at.place.clone());
-        let listen =
-            raw.value.listen.parse(cx.report, |text| socket(text)).or(SocketAddr::from(([127, 0, 0, 1], 9090)))?;
-        Some(At { value: Ops { listen }, place })
+    /// The section, and where its address stands. `default_dir` is where the admin socket is if it is not written; its
+    /// outer `None` was reported.
+    pub(super) fn resolve(raw: At<Self>, default_dir: Option<&Path>, cx: &mut Context<'_>) -> Option<At<Ops>> {
+        let At { value: raw, place } = raw;
+        let listen_place: Place = raw.listen.set().map_or_else(|| place.child("listen"), |at| at.place.clone());
+        let listen = raw.listen.parse(cx.report, |text| socket(text)).or(SocketAddr::from(([127, 0, 0, 1], 9090)));
+        let written = cx.path(raw.admin_socket).parse(cx.report, |path| {
+            let length = path.as_os_str().len();
+            if length > AdminSocket::MAX {
+                let (path, max) = (path.display(), AdminSocket::MAX);
+                return Err(format!("{path} has {length} bytes; allowed: at most {max}, the limit of the system"));
+            }
+            Ok(path.clone())
+        });
+        let admin_socket = match written.optional()? {
+            Some(path) => AdminSocket { path, is_written: true },
+            None => AdminSocket { path: default_dir?.join(AdminSocket::FILE), is_written: false },
+        };
+        Some(At { value: Ops { listen: listen?, admin_socket }, place: listen_place })
     }
 }

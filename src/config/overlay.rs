@@ -94,9 +94,13 @@ pub(super) fn apply_environment(
 pub(super) fn apply_flags(root: &mut Node, flags: &Overrides, report: &mut Report) {
     for Override { flag, path, value } in &flags.0 {
         let source = Source::Flag(flag.clone());
-        if path.last().is_some_and(|key| key == "client_secret") {
-            let text = "a secret on the command line can be read by every user of the machine; \
-                        use client_secret_file, or the environment";
+        // Of the directory's URLs only those of a file hold no password.
+        let is_directory = path.iter().eq(["directory", "url"]) && !value.starts_with("sqlite:");
+        if let Some(key) = path.last().filter(|key| *key == "client_secret" || is_directory) {
+            let text = format!(
+                "a secret on the command line can be read by every user of the machine; use {key}_file, or the \
+                 environment"
+            );
             report.problem(&Place { key: path.join("."), source }, text);
             continue;
         }

@@ -47,7 +47,7 @@ fn every_mistake_is_reported_in_one_run_in_the_order_of_the_file() {
 fn unknown_keys_are_mistakes_and_near_ones_are_suggested() {
     refused(&[("sign_out", "sign-out")], "apps.portal.sign-out", "did you mean \"sign_out\"?");
     refused(&[("[log]", "[logs]")], "logs", "did you mean \"log\"?");
-    refused(&[("[log]", "[directory]\nurl = \"x\"\n[log]")], "directory", "unknown key");
+    refused(&[("[log]", "[scim]\nurl = \"x\"\n[log]")], "scim", "unknown key");
     refused(&[("[log]", "tls = {}\n[log]")], "sessions.tls", "unknown key");
     refused(&[("lifetime = \"30s\"", "lifetime = \"30s\", ttl = 1")], "identity.assertion.ttl", "allowed: \"header\"");
 }
