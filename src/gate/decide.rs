@@ -126,9 +126,7 @@ mod tests {
     use crate::base::clock::Clock;
     use crate::base::role::{RequiredRole, Role};
     use crate::config::{App, Native, Route, StepUp as Asked, Upstream};
-    use crate::identity::Identity;
-    use crate::identity::headers::ReadyHeaders;
-    use crate::session::Assurance;
+    use crate::session::tests::row;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -153,17 +151,11 @@ mod tests {
     }
 
     fn session(auth_time: Option<Timestamp>) -> Arc<Session> {
-        let identity = Identity {
-            connector: "acme".parse().unwrap(),
-            subject: "1".into(),
-            email: "alice@acme.com".parse().unwrap(),
-            preferred_username: None,
-            name: None,
-            groups: vec![],
-            role: Some(Role::User),
-        };
-        let session = Session::start(&identity, ReadyHeaders::default(), None, &Clock::manual(NOW));
-        Arc::new(session.with_assurance(Assurance { auth_time, ..Assurance::default() }))
+        let clock = Clock::manual(NOW);
+        let mut row = row(&clock);
+        row.identity.role = Some(Role::User);
+        row.auth_time = auth_time;
+        Arc::new(crate::session::tests::session(&row, &clock))
     }
 
     fn outcome(app: &AppRules, path: &str, session: Arc<Session>) -> &'static str {

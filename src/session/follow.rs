@@ -113,7 +113,7 @@ impl Follower {
         self.store.finish_endings().await;
         if self.store.now().since(self.seen_at) >= CHANGES_KEPT {
             // Changes may have been forgotten meanwhile: nothing in memory counts any more, all of it is read again.
-            self.store.end_nothing_but_forget();
+            self.store.distrust();
             return self.begin_anew().await;
         }
         loop {

@@ -14,7 +14,7 @@ mod record;
 mod renewal;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tokens;
 
 pub use assertions::{Assertions, Ready};

@@ -271,7 +271,7 @@ impl Session {
 
     /// Says that another record goes on for this one. What has ended stays ended.
     pub(super) fn replace(&self) {
-        drop(self.state.compare_exchange(LIVE, REPLACED, Ordering::AcqRel, Ordering::Relaxed));
+        self.state.compare_exchange(LIVE, REPLACED, Ordering::AcqRel, Ordering::Relaxed).ok();
     }
 }
 

@@ -355,11 +355,6 @@ impl SessionStore {
         }
     }
 
-    /// The session of `key` in memory, good or not; does not count as use.
-    pub(super) fn in_memory(&self, key: &SessionKey) -> Option<Arc<Session>> {
-        self.0.live.get(key)
-    }
-
     /// A renewal elsewhere made what is known of `key` here old: it is read again when it is asked for.
     pub(super) fn outdated(&self, key: &SessionKey, version: i64) {
         if let Some(session) = self.0.live.get(key)
@@ -370,7 +365,7 @@ impl SessionStore {
     }
 
     /// Memory is not to be trusted any more: everything is read again when it is asked for.
-    pub(super) fn end_nothing_but_forget(&self) {
+    pub(super) fn distrust(&self) {
         for (_, session) in &self.0.live {
             session.replace();
         }

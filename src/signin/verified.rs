@@ -18,7 +18,7 @@ use crate::identity::headers::AuthMethod;
 use crate::session::{ProviderTokens, renew_after};
 
 /// What a provider verified, and where its person wants to go.
-pub struct Verified {
+pub(super) struct Verified {
     /// The session to be; its times are those of its creation.
     pub(super) row: SessionRow,
     pub(super) tokens: ProviderTokens,
