@@ -73,12 +73,19 @@ pub struct Session {
 }
 
 impl Session {
-    /// The session of `row`, whose cookie counts for `host`. Times before this process are kept on its monotonic clock.
-    pub fn new(row: &SessionRow, headers: ReadyHeaders, host: HostScope, clock: &Clock) -> Self {
+    /// The session of `row`, whose cookie counts for `host`. Times before this process are kept on its monotonic clock;
+    /// `before`: the record of the same session that this one replaces, whose beginning is known there already.
+    pub fn new(
+        row: &SessionRow,
+        headers: ReadyHeaders,
+        host: HostScope,
+        before: Option<&Self>,
+        clock: &Clock,
+    ) -> Self {
         let (now, tick) = (clock.now(), clock.tick());
-        let at = |at: Timestamp| tick.minus(now.since(at));
+        let created = before.map_or_else(|| tick.minus(now.since(row.created_at)), |before| before.created);
         let ahead = |at: Timestamp| tick.plus(at.since(now)).minus(now.since(at)).millis();
-        let last_used = at(row.last_used).millis();
+        let last_used = created.plus(row.last_used.since(row.created_at)).min(tick).millis();
         Self {
             reference: row.reference,
             identity: PackedIdentity::new(&row.identity),
@@ -86,7 +93,7 @@ impl Session {
             assertions: ArcSwapOption::empty(),
             assurance: Assurance::of(row).map(Box::new),
             created_at: row.created_at,
-            created: at(row.created_at),
+            created,
             last_used: AtomicU64::new(last_used),
             noted: AtomicU64::new(last_used),
             renew_at: AtomicU64::new(row.renew_at.map_or(NEVER, ahead)),
@@ -203,13 +210,9 @@ impl Session {
         due
     }
 
-    /// Takes over a use that another process or record saw.
-    pub(super) fn used_at(&self, at: Tick) {
-        self.last_used.fetch_max(at.millis(), Ordering::Relaxed);
-    }
-
-    pub(super) fn last_used(&self) -> Tick {
-        Tick::from_millis(self.last_used.load(Ordering::Relaxed))
+    /// Takes over the use that `other`, a record of the same session, has seen: through another process, say.
+    pub(super) fn used_as(&self, other: &Self) {
+        self.last_used.fetch_max(other.last_used.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// Claims to tell the directory of a use: true for one caller each `every`.

@@ -258,21 +258,28 @@ impl SessionStore {
         Ok(self.keep(key, &row, scope).ok().filter(|session| session.check(&self.0.limits, self.now()).is_ok()))
     }
 
-    /// Puts the directory's `row` into memory, over what is there.
-    pub(super) fn keep(&self, key: &SessionKey, row: &SessionRow, host: HostScope) -> Result<Arc<Session>, HeaderTooLong> {
+    /// Puts the directory's `row` into memory, over what is there of an older version.
+    ///
+    /// # Errors
+    /// The identity fits into no header: there is no session here then (X09).
+    pub fn keep(&self, key: &SessionKey, row: &SessionRow, host: HostScope) -> Result<Arc<Session>, HeaderTooLong> {
         let headers = self.0.plan.ready(&row.identity, row.auth)?;
-        let new = Arc::new(Session::new(row, headers, host, &self.0.clock));
         let kept = {
             let _one = lock(&self.0.keeping);
-            match self.0.live.get(key) {
-                Some(old) if old.version() >= new.version() && old.check(&self.0.limits, self.now()) != Err(Ending::Replaced) => {
-                    old.used_at(new.last_used());
+            let old = self.0.live.get(key).filter(|old| old.reference() == row.reference);
+            let new = Arc::new(Session::new(row, headers, host, old.as_deref(), &self.0.clock));
+            match old {
+                Some(old)
+                    if old.version() >= row.version
+                        && old.check(&self.0.limits, self.now()) != Err(Ending::Replaced) =>
+                {
+                    old.used_as(&new);
                     old
                 }
                 old => {
                     self.0.live.insert(*key, new.clone());
                     if let Some(old) = old {
-                        new.used_at(old.last_used());
+                        new.used_as(&old);
                         old.replace();
                     }
                     new

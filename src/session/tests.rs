@@ -48,7 +48,7 @@ pub(crate) fn row(clock: &Clock) -> SessionRow {
 
 /// A session that is in no store.
 pub(crate) fn session(row: &SessionRow, clock: &Clock) -> Session {
-    Session::new(row, crate::identity::headers::ReadyHeaders::default(), HostScope::All, clock)
+    Session::new(row, crate::identity::headers::ReadyHeaders::default(), HostScope::All, None, clock)
 }
 
 /// One process of a deployment.
