@@ -10,6 +10,7 @@ use super::kinds::{ByOperator, KINDS, Kind, unvouched};
 use super::parse::{Context, fixed_path, is_plain_http_off_loopback, wrong};
 use super::problem::Place;
 use super::read::{At, Field, Keyed};
+use super::renewal::Renewal;
 use super::words::Choice;
 use super::{entra, renewal, requirement, secrets};
 use crate::base::email::EmailDomain;
@@ -113,7 +114,16 @@ impl Resolving<'_, '_, '_> {
         }
         let renewal = renewal::resolve(known, raw.renewal, raw.renewal_interval, self.cx);
         let scopes = renewal::scopes(known, renewal, raw.scopes, self.place, self.cx);
+        let max_age_place = raw.max_age.set().map(|at| at.place.clone());
         let requirement = requirement::resolve(raw.max_age, raw.acr, raw.amr, self.cx);
+        if let (Some(Renewal::PromptNone { .. }), Some(requirement), Some(place)) =
+            (renewal, &requirement, max_age_place)
+            && requirement.max_age.is_some_and(|age| age.is_zero())
+        {
+            let text = "found \"0s\": the provider has to ask the person each time, and renewal = \"prompt-none\" forbids \
+                        it to; change one of the two";
+            self.cx.report.problem(&place, text);
+        }
         let algorithms = self.algorithms(raw.algorithms);
         let report = &mut *self.cx.report;
         let default_name = || match known {

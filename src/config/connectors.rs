@@ -157,8 +157,7 @@ section! {
         /// Default: refresh; for google off, since Google gives refresh tokens only after a consent page with every
         /// sign-in: that is what `refresh` means there.
         renewal: Choice<Mode>,
-        /// With renewal = "prompt-none": how often at most.
-        #[schemars(extend("default" = "15m"))]
+        /// With renewal = "prompt-none": how often at most. Default: 15m.
         renewal_interval: String,
         /// The path of the redirect URI, where a registration that exists needs another one. Default:
         /// `<prefix>/oidc/<id>/callback`.

@@ -101,3 +101,90 @@ impl Rate {
         Duration::from_millis(self.promised - now.millis())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Timestamp;
+
+    fn clock() -> Clock {
+        Clock::manual(Timestamp::from_secs(1_800_000_000))
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_renewals_leaves_sign_ins_their_places_t08_t22() {
+        let (limits, clock) = (CallLimits::new(), clock());
+        let mut under_way = Vec::new();
+        for _ in 0..1_000 {
+            under_way.extend(limits.renewal(&clock));
+            clock.advance(Duration::from_millis(SPACING));
+        }
+        assert_eq!(under_way.len(), RENEWALS);
+        let mut turns = Vec::new();
+        for _ in 0..SIGN_INS {
+            turns.push(limits.sign_in().await.unwrap());
+        }
+        assert_eq!(turns.len() + under_way.len(), 50, "never more at once");
+        under_way.pop();
+        assert!(limits.renewal(&clock).is_ok(), "a place that is given back is taken again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sign_in_waits_for_a_turn_but_not_forever_t22() {
+        let limits = Arc::new(CallLimits::new());
+        let mut turns = Vec::new();
+        for _ in 0..SIGN_INS {
+            turns.push(limits.sign_in().await.unwrap());
+        }
+        let waiting = tokio::spawn({
+            let limits = Arc::clone(&limits);
+            async move { limits.sign_in().await.map(|_| ()).map_err(|e| e.reason()) }
+        });
+        tokio::task::yield_now().await;
+        turns.pop();
+        assert_eq!(waiting.await.unwrap(), Ok(()));
+        turns.push(limits.sign_in().await.unwrap());
+        assert_eq!(limits.sign_in().await.map(|_| ()).map_err(|e| e.reason()), Err("provider_busy"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn more_than_can_wait_are_sent_away_at_once_t22() {
+        let limits = CallLimits::new();
+        let mut turns = Vec::new();
+        for _ in 0..SIGN_INS {
+            turns.push(limits.sign_in().await.unwrap());
+        }
+        let mut queue: Vec<_> = (0..WAITING).map(|_| Box::pin(limits.sign_in())).collect();
+        for waiting in &mut queue {
+            assert!(futures_util::poll!(waiting).is_pending());
+        }
+        let sent_away = futures_util::poll!(Box::pin(limits.sign_in()));
+        assert!(sent_away.is_ready(), "the place after the last");
+        turns.pop();
+        assert!(queue.remove(0).await.is_ok(), "the first in the queue is the first served");
+    }
+
+    /// Everybody asks at once and comes back when told: at most 50 begin in any second, and all get their turn (T23).
+    #[test]
+    fn after_an_outage_renewals_come_back_in_a_line_t23() {
+        let (limits, clock) = (CallLimits::new(), clock());
+        let mut due: std::collections::BTreeMap<u64, u32> = [(0, 5_000)].into();
+        let (mut begun, mut asked) = (Vec::new(), 0);
+        while let Some((at, count)) = due.pop_first() {
+            clock.advance(Duration::from_millis(at - clock.tick().millis()));
+            for _ in 0..count {
+                asked += 1;
+                match limits.renewal(&clock) {
+                    Ok(_) => begun.push(at),
+                    Err(after) => *due.entry(at + u64::try_from(after.as_millis()).unwrap()).or_default() += 1,
+                }
+            }
+        }
+        assert_eq!(begun.len(), 5_000);
+        assert!(asked <= 2 * 5_000, "each was sent away once: {asked}");
+        assert!(begun.last().unwrap() / 1_000 <= 125, "at the full rate: {:?}", begun.last());
+        for window in begun.windows(51) {
+            assert!(window[50] - window[0] >= 1_000, "{window:?}");
+        }
+    }
+}

@@ -111,7 +111,7 @@ impl Provider {
                 let reader = self.reader(discovered);
                 reader.check(&id_token)?;
                 let claims = reader.renew(id_token.claims, userinfo);
-                self.identity(&reader, id_token.subject, &claims)?
+                self.identity(&reader, id_token.subject, &claims, Some(&tokens.access_token)).await?
             }
             None => before.identity.clone(),
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use serde_json::{Map, Value};
 
 use super::attributes::Reader;
 use super::error::{Kind, ProviderError, Reason};
@@ -52,7 +53,7 @@ impl Provider {
         assurance.check(&self.connector.requirement, asked_at)?;
         assurance.check(required, asked_at)?;
         let provider_sub = id_token.subject.clone();
-        let sid = id_token.claims.get("sid").and_then(|sid| sid.as_str());
+        let sid = id_token.claims.get("sid").and_then(Value::as_str);
         let provider_sid = sid.filter(|sid| is_name(sid)).map(str::to_owned);
         let identity = self.identify(&discovered, &keys, id_token, &tokens.access_token).await?;
         let Assurance { auth_time, acr, amr } = assurance;
@@ -107,7 +108,7 @@ impl Provider {
             }
             _ => id_token.claims,
         };
-        self.identity(&reader, id_token.subject, &claims)
+        self.identity(&reader, id_token.subject, &claims, Some(access_token)).await
     }
 
     pub(super) fn reader(&self, discovered: &Discovered) -> Reader<'_> {
@@ -115,11 +116,14 @@ impl Provider {
         Reader { connector: &self.connector, single_tenant }
     }
 
-    pub(super) fn identity(
+    /// The person that verified claims speak of: the same at a sign-in and at each renewal. `access_token` is the one
+    /// that came with the claims.
+    pub(super) async fn identity(
         &self,
         reader: &Reader<'_>,
         subject: String,
-        claims: &serde_json::Map<String, serde_json::Value>,
+        claims: &Map<String, Value>,
+        access_token: Option<&str>,
     ) -> Result<Identity, ProviderError> {
         let attributes = reader.read(subject, claims, &self.domains)?;
         Ok(Identity {
@@ -140,7 +144,7 @@ impl Provider {
         keys: &KeySet,
         id_token: &IdToken,
         access_token: &str,
-    ) -> Result<Option<serde_json::Map<String, serde_json::Value>>, ProviderError> {
+    ) -> Result<Option<Map<String, Value>>, ProviderError> {
         let Some(endpoint) = &discovered.metadata.userinfo_endpoint else { return Ok(None) };
         let request = userinfo::request(endpoint, access_token)?;
         let answer = self.remote.send(discovered, request, userinfo::MAX_ANSWER, Reason::UserinfoInvalid).await?;

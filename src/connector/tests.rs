@@ -12,7 +12,11 @@ use crate::base::outgoing::Settings;
 use crate::base::secret::Secret;
 use crate::config::SigningAlgorithm;
 
+mod credentials;
+mod endings;
 mod fake_idp;
+mod renewals;
+mod requirements;
 
 use fake_idp::FakeIdp;
 

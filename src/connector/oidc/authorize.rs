@@ -86,7 +86,7 @@ pub(crate) fn url(
     if !acr_values.is_empty() {
         library = library.add_extra_param("acr_values", acr_values.join(" "));
     }
-    if client.offline {
+    if client.offline && !request.prompt_none {
         library = library.add_extra_param("access_type", "offline");
     }
     if let Some(prompt) = prompt(client, request, max_age) {

@@ -14,7 +14,7 @@ use crate::connector::error::{ProviderError, Reason};
 const LIFETIME: i64 = 300;
 
 /// RFC 7523 section 2.2.
-pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// What the client shows. Good for one request.
 pub(crate) enum ClientAuthentication {
@@ -25,17 +25,7 @@ pub(crate) enum ClientAuthentication {
 }
 
 impl ClientAuthentication {
-    /// All the parameters that say who the client is, for the body of a token request.
-    pub(crate) fn parameters(&self, client_id: &str) -> Vec<(&'static str, String)> {
-        let mut parameters = vec![("client_id", client_id.to_owned())];
-        if let Self::Secret(secret) = self {
-            parameters.push(("client_secret", secret.expose_secret().to_owned()));
-        }
-        parameters.extend(self.assertion_parameters());
-        parameters
-    }
-
-    /// Those that a request for a client without a secret lacks.
+    /// The form's parameters that a request for a client without a secret lacks.
     pub(crate) fn assertion_parameters(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Assertion(assertion) => vec![

@@ -59,3 +59,77 @@ pub(crate) fn assurance(before: Assurance, now: Assurance) -> Assurance {
         amr: if now.amr.is_empty() { before.amr } else { now.amr },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::clock::Timestamp;
+    use crate::connector::oidc::fixture::{self, NONCE, NOW, rsa, sign, with};
+
+    fn before() -> Value {
+        with(fixture::claims(), "azp", json!(fixture::CLIENT))
+    }
+
+    fn judge(before: &Value, now: &Value) -> Result<(), &'static str> {
+        check(before.as_object().unwrap(), now.as_object().unwrap()).map_err(|e| e.reason())
+    }
+
+    #[test]
+    fn a_refreshed_token_is_about_the_same_sign_in_o39() {
+        assert_eq!(judge(&before(), &before()), Ok(()));
+        for (name, other) in [
+            ("iss", json!("https://idp.example.com/")),
+            ("sub", json!("eve")),
+            ("sub", json!("Ann")),
+            ("sub", Value::Null),
+            ("aud", json!("other")),
+            ("aud", json!(["other"])),
+            ("aud", Value::Null),
+            ("azp", json!("other")),
+            ("azp", Value::Null),
+            ("nonce", json!("another")),
+        ] {
+            let now = with(before(), name, other.clone());
+            assert_eq!(judge(&before(), &now), Err("refresh_identity_changed"), "{name} {other}");
+        }
+        let without = with(before(), "azp", Value::Null);
+        assert_eq!(judge(&without, &without), Ok(()));
+        assert_eq!(judge(&without, &before()), Err("refresh_identity_changed"), "an azp that was not there");
+    }
+
+    #[test]
+    fn a_refreshed_token_may_leave_out_the_nonce_and_write_aud_as_a_list_o39() {
+        assert_eq!(judge(&before(), &with(before(), "nonce", Value::Null)), Ok(()));
+        assert_eq!(judge(&before(), &with(before(), "aud", json!([fixture::CLIENT]))), Ok(()));
+        let several = with(before(), "aud", json!([fixture::CLIENT, "api"]));
+        assert_eq!(judge(&several, &several), Ok(()));
+        assert_eq!(judge(&several, &before()), Err("refresh_identity_changed"), "one is missing");
+        let nonceless = with(before(), "nonce", Value::Null);
+        assert_eq!(judge(&nonceless, &with(before(), "nonce", json!(NONCE))), Err("refresh_identity_changed"));
+    }
+
+    #[test]
+    fn the_kept_token_is_read_back_or_is_none() {
+        let token = sign(rsa(0), &fixture::header("RS256", "k"), &with(before(), "null", json!(1)));
+        assert_eq!(kept_claims(&token).unwrap()["sub"], "ann");
+        for bad in ["", "a", "a.b.c", "..", "a.W10.c"] {
+            assert_eq!(kept_claims(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_renewal_makes_no_sign_in_fresher() {
+        let at = |secs: i64| Some(Timestamp::from_secs(NOW.secs() + secs));
+        let of = |auth_time| Assurance { auth_time, ..Assurance::default() };
+        assert_eq!(assurance(of(at(0)), of(at(60))).auth_time, at(0));
+        assert_eq!(assurance(of(at(0)), of(at(-60))).auth_time, at(-60));
+        assert_eq!(assurance(of(at(0)), of(None)).auth_time, at(0));
+        assert_eq!(assurance(of(None), of(at(0))).auth_time, None);
+        let strong = Assurance { acr: Some("gold".into()), amr: vec!["mfa".into()], ..Assurance::default() };
+        let weak = Assurance { acr: Some("bronze".into()), amr: vec!["pwd".into()], ..Assurance::default() };
+        assert_eq!(assurance(strong.clone(), Assurance::default()), strong);
+        assert_eq!(assurance(strong, weak.clone()), weak, "what the provider says now");
+    }
+}

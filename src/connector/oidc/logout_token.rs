@@ -125,3 +125,6 @@ fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp,
         _ => Ok(Timestamp::from_secs(iat)),
     }
 }
+
+#[cfg(test)]
+mod tests;

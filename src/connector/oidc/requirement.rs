@@ -62,3 +62,66 @@ impl Assurance {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::connector::oidc::fixture::NOW;
+
+    fn judge(claims: &Value, required: &Requirement) -> Result<(), &'static str> {
+        let assurance = Assurance::read(claims.as_object().unwrap(), NOW).map_err(|e| e.reason())?;
+        assurance.check(required, NOW).map_err(|e| e.reason())
+    }
+
+    fn within(secs: u64) -> Requirement {
+        Requirement { max_age: Some(Duration::from_secs(secs)), ..Requirement::default() }
+    }
+
+    #[test]
+    fn a_proof_that_is_too_old_or_of_no_known_age_is_refused_o33() {
+        let proved = |ago: i64| json!({ "auth_time": NOW.secs() - ago });
+        assert_eq!(judge(&proved(3_600), &within(3_600)), Ok(()));
+        assert_eq!(judge(&proved(3_660), &within(3_600)), Ok(()), "clocks differ");
+        assert_eq!(judge(&proved(3_661), &within(3_600)), Err("auth_too_old"));
+        assert_eq!(judge(&proved(60), &within(0)), Ok(()));
+        assert_eq!(judge(&proved(61), &within(0)), Err("auth_too_old"));
+        assert_eq!(judge(&json!({}), &within(3_600)), Err("auth_too_old"), "absent");
+        assert_eq!(judge(&json!({}), &Requirement::default()), Ok(()), "nobody asked");
+        assert_eq!(judge(&json!({ "auth_time": NOW.secs().to_string() }), &within(3_600)), Err("type"));
+        assert_eq!(judge(&proved(i64::MAX / 2), &within(u64::MAX)), Ok(()));
+    }
+
+    #[test]
+    fn a_proof_from_the_future_counts_as_of_now_o33() {
+        let ahead = json!({ "auth_time": NOW.secs() + 86_400 });
+        assert_eq!(judge(&ahead, &within(0)), Ok(()));
+        let read = Assurance::read(ahead.as_object().unwrap(), NOW).unwrap();
+        assert_eq!(read.auth_time, Some(NOW), "it gets old like any other");
+    }
+
+    #[test]
+    fn the_age_is_that_at_the_time_of_asking_o33() {
+        let proved = Assurance { auth_time: Some(NOW), ..Assurance::default() };
+        let later = NOW.plus(Duration::from_secs(300));
+        assert!(proved.check(&within(0), NOW).is_ok(), "five minutes with the consent page are nobody's fault");
+        assert_eq!(proved.check(&within(0), later).map_err(|e| e.reason()), Err("auth_too_old"));
+    }
+
+    #[test]
+    fn a_context_class_or_method_that_is_not_wanted_is_refused_o33() {
+        let acr = Requirement { acr: vec!["gold".into(), "silver".into()], ..Requirement::default() };
+        let amr = Requirement { amr: vec!["mfa".into(), "hwk".into()], ..Requirement::default() };
+        assert_eq!(judge(&json!({ "acr": "silver" }), &acr), Ok(()));
+        for bad in [json!({}), json!({ "acr": "bronze" }), json!({ "acr": "GOLD" }), json!({ "acr": ["gold"] })] {
+            assert_eq!(judge(&bad, &acr), Err("acr_insufficient"), "{bad}");
+        }
+        assert_eq!(judge(&json!({ "amr": ["pwd", "hwk"] }), &amr), Ok(()));
+        for bad in [json!({}), json!({ "amr": ["pwd"] }), json!({ "amr": "mfa" }), json!({ "amr": [["mfa"]] })] {
+            assert_eq!(judge(&bad, &amr), Err("amr_insufficient"), "{bad}");
+        }
+    }
+}
