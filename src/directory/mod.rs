@@ -9,6 +9,8 @@
 //! SHA-256 and tokens arrive sealed (E09).
 
 mod memory;
+mod open;
+mod sql;
 mod types;
 
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use uuid::Uuid;
 
 use crate::base::clock::Timestamp;
 
+pub use open::{Location, OpenError, open};
+pub use sql::Failure;
 pub use types::{
     Change, CookieKey, Ended, Explained, KeptKind, Lease, MAX_ENDED, NewCookie, OnceKind, Page, Renewed, Selector,
     SessionRow, Switch, SwitchKind, Used,
@@ -45,21 +49,40 @@ pub struct Directory {
     pub explanations: Arc<dyn Explanations>,
     pub switches: Arc<dyn Switches>,
     pub keys: Arc<dyn KeyIds>,
+    closing: Arc<dyn Closing>,
+}
+
+/// A database that can be closed.
+#[async_trait]
+trait Closing: Send + Sync {
+    async fn close(&self);
 }
 
 impl Directory {
     /// A directory in this process's memory: gone with it. For tests and `sessions.store = "memory"`.
     pub fn in_memory() -> Self {
-        let memory = Arc::new(memory::Memory::default());
+        Self::of(Arc::new(memory::Memory::default()))
+    }
+
+    fn of<D>(all: Arc<D>) -> Self
+    where
+        D: Sessions + Changes + Once + Kept + Explanations + Switches + KeyIds + Closing + 'static,
+    {
         Self {
-            sessions: memory.clone(),
-            changes: memory.clone(),
-            once: memory.clone(),
-            kept: memory.clone(),
-            explanations: memory.clone(),
-            switches: memory.clone(),
-            keys: memory,
+            sessions: all.clone(),
+            changes: all.clone(),
+            once: all.clone(),
+            kept: all.clone(),
+            explanations: all.clone(),
+            switches: all.clone(),
+            keys: all.clone(),
+            closing: all,
         }
+    }
+
+    /// Closes the connections once their calls are over; later calls find it unavailable. Nothing is lost without it.
+    pub async fn close(&self) {
+        self.closing.close().await;
     }
 }
 
