@@ -9,6 +9,8 @@
 //! SHA-256 and tokens arrive sealed (E09).
 
 mod memory;
+mod open;
+mod sql;
 mod switchboard;
 mod types;
 
@@ -19,6 +21,8 @@ use uuid::Uuid;
 
 use crate::base::clock::Timestamp;
 
+pub use open::{Location, OpenError, open};
+pub use sql::Failure;
 pub use switchboard::Switchboard;
 pub use types::{
     Change, CookieKey, Ended, Explained, KeptKind, Lease, MAX_ENDED, NewCookie, OnceKind, Page, Renewed, Selector,
@@ -47,21 +51,40 @@ pub struct Directory {
     pub explanations: Arc<dyn Explanations>,
     pub switches: Arc<dyn Switches>,
     pub keys: Arc<dyn KeyIds>,
+    closing: Arc<dyn Closing>,
+}
+
+/// A database that can be closed.
+#[async_trait]
+trait Closing: Send + Sync {
+    async fn close(&self);
 }
 
 impl Directory {
     /// A directory in this process's memory: gone with it. For tests and `sessions.store = "memory"`.
     pub fn in_memory() -> Self {
-        let memory = Arc::new(memory::Memory::default());
+        Self::of(Arc::new(memory::Memory::default()))
+    }
+
+    fn of<D>(all: Arc<D>) -> Self
+    where
+        D: Sessions + Changes + Once + Kept + Explanations + Switches + KeyIds + Closing + 'static,
+    {
         Self {
-            sessions: memory.clone(),
-            changes: memory.clone(),
-            once: memory.clone(),
-            kept: memory.clone(),
-            explanations: memory.clone(),
-            switches: memory.clone(),
-            keys: memory,
+            sessions: all.clone(),
+            changes: all.clone(),
+            once: all.clone(),
+            kept: all.clone(),
+            explanations: all.clone(),
+            switches: all.clone(),
+            keys: all.clone(),
+            closing: all,
         }
+    }
+
+    /// Closes the connections once their calls are over; later calls find it unavailable. Nothing is lost without it.
+    pub async fn close(&self) {
+        self.closing.close().await;
     }
 }
 
@@ -209,19 +232,4 @@ pub trait Switches: Send + Sync {
 pub trait KeyIds: Send + Sync {
     /// Notes the fingerprints. False, and nothing noted: some are known here and none of these is among them.
     async fn share(&self, fingerprints: &[String], now: Timestamp) -> Result<bool, DirectoryError>;
-}
-
-/// Where a directory is.
-pub enum Location {
-    Memory,
-    Sqlite(std::path::PathBuf),
-    Postgres(secrecy::SecretString),
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct OpenError;
-
-pub async fn open(_: &Location) -> Result<Directory, OpenError> {
-    Ok(Directory::in_memory())
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::Memory;
 use crate::base::clock::Timestamp;
+use crate::directory::Closing;
 use crate::directory::{
     Change, DirectoryError, Explained, Explanations, Kept, KeptKind, KeyIds, Once, OnceKind, Switch, SwitchKind,
     Switches,
@@ -219,4 +220,9 @@ impl KeyIds for Memory {
         keys.extend(fingerprints.iter().map(|fingerprint| (fingerprint.clone(), now)));
         Ok(true)
     }
+}
+
+#[async_trait]
+impl Closing for Memory {
+    async fn close(&self) {}
 }
