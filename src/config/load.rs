@@ -8,6 +8,7 @@ use super::connector_resolve;
 use super::connectors::MaybeConnector;
 use super::directory::{DirectoryLocation, RawDirectory};
 use super::domains::{self, RawDomain};
+use super::explain::RawExplain;
 use super::file;
 use super::identity::RawIdentity;
 use super::keys::RawKeys;
@@ -47,6 +48,8 @@ section! {
         directory: RawDirectory,
         /// What is logged, and how.
         log: RawLog,
+        /// What is kept for `anteroom explain`.
+        explain: RawExplain,
     }
 }
 
@@ -140,6 +143,7 @@ impl RawConfig {
         let sessions = self.sessions.section(root, "sessions");
         let sessions = sessions.and_then(|raw| RawSessions::resolve(raw, public_url, cx));
         let log = self.log.section(root, "log").and_then(|raw| RawLog::resolve(raw, cx));
+        let explain = self.explain.section(root, "explain").and_then(|raw| RawExplain::resolve(raw, cx));
         Some(Config {
             server: server.and_then(server::Parts::complete)?,
             ops: ops?.value,
@@ -152,6 +156,7 @@ impl RawConfig {
             sessions: sessions?,
             directory: directory?,
             log: log?,
+            explain: explain?,
         })
     }
 }

@@ -11,6 +11,7 @@ mod connectors;
 mod directory;
 mod domains;
 mod entra;
+mod explain;
 mod file;
 mod from_toml;
 mod from_yaml;
@@ -48,6 +49,7 @@ pub use apps::{App, Native, NativeChallenge, Upstream};
 pub use connectors::{Connector, ConnectorKind, SigningAlgorithm};
 pub use directory::{Directory, DirectoryLocation, DirectoryPathError};
 pub use domains::Domain;
+pub use explain::{Explain, PersonalData};
 pub use identity::{Assertion, CustomHeader, HeaderPreset, Identity, IdentityField, TemplatePart};
 pub use keys::Keys;
 pub use load::{Loaded, environment, load};
@@ -89,4 +91,6 @@ pub struct Config {
     pub directory: Directory,
     /// What is logged, and how.
     pub log: Log,
+    /// What is kept for `anteroom explain`.
+    pub explain: Explain,
 }
