@@ -125,7 +125,7 @@ pub(super) fn read_origin(text: &str) -> Result<(AuthMethod, String, Option<Stri
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 enum ChangeDocument {
     CookieEnded(String),
-    CookieRenewed(String),
+    CookieRenewed(String, i64),
     RevokedSubject { connector: String, sub: String },
     RevokedEmail(String),
     RevokedConnector(String),
@@ -138,7 +138,7 @@ enum ChangeDocument {
 pub(super) fn change(change: &Change) -> Result<String, Fault> {
     write(match change {
         Change::CookieEnded(key) => ChangeDocument::CookieEnded(hex(key)),
-        Change::CookieRenewed(key) => ChangeDocument::CookieRenewed(hex(key)),
+        Change::CookieRenewed(key, version) => ChangeDocument::CookieRenewed(hex(key), *version),
         Change::Revoked(which) => match which {
             Selector::Subject { connector, sub } => {
                 ChangeDocument::RevokedSubject { connector: connector.to_string(), sub: sub.clone() }
@@ -163,7 +163,9 @@ pub(super) fn read_change(text: &str, number: i64) -> Result<Change, Fault> {
     let unreadable = || Fault::unreadable(&*what);
     Ok(match read(text, &what)? {
         ChangeDocument::CookieEnded(key) => Change::CookieEnded(unhex(&key).ok_or_else(unreadable)?),
-        ChangeDocument::CookieRenewed(key) => Change::CookieRenewed(unhex(&key).ok_or_else(unreadable)?),
+        ChangeDocument::CookieRenewed(key, version) => {
+            Change::CookieRenewed(unhex(&key).ok_or_else(unreadable)?, version)
+        }
         ChangeDocument::RevokedSubject { connector, sub } => {
             Change::Revoked(Selector::Subject { connector: connector.parse().map_err(|_| unreadable())?, sub })
         }

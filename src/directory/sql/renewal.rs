@@ -6,7 +6,7 @@ use super::Sql;
 use super::documents;
 use super::error::Fault;
 use super::select::{all_columns, live, session_with_secrets};
-use super::value::Value;
+use super::value::{Row, Value};
 use crate::base::clock::Timestamp;
 use crate::directory::{Change, CookieKey, Lease, Renewed};
 
@@ -56,7 +56,8 @@ impl Sql {
              version + 1, claimed_by = NULL, claimed_until = NULL WHERE reference = $1 AND claimed_by = $2 AND ",
             live!()
         );
-        const COOKIES: &str = "SELECT cookie_key FROM session_cookies WHERE session = $1 ORDER BY cookie_key";
+        const COOKIES: &str = "SELECT cookie_key, version FROM session_cookies JOIN sessions ON reference = session \
+                               WHERE session = $1 ORDER BY cookie_key";
         let Renewed { identity, auth_time, acr, amr, secrets, renew_at } = renewed;
         let (name, owner) = (reference.to_string(), owner.to_string());
         let person = documents::person(identity, *auth_time, acr.as_deref(), amr)?;
@@ -76,8 +77,8 @@ impl Sql {
             return Ok(false);
         }
         let rows = call.fetch(COOKIES, &[Value::Text(&name)]).await?;
-        let cookies = rows.iter().map(|row| cookie_key(row.get(0)?)).collect::<Result<Vec<_>, _>>()?;
-        let changes: Vec<Change> = cookies.into_iter().map(Change::CookieRenewed).collect();
+        let change = |row: &Row| Ok(Change::CookieRenewed(cookie_key(row.get(0)?)?, row.get(1)?));
+        let changes = rows.iter().map(change).collect::<Result<Vec<_>, Fault>>()?;
         call.number(&changes, now).await?;
         call.commit().await?;
         Ok(true)
