@@ -189,7 +189,7 @@ async fn a_process_that_has_not_read_the_changes_within_the_bound_asks_the_direc
 async fn an_epoch_ends_what_was_begun_before_it_and_nothing_after_it() {
     let (mut one, mut two, ..) = two().await;
     let ((first, _), (second, _)) = (one.sign_in().await, two.sign_in().await);
-    assert_eq!(one.ask(&second, HOST).await, "good");
+    assert_eq!((one.ask(&second, HOST).await, two.ask(&first, HOST).await), ("good", "good"));
     let which = Selector::Subject { connector: "acme".parse().unwrap(), sub: "sub-1".into() };
     let elsewhere = Selector::Subject { connector: "globex".parse().unwrap(), sub: "sub-1".into() };
     one.store.end(&elsewhere, None).await.unwrap();
