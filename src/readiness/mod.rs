@@ -24,7 +24,7 @@ use crate::base::email::EmailDomain;
 pub use accounts::{Accounts, read_accounts};
 pub use calendar::Calendar;
 pub use columns::{Columns, InvalidColumn};
-pub use compare::{Report, compare};
+pub use compare::{Provider, Report, compare};
 pub use finding::{Code, Detail, Finding, Outcome, Severity};
 pub use print::{Lists, write_csv, write_json, write_table};
 pub use sheet::{ReadError, Where};

@@ -89,9 +89,8 @@ fn time_of_day(text: &str) -> Result<civil::Time, NoDate> {
     let padded = if clock.get(1..2) == Some(":") { format!("0{clock}") } else { clock.to_owned() };
     let time: civil::Time = padded.parse().map_err(|_| NoDate::Unknown)?;
     let hour = match (half, time.hour()) {
-        (None, hour) => hour,
         (Some("AM"), 12) => 0,
-        (Some("AM"), hour @ 1..=11) => hour,
+        (None, hour) | (Some("AM"), hour @ 1..=11) => hour,
         (Some(_), 12) => 12,
         (Some(_), hour @ 1..=11) => hour + 12,
         _ => return Err(NoDate::Unknown),
