@@ -187,7 +187,8 @@ fn a_wrong_call_or_list_exits_with_2_and_says_what_is_wrong() {
     let broken = dir.path().join("broken.csv");
     std::fs::write(&broken, b"id,email\n1,ann@acme.com\n2,b\xf6b@acme.com\n").unwrap();
     let missing = dir.path().join("missing.csv");
-    let cases: [(&[(&str, &Path)], &[&str], &str); 7] = [
+    type Case<'a> = (&'a [(&'a str, &'a Path)], &'a [&'a str], &'a str);
+    let cases: [Case<'_>; 7] = [
         (&[("--users", &users), ("--provider", &provider)], &[], "--provider needs --config"),
         (&[("--users", &users), ("--provider", &provider)], &["--kind", "entra"], "no column for the UPN"),
         (&[("--users", &broken)], &[], "line 3, column 2 (email)"),
