@@ -2,6 +2,7 @@
 
 mod check;
 mod document;
+mod readiness;
 mod serve;
 
 use std::io::Write as _;
@@ -40,6 +41,12 @@ enum Command {
     /// Judge the configuration as start-up would, and exit with 0 or 1. Writes, binds and fetches nothing.
     #[command(after_help = PRECEDENCE)]
     Check(Configured),
+    /// Compare the application's users with the provider's accounts before a domain is switched on.
+    ///
+    /// Reports addresses that will not match, duplicates whose owners will choose, programs whose user name is an
+    /// address, users that the provider does not know, and who will meet the provider on which day.
+    #[command(after_help = readiness::EXAMPLES)]
+    Readiness(Box<readiness::Readiness>),
     /// Print what may stand in the configuration.
     Config {
         #[command(subcommand)]
@@ -93,6 +100,8 @@ enum Failure {
     Usage(String),
     Config(Problems),
     Other(String),
+    /// The command did its work, and its report says what is wrong.
+    Found,
 }
 
 /// Runs the command line and gives the process's exit code: 0, 1 for a failure, 2 for a wrong call.
@@ -100,10 +109,12 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(configured) => serve::run(&configured),
         Command::Check(configured) => check::run(&configured),
+        Command::Readiness(asked) => readiness::run(&asked),
         Command::Config { what } => document::run(what),
     };
     let (code, text) = match result {
         Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Found) => return ExitCode::FAILURE,
         Err(Failure::Usage(text)) => (2, text),
         Err(Failure::Other(text)) => (1, text),
         Err(Failure::Config(problems)) => (1, problems_text(&problems)),
