@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use crate::admin;
 use crate::base::app_log::error_chain;
 use crate::base::keys::KeyRing;
 use crate::base::outgoing::Outgoing;
@@ -18,10 +19,17 @@ pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
     if config.sessions.store == SessionsStore::Directory {
         config.directory.location.check().map_err(|error| Failure::Other(error_chain(&error)))?;
     }
+    let no_socket = match (admin::check(&config.ops.admin_socket), config.ops.admin_socket.is_written) {
+        (Err(error), true) => return Err(Failure::Other(format!("ops.admin_socket: {}", error_chain(&error)))),
+        (result, _) => result.err(),
+    };
     let mut out = std::io::stdout().lock();
     let mut text = String::new();
     for warning in &loaded.warnings {
         text.push_str(&format!("warning: {warning}\n"));
+    }
+    if let Some(error) = no_socket {
+        text.push_str(&format!("warning: no command will reach the process: {}\n", error_chain(&error)));
     }
     text.push_str(&format!(
         "ok: {} app(s), {} connector(s), {} domain(s) at {}\n",
