@@ -8,6 +8,8 @@ pub mod app;
 
 pub mod readiness;
 
+pub mod admin;
+
 pub mod proxy;
 
 pub mod web;

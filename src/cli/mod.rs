@@ -2,8 +2,15 @@
 
 mod check;
 mod document;
+mod explain;
+mod keys;
+mod reach;
 mod readiness;
 mod serve;
+mod session;
+mod status;
+mod switch;
+mod table;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -51,6 +58,35 @@ enum Command {
     Config {
         #[command(subcommand)]
         what: document::Document,
+    },
+    /// Show how the running process is: version, sessions, keys, what is switched off.
+    #[command(after_help = format!("Example: anteroom status --config anteroom.toml\n\n{}", reach::WHERE))]
+    Status(status::Status),
+    /// List sessions, or end them.
+    Session {
+        #[command(subcommand)]
+        what: session::Session,
+    },
+    /// Say why a request or a sign-in was answered as it was, by its reference.
+    ///
+    /// The reference stands on every page of Anteroom, in the X-Request-Id of every answer and in the log. Kept are
+    /// sign-ins, challenges and refusals, for a time.
+    #[command(after_help = format!("Example: anteroom explain --config anteroom.toml 5xR2p0aVbq\n\n{}", reach::WHERE))]
+    Explain(explain::Explain),
+    /// List the sealing and assertion keys, or make new ones.
+    Keys {
+        #[command(subcommand)]
+        what: keys::Keys,
+    },
+    /// Switch a connector off or on again.
+    Connector {
+        #[command(subcommand)]
+        what: switch::Connector,
+    },
+    /// Switch an e-mail domain off or on again.
+    Domain {
+        #[command(subcommand)]
+        what: switch::Domain,
     },
 }
 
@@ -111,6 +147,12 @@ pub fn run() -> ExitCode {
         Command::Check(configured) => check::run(&configured),
         Command::Readiness(asked) => readiness::run(&asked),
         Command::Config { what } => document::run(what),
+        Command::Status(status) => status::run(&status),
+        Command::Session { what } => session::run(&what),
+        Command::Explain(explain) => explain::run(&explain),
+        Command::Keys { what } => keys::run(&what),
+        Command::Connector { what } => switch::connector(&what),
+        Command::Domain { what } => switch::domain(&what),
     };
     let (code, text) = match result {
         Ok(()) => return ExitCode::SUCCESS,
@@ -122,6 +164,19 @@ pub fn run() -> ExitCode {
     // Nothing is left to do where even this cannot be written.
     drop(writeln!(std::io::stderr(), "anteroom: {text}"));
     ExitCode::from(code)
+}
+
+/// Writes `text` to standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| Failure::Other(format!("cannot write: {error}")))
+}
+
+/// A value for programs.
+fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value);
+    text.map(|text| text + "\n").map_err(|error| Failure::Other(format!("cannot write: {error}")))
 }
 
 fn problems_text(problems: &Problems) -> String {
