@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::connector_values::{ISSUER, SCOPE, issuer_url, plain_text, prompt};
+use super::groups::{self, GroupsFrom};
 use super::kinds::{ByOperator, KINDS, Kind, unvouched};
 use super::node::{Node, Value};
 use super::parse::{Context, duplicate, fixed_path, is_plain_http_off_loopback, wrong};
@@ -37,6 +38,8 @@ pub struct Connector {
     pub email_claim: Option<String>,
     /// Default `groups`.
     pub groups_claim: String,
+    /// Default: the groups claim.
+    pub groups: GroupsFrom,
     /// Default `roles`.
     pub roles_claim: String,
     /// Signature algorithms of ID tokens that are accepted; default RS256 alone. Never `none`, never HMAC.
@@ -122,6 +125,17 @@ section! {
         /// The claim that holds the groups.
         #[schemars(extend("default" = "groups"))]
         groups_claim: String,
+        /// entra: what happens when somebody is in more groups than a token holds (200), so that it only says that they
+        /// are elsewhere. `refuse`: the sign-in is refused. `graph`: Microsoft Graph is asked for all groups of the
+        /// person, nested ones too, by object id as in the token. `always-graph`: it is asked at every sign-in, for
+        /// registrations that assert no groups. Graph is asked in the person's own name: the scope `User.Read`, which is
+        /// added, lets Anteroom read nobody else, and needs no administrator's consent. When Graph does not answer, or
+        /// with more than 10,000 groups, the sign-in is refused. Default: `refuse`.
+        groups_overage: Choice<groups::Overage>,
+        /// entra: the origin of Microsoft Graph, for national clouds. Default: `https://graph.microsoft.com`.
+        graph_url: String,
+        /// google: where groups come from.
+        directory: groups::RawDirectory,
         /// The claim that holds the roles.
         #[schemars(extend("default" = "roles"))]
         roles_claim: String,
@@ -262,7 +276,12 @@ impl Resolving<'_, '_, '_> {
             let text = "Google's web clients have a secret; without one sign-ins will be refused by Google";
             self.cx.report.warn(&self.place.child("client_secret_file"), text);
         }
-        let scopes = self.scopes(raw.scopes);
+        let groups = groups::Raw { overage: raw.groups_overage, graph_url: raw.graph_url, directory: raw.directory };
+        let groups = groups.resolve(known, self.place, self.around.insecure_http, self.cx);
+        let mut scopes = self.scopes(raw.scopes);
+        if let (Some(scopes), Some(groups)) = (&mut scopes, &groups) {
+            groups::complete_scopes(scopes, groups);
+        }
         let algorithms = self.algorithms(raw.algorithms);
         let report = &mut *self.cx.report;
         let default_name = || match known {
@@ -292,6 +311,7 @@ impl Resolving<'_, '_, '_> {
             scopes: scopes?,
             email_claim: email_claim?,
             groups_claim: groups_claim?,
+            groups: groups?,
             roles_claim: roles_claim?,
             algorithms: algorithms?,
             prompt: prompt?,
@@ -333,7 +353,7 @@ impl Resolving<'_, '_, '_> {
             (Kind::Google, "hosted_domains", raw.hosted_domains.set().map(|at| &at.place)),
             (Kind::Oidc, "email_is_verified", raw.email_is_verified.set().map(|at| &at.place)),
         ];
-        for (owner, key, place) in keys {
+        for (owner, key, place) in keys.into_iter().chain(groups::places(raw)) {
             if let (Some(place), true) = (place, owner != kind) {
                 let text = format!(
                     "{key} belongs to kind = {:?}, and this connector is kind = {:?}; remove it",

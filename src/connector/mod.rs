@@ -5,6 +5,7 @@ mod attributes;
 mod entra;
 mod error;
 mod google;
+mod groups;
 mod oidc;
 mod remote;
 
@@ -12,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::Request;
+use serde_json::{Map, Value};
 
 use crate::base::clock::Clock;
 use crate::base::email::EmailDomain;
@@ -23,6 +25,7 @@ use crate::identity::Identity;
 use attributes::Reader;
 use entra::Authority;
 pub use error::{Kind, ProviderError, Reason};
+use groups::{Groups, Person};
 pub use oidc::authorize::{AuthorizationRequest, pkce_challenge};
 use oidc::id_token::{Expected, IdToken};
 use oidc::jwks::KeySet;
@@ -41,6 +44,7 @@ pub struct Provider {
     /// For entra alone.
     authority: Option<Arc<Authority>>,
     remote: Arc<Remote>,
+    groups: Groups,
 }
 
 /// A finished sign-in.
@@ -80,9 +84,10 @@ impl Provider {
                 Box::new(move |found| metadata::is_issuer(&issuer, found))
             }
         };
+        let groups = Groups::new(config, &outgoing, &clock);
         let document_url = metadata::document_url(&config.issuer);
         let remote = Remote::new(id.clone(), document_url, accepts, outgoing, clock.clone());
-        Self { id, connector: config.clone(), domains, redirect_uri, clock, authority, remote }
+        Self { id, connector: config.clone(), domains, redirect_uri, clock, authority, remote, groups }
     }
 
     /// The connector's id.
@@ -181,17 +186,30 @@ impl Provider {
             }
             _ => id_token.claims,
         };
-        let attributes = reader.read(id_token.subject, &claims, &self.domains)?;
-        let identity = Identity {
+        let identity = self.identity(&reader, id_token.subject, &claims, Some(&tokens.access_token)).await?;
+        Ok(SignedIn { identity, id_token: tokens.id_token })
+    }
+
+    /// The person that verified claims speak of, with all groups: the same at a sign-in and at each renewal. Groups are
+    /// asked for last, and only for somebody who may sign in here. `access_token` is the one that came with the claims.
+    async fn identity(
+        &self,
+        reader: &Reader<'_>,
+        subject: String,
+        claims: &Map<String, Value>,
+        access_token: Option<&str>,
+    ) -> Result<Identity, ProviderError> {
+        let attributes = reader.read(subject, claims, &self.domains)?;
+        let groups = self.groups.of(&Person { claims, email: &attributes.email, access_token }).await?;
+        Ok(Identity {
             connector: self.id.clone(),
             subject: attributes.subject,
             email: attributes.email,
             preferred_username: attributes.preferred_username,
             name: attributes.name,
-            groups: attributes.groups,
+            groups,
             role: attributes.role,
-        };
-        Ok(SignedIn { identity, id_token: tokens.id_token })
+        })
     }
 
     /// The URL that ends the session at the provider too. None: it has none, or its document cannot be had.

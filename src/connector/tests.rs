@@ -26,6 +26,7 @@ fn connector(issuer: &str, kind: ConnectorKind) -> Connector {
         scopes: ["openid", "email"].map(String::from).into(),
         email_claim: None,
         groups_claim: "groups".into(),
+        groups: crate::config::GroupsFrom::Token,
         roles_claim: "roles".into(),
         algorithms: vec![SigningAlgorithm::RS256],
         prompt: None,
