@@ -127,14 +127,17 @@ section! {
         groups_claim: String,
         /// entra: what happens when somebody is in more groups than a token holds (200), so that it only says that they
         /// are elsewhere. `refuse`: the sign-in is refused. `graph`: Microsoft Graph is asked for all groups of the
-        /// person, nested ones too, by object id as in the token. `always-graph`: it is asked at every sign-in, for
-        /// registrations that assert no groups. Graph is asked in the person's own name: the scope `User.Read`, which is
-        /// added, lets Anteroom read nobody else, and needs no administrator's consent. When Graph does not answer, or
-        /// with more than 10,000 groups, the sign-in is refused. Default: `refuse`.
+        /// person by object id, as in the token: nested ones too, and those without security (Microsoft 365, distribution
+        /// lists). `always-graph`: it is asked at every sign-in, for registrations that assert no groups. Graph is asked
+        /// in the person's own name, so that Anteroom can read nobody else's groups; the scope for it, `User.Read`, is
+        /// added, and has to be consented to. When Graph does not answer, or with more than 10,000 groups, the sign-in is
+        /// refused. Default: `refuse`.
         groups_overage: Choice<groups::Overage>,
         /// entra: the origin of Microsoft Graph, for national clouds. Default: `https://graph.microsoft.com`.
         graph_url: String,
-        /// google: where groups come from.
+        /// google: groups from the Directory API of the Admin SDK, asked for at each sign-in. A group is its e-mail
+        /// address; groups that a person is in only through another group are not among them. When they cannot be had,
+        /// or are more than 10,000, the sign-in is refused. Left out: no groups.
         directory: groups::RawDirectory,
         /// The claim that holds the roles.
         #[schemars(extend("default" = "roles"))]

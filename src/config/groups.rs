@@ -56,16 +56,14 @@ impl Word for Overage {
 }
 
 section! {
-    /// Groups of Google Workspace, asked for at each sign-in through the Admin SDK's Directory API. Left out: no groups.
-    /// A group is its e-mail address; groups that a person is in only through another group are not among them. When
-    /// they cannot be had, or are more than 10,000, the sign-in is refused.
+    /// Groups of Google Workspace.
     RawDirectory {
         /// Required. The key file (JSON) of a service account that may use the scope
         /// `https://www.googleapis.com/auth/admin.directory.group.readonly` by domain-wide delegation. Read again when
         /// it changes. Its `token_uri` is not followed.
         service_account_file: String,
-        /// Required. The administrator in whose name the service account asks, by e-mail address. The role "Groups
-        /// Reader" is enough.
+        /// Required. The administrator in whose name the service account asks, by e-mail address. A role that
+        /// may read groups is enough.
         subject: String,
         /// The Directory API's origin.
         #[schemars(extend("default" = "https://admin.googleapis.com"))]

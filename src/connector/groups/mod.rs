@@ -39,7 +39,7 @@ pub(crate) struct Groups {
 
 enum Source {
     Token,
-    Graph(Graph),
+    Graph(Box<Graph>),
     Workspace(Box<Workspace>),
 }
 
@@ -56,7 +56,9 @@ impl Groups {
     pub(crate) fn new(config: &Connector, outgoing: &Outgoing, clock: &Clock) -> Self {
         let source = match &config.groups {
             GroupsFrom::Token => Source::Token,
-            GroupsFrom::Graph { url, always } => Source::Graph(Graph::new(url.clone(), *always, outgoing.clone())),
+            GroupsFrom::Graph { url, always } => {
+                Source::Graph(Box::new(Graph::new(url.clone(), *always, outgoing.clone())))
+            }
             GroupsFrom::Directory(directory) => {
                 Source::Workspace(Box::new(Workspace::new(directory.clone(), outgoing.clone(), clock.clone())))
             }

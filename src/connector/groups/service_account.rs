@@ -66,7 +66,7 @@ impl TokenSource {
             return Ok(kept.token.clone());
         }
         let invalid_file =
-            |e| ProviderError::new(Reason::ServiceAccountUnreadable).saying("a key file", &e).caused_by(e);
+            |e| ProviderError::new(Reason::ServiceAccountUnreadable).saying("a key file", e).caused_by(e);
         let account = ServiceAccount::parse(text.expose_secret()).map_err(invalid_file)?;
         let request = self.request(&account)?;
         let answer = send(&self.outgoing, request, MAX_ANSWER).await?;
