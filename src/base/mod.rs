@@ -22,3 +22,4 @@ pub mod return_to;
 pub mod role;
 pub mod seal;
 pub mod secret;
+pub mod service_account;

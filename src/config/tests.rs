@@ -10,6 +10,7 @@ use crate::base::role::{RequiredRole, Role};
 use crate::base::secret::Secret;
 
 mod connectors;
+mod groups;
 mod mistakes;
 mod renewal;
 mod sources;
