@@ -23,3 +23,4 @@ pub mod return_to;
 pub mod role;
 pub mod seal;
 pub mod secret;
+pub mod service_account;

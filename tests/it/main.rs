@@ -17,6 +17,7 @@ mod command_line;
 mod cookies;
 mod discovery;
 mod framing;
+mod groups;
 mod headers;
 mod identity_mapping;
 mod journey;

@@ -87,6 +87,8 @@ impl App {
             toml = toml.replace(from, to);
         }
         toml.push_str(&setup.more);
+        // For settings beside `issuer` that name the provider's origin.
+        toml = toml.replace("$acme", &format!("http://{}", acme.address));
         let file = dir.path().join("anteroom.toml");
         std::fs::write(&file, &toml).unwrap();
         let loaded = config::load(Some(&file), std::iter::empty(), &Overrides::default());
