@@ -250,7 +250,7 @@ mod tests {
             access: *access,
             role: *role,
             authorization: Authorization::Drop,
-            step_up: config::StepUp::default(),
+            step_up: config::Requirement::default(),
             keep_post: false,
         });
         app_of(routes.collect())
@@ -325,7 +325,10 @@ mod tests {
             access: Access::SignedIn,
             role,
             authorization,
-            step_up: config::StepUp { max_age: Some(Duration::from_secs(max_age)), ..config::StepUp::default() },
+            step_up: config::Requirement {
+                max_age: Some(Duration::from_secs(max_age)),
+                ..config::Requirement::default()
+            },
             keep_post,
         };
         let (admin, any) = (RequiredRole::AtLeast(Role::Admin), RequiredRole::Any);
@@ -334,7 +337,7 @@ mod tests {
             route("/*/all", any, Authorization::Drop, 60, false),
             config::Route {
                 access: Access::Public,
-                step_up: config::StepUp::default(),
+                step_up: config::Requirement::default(),
                 ..route("/**", any, Authorization::Keep, 1, true)
             },
         ]);
@@ -365,7 +368,7 @@ mod tests {
             access: Access::SignedIn,
             role: RequiredRole::Any,
             authorization: Authorization::Drop,
-            step_up: config::StepUp { acr: vec![acr.to_owned()], ..config::StepUp::default() },
+            step_up: config::Requirement { acr: vec![acr.to_owned()], ..config::Requirement::default() },
             keep_post: false,
         };
         let app = app_of(vec![route("/pay", &[Method::POST], "post"), route("/pay", &[], "any")]);
