@@ -33,6 +33,7 @@ mod paths;
 mod proxying;
 mod readiness;
 mod redirects;
+mod renewal;
 mod secrets;
 mod step_up;
 mod support;

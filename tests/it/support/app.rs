@@ -1,13 +1,17 @@
 //! The whole of Anteroom in this process.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anteroom::app::{Environment, Running, Stop, start};
+use anteroom::app::{Environment, Running, Stop, assemble, start_assembled};
 use anteroom::base::clock::{Clock, Timestamp};
 use anteroom::base::log::Log;
 use anteroom::config::{self, Overrides};
+use anteroom::directory::{Directory, Selector};
+use anteroom::session::SessionStore;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::browser::Browser;
 use super::http::{Answer, Ask, Connection};
@@ -25,11 +29,19 @@ pub struct Setup {
     pub replace: Vec<(String, String)>,
     /// Stands where the recording application would; that one is then asked nothing.
     pub upstream: Option<SocketAddr>,
+    /// In place of the configured directory: for several processes, or one that fails when a test says so.
+    pub directory: Option<Directory>,
 }
 
 impl Setup {
     pub fn new() -> Self {
-        Self { more: String::new(), replace: vec![], upstream: None }
+        Self { more: String::new(), replace: vec![], upstream: None, directory: None }
+    }
+
+    /// Another directory than the configured one.
+    pub fn directory(mut self, directory: &Directory) -> Self {
+        self.directory = Some(directory.clone());
+        self
     }
 
     /// Adds sections.
@@ -64,8 +76,11 @@ pub struct App {
     pub globex: Provider,
     pub clock: Clock,
     pub log: Log,
+    /// The sessions in this process's memory, and the way to make some without a sign-in.
+    pub sessions: SessionStore,
+    directory: Option<Directory>,
     running: Running,
-    _dir: tempfile::TempDir,
+    dir: Arc<tempfile::TempDir>,
 }
 
 impl App {
@@ -80,7 +95,7 @@ impl App {
         let upstream = Upstream::start().await;
         let acme = Provider::start(&format!("/{TENANT}/v2.0"), alice(), clock.clone()).await;
         let globex = Provider::start("", bob(), clock.clone()).await;
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
         let mut toml = configuration(setup.upstream.unwrap_or(upstream.address), &acme, &globex);
         for (from, to) in &setup.replace {
             assert!(toml.contains(from), "{from} is not in the configuration:\n{toml}");
@@ -91,13 +106,36 @@ impl App {
         toml = toml.replace("$acme", &format!("http://{}", acme.address));
         let file = dir.path().join("anteroom.toml");
         std::fs::write(&file, &toml).unwrap();
+        Self::start_from(dir, setup.directory, clock, upstream, (acme, globex)).await
+    }
+
+    /// Another process of the same deployment: configuration, keys, providers, application and time are the same. Both
+    /// need one directory ([`Setup::directory`]).
+    pub async fn beside(&self) -> Self {
+        assert!(self.directory.is_some(), "a database file is for one process: use Setup::directory");
+        let providers = (self.acme.clone(), self.globex.clone());
+        let (clock, upstream) = (self.clock.clone(), self.upstream.clone());
+        Self::start_from(self.dir.clone(), self.directory.clone(), clock, upstream, providers).await
+    }
+
+    async fn start_from(
+        dir: Arc<tempfile::TempDir>,
+        directory: Option<Directory>,
+        clock: Clock,
+        upstream: Upstream,
+        (acme, globex): (Provider, Provider),
+    ) -> Self {
+        let file = dir.path().join("anteroom.toml");
         let loaded = config::load(Some(&file), std::iter::empty(), &Overrides::default());
+        let toml = std::fs::read_to_string(&file).unwrap();
         let config = loaded.unwrap_or_else(|problems| panic!("{problems}\n{toml}")).config;
         let log = Log::memory();
-        let environment = Environment { clock: clock.clone(), log: log.clone() };
-        let running = start(&config, &environment).await.unwrap();
+        let environment = Environment { clock: clock.clone(), log: log.clone(), directory: directory.clone() };
+        let assembled = assemble(&config, &environment).await.unwrap();
+        let sessions = assembled.shared.sessions.clone();
+        let running = start_assembled(&config, assembled).await.unwrap();
         let (address, ops) = (running.address(), running.ops_address());
-        Self { address, ops, upstream, acme, globex, clock, log, running, _dir: dir }
+        Self { address, ops, upstream, acme, globex, clock, log, sessions, directory, running, dir }
     }
 
     /// Sends a request without cookies, on a connection of its own.
@@ -171,6 +209,18 @@ impl App {
     /// Moves time for limits and tokens.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
+    }
+
+    /// Moves time as it would pass: this process has read the directory's changes when it has. For [`Setup::directory`]
+    /// in memory.
+    pub async fn pass(&self, by: Duration) {
+        let directory = self.directory.as_ref().unwrap();
+        self.clock.advance(by);
+        while !self.sessions.is_fresh(self.clock.tick()) {
+            // The follower wakes up with every call that may have ended something.
+            directory.sessions.end(&Selector::Reference(Uuid::nil()), None, self.clock.now()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 

@@ -43,6 +43,11 @@ impl Browser {
         self.send(Ask::page(target)).await
     }
 
+    /// The same browser, whose next request is answered by the process at `address`.
+    pub fn at(&self, address: SocketAddr) -> Self {
+        Self { address, cookies: self.cookies.clone() }
+    }
+
     /// The session cookie's value.
     pub fn session(&self) -> Option<&str> {
         self.cookies.get("__Host-anteroom").map(String::as_str)
