@@ -162,6 +162,51 @@ const ADVICE: &[(&[&str], &str)] = &[
          address at the provider.",
     ),
     (
+        &["account_inactive"],
+        "The provider says that the account is not active. Whether that is right is decided there.",
+    ),
+    (
+        &["provider_busy"],
+        "More people signed in at once than the provider's token endpoint answered. If it lasts, look at its latency.",
+    ),
+    (
+        &["refresh_identity_changed"],
+        "At the renewal of a session the provider spoke of somebody else: the session ended. Look at the provider's \
+         version and settings; an honest one never does this.",
+    ),
+    (
+        &[
+            "logout_token_events",
+            "logout_token_nonce",
+            "logout_token_subject",
+            "logout_token_jti",
+            "logout_token_replayed",
+            "sid_invalid",
+        ],
+        "The provider's logout token is none by OpenID Connect Back-Channel Logout 1.0, or came twice. No session ended \
+         by it.",
+    ),
+    (
+        &["groups_elsewhere", "groups_too_many"],
+        "The person is in more groups than a token holds: set groups_overage, or assign only the groups that the \
+         application needs at the provider.",
+    ),
+    (
+        &["groups_unavailable", "groups_invalid"],
+        "Microsoft Graph or the Directory API did not answer as it should. Nobody signs in with fewer groups than they \
+         have; the person tries again.",
+    ),
+    (
+        &["groups_denied", "service_account_unreadable"],
+        "Microsoft Graph or the Directory API does not let Anteroom read groups: look at the consent, the service \
+         account's delegation and its key file.",
+    ),
+    (
+        &["client_key_unusable", "client_certificate_unreadable", "client_key_unreadable"],
+        "The connector's client certificate or its key cannot be used: look at client_certificate_file and \
+         client_key_file; they must belong together.",
+    ),
+    (
         &["header_too_long"],
         "The person's groups or name do not fit the identity headers. Narrow the groups claim at the provider.",
     ),
