@@ -74,6 +74,8 @@ pub enum StartError {
 pub struct Environment {
     pub clock: Clock,
     pub log: Log,
+    /// In place of the configured directory: what several processes of one deployment would share.
+    pub directory: Option<Directory>,
 }
 
 /// The parts that answer requests, before anything listens.
@@ -95,7 +97,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let keys = Arc::new(keys);
     let sealer = Sealer::new(keys.clone());
     let outgoing = Outgoing::new(&config.outgoing).map_err(StartError::Outgoing)?;
-    let directory = open_directory(config, &keys, &clock).await?;
+    let directory = open_directory(config, environment, &keys).await?;
     let plan = Arc::new(HeaderPlan::new(&config.identity));
     let (sessions, due) = SessionStore::new(StoreParts {
         directory: directory.clone(),
@@ -160,9 +162,12 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     Ok(Assembled { shared, metrics, background })
 }
 
-async fn open_directory(config: &Config, keys: &KeyRing, clock: &Clock) -> Result<Directory, StartError> {
-    let directory = directory::open(&location(config)?).await.map_err(StartError::OpenDirectory)?;
-    let shared = directory.keys.share(&keys.fingerprints(), clock.now()).await.map_err(StartError::Directory)?;
+async fn open_directory(config: &Config, environment: &Environment, keys: &KeyRing) -> Result<Directory, StartError> {
+    let directory = match &environment.directory {
+        Some(directory) => directory.clone(),
+        None => directory::open(&location(config)?).await.map_err(StartError::OpenDirectory)?,
+    };
+    let shared = directory.keys.share(&keys.fingerprints(), environment.clock.now()).await.map_err(StartError::Directory)?;
     if shared { Ok(directory) } else { Err(StartError::OtherKeys { dir: config.keys.dir.clone() }) }
 }
 

@@ -103,8 +103,17 @@ impl Core {
     /// Ends what `connection` does at this moment when `session` ends (W06): a tunnel, or an answer without an end in
     /// sight.
     pub(super) fn ends_with(&self, connection: &Arc<Connection>, key: SessionKey, session: Arc<Session>) {
+        self.outlives(connection, key, session, false);
+    }
+
+    /// Ends the wait for an answer when `session` ends; not the answer, once it has begun.
+    pub(super) fn waits_with(&self, connection: &Arc<Connection>, key: SessionKey, session: Arc<Session>) {
+        self.outlives(connection, key, session, true);
+    }
+
+    fn outlives(&self, connection: &Arc<Connection>, key: SessionKey, session: Arc<Session>, waits: bool) {
         let exchange = connection.exchange();
-        self.living.borrow_mut().push(Living { connection: Arc::downgrade(connection), exchange, key, session });
+        self.living.borrow_mut().push(Living { connection: Arc::downgrade(connection), exchange, key, session, waits });
     }
 
     /// Closes what has outlived its session, and forgets what has ended by itself.
@@ -113,8 +122,12 @@ impl Core {
         let limits = sessions.limits();
         self.living.borrow_mut().retain_mut(|living| {
             let Some(connection) = living.connection.upgrade() else { return false };
-            let between = matches!(connection.doing().0, Doing::Waiting | Doing::ReadingHead | Doing::Lingering);
-            if between || connection.exchange() != living.exchange {
+            let over = match connection.doing().0 {
+                Doing::Waiting | Doing::ReadingHead | Doing::Lingering => true,
+                Doing::Uploading | Doing::Answering => false,
+                Doing::Streaming | Doing::Tunnel => living.waits,
+            };
+            if over || connection.exchange() != living.exchange {
                 return false;
             }
             if living.session.check(limits, now) == Err(Ending::Replaced)
@@ -128,7 +141,8 @@ impl Core {
                 Err(Ending::Ended | Ending::Idle | Ending::Absolute) => false,
             };
             if !good {
-                connection.tell(Told::Close);
+                // Who waits can be answered; of an answer that has begun, there is nothing but its end.
+                connection.tell(if living.waits { Told::Outlived } else { Told::Close });
             }
             good
         });
@@ -181,6 +195,8 @@ struct Living {
     exchange: u64,
     key: SessionKey,
     session: Arc<Session>,
+    /// It is the wait for an answer.
+    waits: bool,
 }
 
 /// One request and its answer: in flight until the answer's body is dropped.

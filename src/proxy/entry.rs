@@ -31,7 +31,7 @@ use super::access_log::Line;
 use super::body::Body;
 use super::connection::{Connection, Doing};
 use super::core::{Core, Exchange, RequestId};
-use super::forward::{Judged, forward};
+use super::forward::{Judged, UpstreamError, forward};
 use super::sanitize::is_chunked;
 use super::upgrade;
 
@@ -374,6 +374,11 @@ async fn judge(
     let judged = Judged { app, connection, rule, key, path: normal, forwarded, id, at: arrived.at, signs_out, websocket };
     let mut answer = match forward(core, permit, &judged, request).await {
         Ok(response) => Answer { response, app: "", by, client: None },
+        Err(UpstreamError::SessionEnded) => {
+            let event = Event::new("session.rejected", Outcome::Failure, "session_ended");
+            core.shared.audit.record_frequent(event.from_client(client, id.as_str()));
+            Answer::own(site.session_over(asker, id.as_str()), "session_ended")
+        }
         Err(error) => {
             tracing::warn!(
                 request_id = id.as_str(),

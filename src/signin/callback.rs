@@ -164,6 +164,7 @@ impl SignIn {
             return Err(failed);
         }
         let Some(code) = response.code else { return Err(Failed::new("code_missing").of(&id, &attempt, self)) };
+        self.check_connector(provider.id()).map_err(|failed| failed.of(&id, &attempt, self))?;
         let signed_in = provider
             .redeem(
                 &code,

@@ -70,6 +70,19 @@ impl SignIn {
         Ok(Redirect { location, cookies })
     }
 
+    /// Whether attempts may start at the provider: it may be switched off. A refusal is recorded.
+    ///
+    /// # Errors
+    /// It is off.
+    pub fn may_start(&self, start: &Start<'_>, visitor: Visitor<'_>) -> Result<(), Failed> {
+        self.check_connector(start.provider.id()).map_err(|failed| {
+            let mut failed = failed;
+            (failed.return_to, failed.anybody) = (start.return_to.clone(), true);
+            self.rejected(visitor, Some(start.provider.id()), &failed);
+            failed
+        })
+    }
+
     /// An attempt that could not start, recorded: the provider does not answer, or is not set up as it should be.
     pub fn start_failed(&self, cause: ProviderError, start: &Start<'_>, visitor: Visitor<'_>) -> Failed {
         let mut failed = Failed::because(cause);
