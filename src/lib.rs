@@ -18,6 +18,8 @@ pub mod gate;
 
 pub mod session;
 
+pub mod explain;
+
 pub mod directory;
 
 pub mod audit;

@@ -10,20 +10,16 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::base::app_log::error_chain;
-use crate::base::keys::{KeyRing, Rotation};
 use crate::base::metrics::Metrics;
 use crate::proxy::{DataPlane, Phase};
 
+use super::background::Background;
 use super::ops;
 
 /// How long new connections are still taken after readiness went away: Kubernetes takes that long to tell everybody.
 const STILL_ACCEPTING: Duration = Duration::from_secs(5);
 /// How long requests in flight may take to finish; below the 30 s after which Kubernetes kills.
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
-/// How often keys are looked at: often enough that a key made by another process on the same directory is published
-/// here before it signs there.
-const KEYS_EVERY: Duration = Duration::from_secs(300);
 
 /// How to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,19 +48,19 @@ impl Running {
         ops_listener: TcpListener,
         plane: DataPlane,
         metrics: Arc<Metrics>,
-        keys: Arc<KeyRing>,
+        background: Background,
     ) -> Self {
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
         let address = listener.local_addr().unwrap_or(unknown);
         let ops_address = ops_listener.local_addr().unwrap_or(unknown);
         let (stop, stopped) = watch::channel(Stop::No);
         let ready = Arc::new(AtomicBool::new(true));
-        let ops = tokio::spawn(ops::serve(ops_listener, ready.clone(), metrics));
-        let keys = tokio::spawn(look_after_keys(keys));
+        let ops = tokio::spawn(ops::serve(ops_listener, ready.clone(), background.sessions(), metrics));
+        let background = background.start();
         let task = tokio::spawn(async move {
             let result = live(plane, listener, &ready, stopped).await;
             ops.abort();
-            keys.abort();
+            background.stop().await;
             result
         });
         Self { address, ops_address, stop, task }
@@ -141,21 +137,4 @@ async fn live(
 async fn at_least(stop: &mut watch::Receiver<Stop>, how: Stop) {
     // Without a sender nobody can say more: that is the end too.
     drop(stop.wait_for(|stop| *stop >= how).await);
-}
-
-/// Rotates the assertion key when it is due, and picks up keys that an operator put there.
-async fn look_after_keys(keys: Arc<KeyRing>) {
-    let mut hours = tokio::time::interval(KEYS_EVERY);
-    loop {
-        hours.tick().await;
-        let keys = keys.clone();
-        match tokio::task::spawn_blocking(move || keys.rotate_if_due()).await {
-            Ok(Ok(Rotation::Unchanged)) => {}
-            Ok(Ok(rotation)) => tracing::info!(rotation = ?rotation, "keys changed"),
-            Ok(Err(error)) => {
-                tracing::error!(error = error_chain(&error), "cannot look after the keys; those loaded stay in use");
-            }
-            Err(error) => tracing::error!(error = %error, "looking after the keys ended in a panic: please report it"),
-        }
-    }
 }

@@ -1,8 +1,10 @@
 //! The composition root: puts the parts together, listens, and shuts down. The only place that knows them all.
 
+mod background;
 mod lifecycle;
 mod ops;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,20 +14,25 @@ use tokio::net::TcpListener;
 
 use crate::audit::Audit;
 use crate::base::clock::Clock;
+use crate::base::id::Id;
 use crate::base::keys::{KeyRing, KeysError};
 use crate::base::log::Log;
 use crate::base::metrics::Metrics;
 use crate::base::outgoing::{Outgoing, OutgoingSetupError};
 use crate::base::seal::Sealer;
-use crate::config::Config;
+use crate::base::secret::SecretError;
+use crate::config::{Config, DirectoryLocation, SessionsStore};
 use crate::connector::Provider;
 use crate::gate::Snapshot;
 use crate::identity::assertion::AssertionSigner;
 use crate::identity::headers::HeaderPlan;
 use crate::proxy::{DataPlane, Shared};
-use crate::session::{Assertions, Cookies, Limits, SessionStore};
+use crate::directory::{self, Directory, DirectoryError, Location, OpenError, Switchboard};
+use crate::session::{Assertions, Cookies, Follower, Hosts, Limits, Renewals, SessionStore, StoreParts};
 use crate::signin::{Parts, SignIn};
 use crate::web::Site;
+
+use background::Background;
 
 pub use lifecycle::{Running, Stop};
 
@@ -45,6 +52,18 @@ pub enum StartError {
         #[source]
         source: KeysError,
     },
+    #[error("cannot read directory.url_file")]
+    DirectoryUrl(#[source] SecretError),
+    #[error("cannot open the directory database (directory.url)")]
+    OpenDirectory(#[source] OpenError),
+    #[error("cannot read the directory database (directory.url)")]
+    Directory(#[source] DirectoryError),
+    #[error(
+        "the keys in {} (keys.dir) are not those that the directory database was used with, so nothing sealed there could \
+         be opened; give every process of one deployment the same keys, or a new database",
+        dir.display()
+    )]
+    OtherKeys { dir: PathBuf },
     #[error("cannot set up calls to providers")]
     Outgoing(#[source] OutgoingSetupError),
     #[error("cannot start the data plane")]
@@ -61,40 +80,60 @@ pub struct Environment {
 pub struct Assembled {
     pub shared: Arc<Shared>,
     pub metrics: Arc<Metrics>,
-    keys: Arc<KeyRing>,
+    background: Background,
 }
 
 /// Puts the parts together. Own paths are answered on the runtime that calls.
 ///
 /// # Errors
-/// The keys cannot be read or made, or the roots for calls to providers cannot be read.
-pub fn assemble(config: &Config, environment: &Environment) -> Result<Assembled, StartError> {
+/// The keys cannot be read or made, the directory database cannot be opened, or the roots for calls to providers cannot
+/// be read.
+pub async fn assemble(config: &Config, environment: &Environment) -> Result<Assembled, StartError> {
     let clock = environment.clock.clone();
-    let keys = KeyRing::open(&config.keys.dir, config.sessions.absolute_timeout, clock.clone())
-        .map_err(|source| StartError::Keys { dir: config.keys.dir.clone(), source })?;
+    let keys_failed = |source| StartError::Keys { dir: config.keys.dir.clone(), source };
+    let keys = KeyRing::open(&config.keys.dir, config.sessions.absolute_timeout, clock.clone()).map_err(keys_failed)?;
     let keys = Arc::new(keys);
+    let sealer = Sealer::new(keys.clone());
     let outgoing = Outgoing::new(&config.outgoing).map_err(StartError::Outgoing)?;
-    let limits = Limits { idle: config.sessions.idle_timeout, absolute: config.sessions.absolute_timeout };
-    let sessions = SessionStore::new(limits, clock.clone());
+    let directory = open_directory(config, &keys, &clock).await?;
+    let plan = Arc::new(HeaderPlan::new(&config.identity));
+    let (sessions, due) = SessionStore::new(StoreParts {
+        directory: directory.clone(),
+        limits: Limits { idle: config.sessions.idle_timeout, absolute: config.sessions.absolute_timeout },
+        bound: config.sessions.revocation_bound,
+        hosts: Hosts::new(own_hosts(config)),
+        plan: plan.clone(),
+        sealer: sealer.clone(),
+        clock: clock.clone(),
+    });
+    let switchboard = Switchboard::default();
+    let follower = Follower::begin(sessions.clone(), switchboard.clone()).await.map_err(StartError::Directory)?;
     let counted = sessions.clone();
     let metrics = Arc::new(Metrics::new(Box::new(move || counted.count())));
     let audit = Arc::new(Audit::new(environment.log.clone(), clock.clone()));
-    let plan = Arc::new(HeaderPlan::new(&config.identity));
     let origin = &config.server.public_url.origin;
-    let providers = config.connectors.iter().map(|(id, connector)| {
-        let redirect_uri = format!("{origin}{}", connector.callback_path);
-        let domains = SignIn::enabled_domains(config, id);
-        Provider::new(id.clone(), connector, domains, redirect_uri, outgoing.clone(), clock.clone())
-    });
+    let providers: BTreeMap<Id, Arc<Provider>> = config
+        .connectors
+        .iter()
+        .map(|(id, connector)| {
+            let redirect_uri = format!("{origin}{}", connector.callback_path);
+            let domains = SignIn::enabled_domains(config, id);
+            let provider =
+                Provider::new(id.clone(), connector, domains, redirect_uri, outgoing.clone(), clock.clone());
+            (id.clone(), Arc::new(provider))
+        })
+        .collect();
+    let renewals = Renewals::new(sessions.clone(), providers.clone(), audit.clone());
     let cookies = Cookies::new(&config.server.public_url, &config.sessions);
     let sign_in = SignIn::new(
         config,
         Parts {
-            providers: providers.collect(),
-            sealer: Sealer::new(keys.clone()),
+            providers,
+            directory,
+            switchboard,
+            sealer,
             cookies: cookies.clone(),
             sessions: sessions.clone(),
-            plan: plan.clone(),
             audit: audit.clone(),
             metrics: metrics.clone(),
             clock: clock.clone(),
@@ -105,6 +144,7 @@ pub fn assemble(config: &Config, environment: &Environment) -> Result<Assembled,
         Arc::new(Assertions::new(signer, assertion.header.clone()))
     });
     let site = Site::new(config, sign_in, cookies, sessions.clone(), assertions, audit.clone(), clock.clone());
+    let background = Background { keys, sessions: sessions.clone(), follower, renewals, due };
     let shared = Arc::new(Shared {
         snapshot: Arc::new(Snapshot::new(config)),
         sessions,
@@ -117,7 +157,29 @@ pub fn assemble(config: &Config, environment: &Environment) -> Result<Assembled,
         trusted_proxies: config.server.trusted_proxies.clone(),
         access_log: config.log.access,
     });
-    Ok(Assembled { shared, metrics, keys })
+    Ok(Assembled { shared, metrics, background })
+}
+
+async fn open_directory(config: &Config, keys: &KeyRing, clock: &Clock) -> Result<Directory, StartError> {
+    let directory = directory::open(&location(config)?).await.map_err(StartError::OpenDirectory)?;
+    let shared = directory.keys.share(&keys.fingerprints(), clock.now()).await.map_err(StartError::Directory)?;
+    if shared { Ok(directory) } else { Err(StartError::OtherKeys { dir: config.keys.dir.clone() }) }
+}
+
+fn location(config: &Config) -> Result<Location, StartError> {
+    Ok(match (config.sessions.store, &config.directory.location) {
+        (SessionsStore::Memory, _) => Location::Memory,
+        (SessionsStore::Directory, DirectoryLocation::Sqlite(path)) => Location::Sqlite(path.clone()),
+        (SessionsStore::Directory, DirectoryLocation::Postgres(url)) => {
+            Location::Postgres(url.read().map_err(StartError::DirectoryUrl)?)
+        }
+    })
+}
+
+/// The hosts that session cookies may be set on.
+fn own_hosts(config: &Config) -> impl Iterator<Item = &str> {
+    let apps = config.apps.values().flat_map(|app| app.hosts.iter().map(String::as_str));
+    apps.chain(std::iter::once(config.server.public_url.host.as_str()))
 }
 
 /// Starts Anteroom: listens, and answers until told to stop.
@@ -126,7 +188,7 @@ pub fn assemble(config: &Config, environment: &Environment) -> Result<Assembled,
 /// See [`StartError`]; nothing is left running.
 pub async fn start(config: &Config, environment: &Environment) -> Result<Running, StartError> {
     let listeners = listeners(config).await?;
-    run(config, listeners, assemble(config, environment)?)
+    run(config, listeners, assemble(config, environment).await?)
 }
 
 /// Starts what [`assemble`] made, for a caller that fills it first: the benchmark.
@@ -146,9 +208,9 @@ async fn listeners(config: &Config) -> Result<Listeners, StartError> {
 
 fn run(config: &Config, listeners: Listeners, assembled: Assembled) -> Result<Running, StartError> {
     let (listener, ops_listener) = listeners;
-    let Assembled { shared, metrics, keys } = assembled;
+    let Assembled { shared, metrics, background } = assembled;
     let plane = DataPlane::start(&shared, &metrics, config.server.workers).map_err(StartError::DataPlane)?;
-    Ok(Running::begin(listener, ops_listener, plane, metrics, keys))
+    Ok(Running::begin(listener, ops_listener, plane, metrics, background))
 }
 
 async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -17,21 +17,27 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 use crate::base::metrics::Metrics;
+use crate::session::SessionStore;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers until it is dropped.
-pub(super) async fn serve(listener: TcpListener, ready: Arc<AtomicBool>, metrics: Arc<Metrics>) {
+pub(super) async fn serve(listener: TcpListener, ready: Arc<AtomicBool>, sessions: SessionStore, metrics: Arc<Metrics>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let (ready, metrics) = (ready.clone(), metrics.clone());
+        let (ready, sessions, metrics) = (ready.clone(), sessions.clone(), metrics.clone());
         tokio::spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
-                let answer = answer(request.method(), request.uri().path(), ready.load(Ordering::Acquire), &metrics);
+                let ready = match (ready.load(Ordering::Acquire), sessions.is_fresh(sessions.now())) {
+                    (false, _) => Err("stopping\n"),
+                    (true, false) => Err("the directory database is away\n"),
+                    (true, true) => Ok(()),
+                };
+                let answer = answer(request.method(), request.uri().path(), ready, &metrics);
                 async move { Ok::<_, Infallible>(answer) }
             });
             let http = http1::Builder::new()
@@ -44,11 +50,13 @@ pub(super) async fn serve(listener: TcpListener, ready: Arc<AtomicBool>, metrics
     }
 }
 
-fn answer(method: &Method, path: &str, ready: bool, metrics: &Metrics) -> Response<Full<Bytes>> {
+fn answer(method: &Method, path: &str, ready: Result<(), &'static str>, metrics: &Metrics) -> Response<Full<Bytes>> {
     let (status, kind, body) = match (method, path) {
         (&Method::GET | &Method::HEAD, "/livez") => (StatusCode::OK, TEXT, "ok\n".to_owned()),
-        (&Method::GET | &Method::HEAD, "/readyz") if ready => (StatusCode::OK, TEXT, "ok\n".to_owned()),
-        (&Method::GET | &Method::HEAD, "/readyz") => (StatusCode::SERVICE_UNAVAILABLE, TEXT, "stopping\n".to_owned()),
+        (&Method::GET | &Method::HEAD, "/readyz") => match ready {
+            Ok(()) => (StatusCode::OK, TEXT, "ok\n".to_owned()),
+            Err(why) => (StatusCode::SERVICE_UNAVAILABLE, TEXT, why.to_owned()),
+        },
         (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, OPEN_METRICS, metrics.render()),
         (_, "/livez" | "/readyz" | "/metrics") => (StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET only\n".to_owned()),
         _ => (StatusCode::NOT_FOUND, TEXT, "here are /livez, /readyz and /metrics\n".to_owned()),

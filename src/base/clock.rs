@@ -34,24 +34,38 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// This time moved back by `by`; saturates.
+    pub fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// Time from `earlier` to this; zero if `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
     /// RFC 3339 in UTC with milliseconds, as logs print it.
     pub fn rfc3339(self) -> String {
         jiff::Timestamp::from_millisecond(self.0).map_or_else(|_| String::from("invalid"), |t| format!("{t:.3}"))
     }
 }
 
-/// Monotonic time in milliseconds since this process started. For intervals: no change of the wall clock makes a
-/// session immortal or ends it early (security case E08).
+/// Monotonic time in milliseconds, counted from [`BEFORE_START`] before this process started, so that what began under
+/// an earlier process has a tick too. For intervals: no change of the wall clock makes a session immortal or ends it
+/// early (security case E08).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Tick(u64);
 
+/// Longer than any session lasts (a year at most).
+const BEFORE_START: Duration = Duration::from_secs(2 * 366 * 86_400);
+
 impl Tick {
-    /// From milliseconds since the process started.
+    /// From [`millis`](Self::millis).
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the process started.
+    /// As a number, to be kept in an atomic.
     pub const fn millis(self) -> u64 {
         self.0
     }
@@ -65,11 +79,18 @@ impl Tick {
     pub fn plus(self, by: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
     }
+
+    /// This tick moved back by `by`; saturates.
+    pub fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
+    }
 }
 
 impl From<Duration> for Tick {
+    /// From the time since the process started.
     fn from(elapsed: Duration) -> Self {
-        Self(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+        let since = elapsed.saturating_add(BEFORE_START);
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 }
 

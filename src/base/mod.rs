@@ -4,6 +4,7 @@
 pub mod app_log;
 pub mod authority;
 pub mod client_addr;
+pub mod client_certificate;
 pub mod clock;
 pub mod cookie;
 pub mod email;

@@ -1,9 +1,13 @@
 //! How single values of a connector are read.
 
+use std::error::Error as _;
+
 use url::Url;
 
-use super::parse::{web_url, wrong};
-use super::problem::{list, quoted};
+use super::parse::{Context, web_url, wrong};
+use super::problem::{Place, list, quoted};
+use super::read::Field;
+use crate::base::client_certificate::ClientCertificate;
 
 pub(super) const ISSUER: &str = "allowed: the provider's issuer, such as \"https://idp.example.com/realms/acme\"";
 pub(super) const SCOPE: &str = "allowed: scopes without blanks or quotes, each an item of the list";
@@ -36,6 +40,39 @@ pub(super) fn plain_text(text: &str, max: usize) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(wrong(text, &format!("allowed: 1 to {max} characters on one line, without blanks at the ends")))
+}
+
+/// The certificate and its key, which must fit now. `Some(None)`: there is none; `None`: reported.
+pub(super) fn client_certificate(
+    certificate: Field<String>,
+    key: Field<String>,
+    place: &Place,
+    cx: &mut Context<'_>,
+) -> Option<Option<ClientCertificate>> {
+    let (certificate, key) = (cx.path(certificate), cx.path(key));
+    let (certificate, key) = match (certificate, key) {
+        (Field::Absent, Field::Absent) => return Some(None),
+        (Field::Invalid, _) | (_, Field::Invalid) => return None,
+        (Field::Set(certificate), Field::Set(key)) => (certificate, key),
+        (Field::Set(_), Field::Absent) => {
+            cx.report.problem(&place.child("client_key_file"), "missing; allowed: the file of the certificate's key");
+            return None;
+        }
+        (Field::Absent, Field::Set(_)) => {
+            let text = "missing; allowed: the file of the key's certificate";
+            cx.report.problem(&place.child("client_certificate_file"), text);
+            return None;
+        }
+    };
+    let pair = ClientCertificate::new(certificate.value, key.value);
+    match pair.read() {
+        Ok(_) => Some(Some(pair)),
+        Err(error) => {
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            cx.report.problem(&key.place, format!("{error}{cause}; allowed: the key of client_certificate_file"));
+            None
+        }
+    }
 }
 
 #[cfg(test)]

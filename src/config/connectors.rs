@@ -1,20 +1,17 @@
 //! `[connectors.<id>]`: the corporate identity providers.
 
-use std::collections::BTreeMap;
-
 use url::Url;
 
-use super::connector_values::{ISSUER, SCOPE, issuer_url, plain_text, prompt};
-use super::kinds::{ByOperator, KINDS, Kind, unvouched};
+use super::kinds::{ByOperator, Kind};
 use super::node::{Node, Value};
-use super::parse::{Context, duplicate, fixed_path, is_plain_http_off_loopback, wrong};
-use super::problem::{Place, Report};
-use super::read::{At, Field, Keyed, Read, section};
+use super::problem::Report;
+use super::read::{At, Read, section};
+use super::renewal::{Mode, Renewal};
+use super::requirement::Requirement;
 use super::secrets::SecretText;
 use super::words::Choice;
-use super::{entra, secrets};
+use crate::base::client_certificate::ClientCertificate;
 use crate::base::email::EmailDomain;
-use crate::base::id::Id;
 use crate::base::secret::Secret;
 
 /// `[connectors.<id>]`, of one of the OIDC kinds.
@@ -31,7 +28,9 @@ pub struct Connector {
     pub client_id: String,
     /// None: a public client.
     pub client_secret: Option<Secret>,
-    /// Default `openid`, `profile`, `email`; `openid` is always there.
+    /// The certificate that stands in the secret's place.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Default `openid`, `profile`, `email`, and for a renewed Entra `offline_access`; `openid` is always there.
     pub scopes: Vec<String>,
     /// The claim that holds the address, where it is not the kind's own.
     pub email_claim: Option<String>,
@@ -43,6 +42,10 @@ pub struct Connector {
     pub algorithms: Vec<SigningAlgorithm>,
     /// `prompt` sent with every request, e.g. `select_account`.
     pub prompt: Option<String>,
+    /// What every sign-in must be.
+    pub requirement: Requirement,
+    /// How sessions are renewed; default refresh, for google off.
+    pub renewal: Renewal,
     /// Path of the redirect URI; default `<prefix>/oidc/<id>/callback`. No two connectors share one.
     pub callback_path: String,
 }
@@ -109,12 +112,21 @@ section! {
         /// A file that holds the secret; read again at each use, so that it can be rotated. Never beside
         /// client_secret.
         client_secret_file: String,
+        /// In place of a secret: a PEM file with the certificate that is registered at the provider. Anteroom then
+        /// proves who it is with tokens that the certificate's key signs (`private_key_jwt`). Read again when it
+        /// changes.
+        client_certificate_file: String,
+        /// The certificate's private key: PEM without a password, RSA of at least 2048 bits or EC P-256.
+        client_key_file: String,
         /// google: Workspace domains (`hd`) whose users may sign in. Default: the connector's domains.
         hosted_domains: Vec<At<String>>,
         /// oidc: `by-operator` says that you vouch for the provider's addresses although it does not mark them as
         /// verified.
         email_is_verified: Choice<ByOperator>,
-        /// Scopes asked for; openid is always among them.
+        /// Scopes asked for; openid is always among them. Default for entra with renewal = "refresh": offline_access
+        /// too, without which Entra ID gives no refresh token; people consent to it with the first sign-in in any
+        /// case. For oidc add it where the provider gives refresh tokens for it alone (Okta, Auth0, Ping; oidc-provider
+        /// with prompt = "consent"), not for Keycloak, whose refresh tokens then outlive the sign-out.
         #[schemars(extend("default" = ["openid", "profile", "email"]))]
         scopes: Vec<At<String>>,
         /// The claim that holds the address. Default: what the kind uses.
@@ -131,6 +143,22 @@ section! {
         /// The provider is asked for this with every sign-in: `login`, `consent`, `select_account`, or several with
         /// blanks between.
         prompt: String,
+        /// Every sign-in must rest on a proof (a password, a key) no older than this; the provider is asked for a new
+        /// one otherwise. `0s`: a new one with every sign-in. The provider has to send auth_time (for entra an optional
+        /// claim of the registration).
+        max_age: String,
+        /// Every sign-in must have one of these authentication context classes (`acr`).
+        acr: Vec<At<String>>,
+        /// Every sign-in must have used one of these methods (`amr`), such as `mfa`.
+        amr: Vec<At<String>>,
+        /// How a session in use is renewed at the provider, so that changed groups take effect and somebody who was
+        /// disabled there is signed out. `refresh`: in the background, where the provider gives a refresh token.
+        /// `prompt-none`: by a redirect to the provider that shows nothing, on a navigation. `off`: not at all.
+        /// Default: refresh; for google off, since Google gives refresh tokens only after a consent page with every
+        /// sign-in: that is what `refresh` means there.
+        renewal: Choice<Mode>,
+        /// With renewal = "prompt-none": how often at most. Default: 15m.
+        renewal_interval: String,
         /// The path of the redirect URI, where a registration that exists needs another one. Default:
         /// `<prefix>/oidc/<id>/callback`.
         callback_path: String,
@@ -170,237 +198,5 @@ impl schemars::JsonSchema for MaybeConnector {
 
     fn inline_schema() -> bool {
         true
-    }
-}
-
-/// What connectors must fit to.
-pub(super) struct Surroundings<'a> {
-    pub(super) prefix: Option<&'a str>,
-    pub(super) insecure_http: bool,
-    /// Which connector each domain names.
-    pub(super) domains: &'a [(EmailDomain, String)],
-    /// Own-looking paths that are the application's: its sign-out paths.
-    pub(super) sign_outs: Vec<&'a str>,
-}
-
-pub(super) fn resolve(
-    raw: Field<Keyed<MaybeConnector>>,
-    root: &Place,
-    around: &Surroundings<'_>,
-    cx: &mut Context<'_>,
-) -> Option<BTreeMap<Id, Connector>> {
-    let Keyed(entries) = raw.or_else(Keyed::default)?;
-    if entries.is_empty() {
-        cx.report.warn(&root.child("connectors"), "there are none, so nobody can sign in");
-    }
-    let count = entries.len();
-    let mut connectors: BTreeMap<Id, Connector> = BTreeMap::new();
-    for entry in entries {
-        let id =
-            entry.key.parse::<Id>().map_err(|e| cx.report.problem(&entry.place, wrong(&entry.key, &e.to_string())));
-        let (Ok(id), Some(MaybeConnector::Raw(raw))) = (id, entry.value) else { continue };
-        if around.domains.iter().all(|(_, connector)| connector != id.as_str()) {
-            cx.report.warn(&entry.place, "no domain names it, so nobody can sign in with it");
-        }
-        let callback = raw.callback_path.set().map_or_else(|| entry.place.clone(), |at| at.place.clone());
-        let Some(connector) = Resolving { id: &id, place: &entry.place, around, cx }.resolve(*raw) else { continue };
-        if let Some((other, _)) = connectors.iter().find(|(_, c)| c.callback_path == connector.callback_path) {
-            let text = format!(
-                "found the callback path {:?}, which connectors.{other} has already; allowed: one of its own, so that \
-                 an answer cannot be taken for another provider's",
-                connector.callback_path
-            );
-            cx.report.problem(&callback, text);
-        }
-        connectors.insert(id, connector);
-    }
-    (connectors.len() == count).then_some(connectors)
-}
-
-struct Resolving<'a, 'b, 'c> {
-    id: &'a Id,
-    place: &'a Place,
-    around: &'a Surroundings<'b>,
-    cx: &'a mut Context<'c>,
-}
-
-const GOOGLE: &str = "https://accounts.google.com";
-
-impl Resolving<'_, '_, '_> {
-    fn resolve(mut self, raw: RawConnector) -> Option<Connector> {
-        let id = self.id.as_str();
-        let known = raw.kind.set().map(|at| at.value.0);
-        if let Some(kind) = known {
-            self.refuse_keys_of_other_kinds(kind, &raw);
-        }
-        let issuer_place = raw.issuer.set().map_or_else(|| self.place.child("issuer"), |at| at.place.clone());
-        let kind_and_issuer = match known {
-            Some(Kind::Entra) => entra::resolve(raw.issuer, raw.tenant_id, raw.allowed_tenants, self.place, self.cx),
-            Some(Kind::Google) => self.google(raw.issuer, raw.hosted_domains),
-            Some(Kind::Oidc) => self.oidc(raw.issuer, raw.email_is_verified),
-            None => {
-                raw.kind.required(self.place, "kind", KINDS, self.cx.report);
-                None
-            }
-        };
-        if let Some((_, issuer)) = &kind_and_issuer
-            && is_plain_http_off_loopback(issuer)
-            && !self.around.insecure_http
-        {
-            let text = format!(
-                "found {:?}, plain http off loopback; allowed: https, or for a test outgoing.insecure_http = \
-                 \"yes-for-testing-only\"",
-                issuer.as_str()
-            );
-            self.cx.report.problem(&issuer_place, text);
-        }
-        let client_id = raw.client_id.parse(self.cx.report, |text| plain_text(text, 255));
-        let client_id =
-            client_id.required(self.place, "client_id", "allowed: the id the provider gave", self.cx.report);
-        let client_secret = secrets::resolve("client_secret", raw.client_secret, raw.client_secret_file, self.cx);
-        if let (Some(None), Some(Kind::Google)) = (&client_secret, known) {
-            let text = "Google's web clients have a secret; without one sign-ins will be refused by Google";
-            self.cx.report.warn(&self.place.child("client_secret_file"), text);
-        }
-        let scopes = self.scopes(raw.scopes);
-        let algorithms = self.algorithms(raw.algorithms);
-        let report = &mut *self.cx.report;
-        let default_name = || match known {
-            Some(Kind::Entra) => String::from("Microsoft"),
-            Some(Kind::Google) => String::from("Google"),
-            Some(Kind::Oidc) | None => id.to_owned(),
-        };
-        let name = raw.name.parse(report, |text| plain_text(text, 60)).or_else(default_name);
-        let email_claim_place = raw.email_claim.set().map(|at| at.place.clone());
-        let email_claim = raw.email_claim.parse(report, |text| plain_text(text, 255)).optional();
-        let groups_claim = raw.groups_claim.parse(report, |text| plain_text(text, 255)).or_else(|| "groups".to_owned());
-        let roles_claim = raw.roles_claim.parse(report, |text| plain_text(text, 255)).or_else(|| "roles".to_owned());
-        let prompt = raw.prompt.parse(report, |text| prompt(text)).optional();
-        let callback_path = self.callback_path(raw.callback_path);
-        let (kind, issuer) = kind_and_issuer?;
-        if let (Some(place), Some(Some(claim))) = (email_claim_place, &email_claim)
-            && let Some(text) = unvouched(&kind, claim)
-        {
-            self.cx.report.problem(&place, text);
-        }
-        Some(Connector {
-            kind,
-            name: name?,
-            issuer,
-            client_id: client_id?,
-            client_secret: client_secret?,
-            scopes: scopes?,
-            email_claim: email_claim?,
-            groups_claim: groups_claim?,
-            roles_claim: roles_claim?,
-            algorithms: algorithms?,
-            prompt: prompt?,
-            callback_path: callback_path?,
-        })
-    }
-
-    fn google(
-        &mut self,
-        issuer: Field<String>,
-        hosted_domains: Field<Vec<At<String>>>,
-    ) -> Option<(ConnectorKind, Url)> {
-        let issuer = issuer.parse(self.cx.report, |text| issuer_url(text)).optional();
-        let hosted_domains = hosted_domains.parse_each(self.cx.report, |text| {
-            text.parse::<EmailDomain>().map_err(|_| wrong(text, "allowed: a domain such as \"example.com\""))
-        });
-        let domains = self.around.domains.iter();
-        let own = || domains.filter(|(_, c)| c == self.id.as_str()).map(|(domain, _)| domain.clone()).collect();
-        let hosted_domains = hosted_domains.values_or(own)?;
-        let issuer = match issuer? {
-            Some(issuer) => issuer,
-            None => Url::parse(GOOGLE).ok()?,
-        };
-        Some((ConnectorKind::Google { hosted_domains }, issuer))
-    }
-
-    fn oidc(&mut self, issuer: Field<String>, verified: Field<Choice<ByOperator>>) -> Option<(ConnectorKind, Url)> {
-        let issuer = issuer.parse(self.cx.report, |text| issuer_url(text));
-        let issuer = issuer.required(self.place, "issuer", ISSUER, self.cx.report);
-        let email_is_verified_by_operator = verified.optional()?.is_some();
-        Some((ConnectorKind::Oidc { email_is_verified_by_operator }, issuer?))
-    }
-
-    /// A key that another kind has would be read by nobody: as bad as an unknown one.
-    fn refuse_keys_of_other_kinds(&mut self, kind: Kind, raw: &RawConnector) {
-        let keys = [
-            (Kind::Entra, "tenant_id", raw.tenant_id.set().map(|at| &at.place)),
-            (Kind::Entra, "allowed_tenants", raw.allowed_tenants.set().map(|at| &at.place)),
-            (Kind::Google, "hosted_domains", raw.hosted_domains.set().map(|at| &at.place)),
-            (Kind::Oidc, "email_is_verified", raw.email_is_verified.set().map(|at| &at.place)),
-        ];
-        for (owner, key, place) in keys {
-            if let (Some(place), true) = (place, owner != kind) {
-                let text = format!(
-                    "{key} belongs to kind = {:?}, and this connector is kind = {:?}; remove it",
-                    owner.word(),
-                    kind.word()
-                );
-                self.cx.report.problem(place, text);
-            }
-        }
-    }
-
-    /// RFC 6749 section 3.3.
-    fn scopes(&mut self, raw: Field<Vec<At<String>>>) -> Option<Vec<String>> {
-        let scopes = raw.parse_each(self.cx.report, |text| {
-            let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-            if !text.is_empty() && text.bytes().all(allowed) { Ok(text.clone()) } else { Err(wrong(text, SCOPE)) }
-        });
-        if let Some(twice) = scopes.set().and_then(|at| duplicate(&at.value)) {
-            self.cx.report.problem(&twice.place, format!("found {:?} twice; once is enough", twice.value));
-        }
-        let mut scopes = scopes.values_or(|| ["openid", "profile", "email"].map(String::from).to_vec())?;
-        if scopes.iter().all(|scope| scope != "openid") {
-            scopes.insert(0, String::from("openid"));
-        }
-        Some(scopes)
-    }
-
-    fn algorithms(&mut self, raw: Field<Vec<At<Choice<SigningAlgorithm>>>>) -> Option<Vec<SigningAlgorithm>> {
-        if let Some(at) = raw.set()
-            && at.value.is_empty()
-        {
-            let text = "found an empty list, so every token would be refused; leave algorithms out for RS256";
-            self.cx.report.problem(&at.place, text);
-        }
-        let mut algorithms = Vec::new();
-        for item in raw.optional()?.unwrap_or_default() {
-            let Choice(algorithm) = item.value;
-            if !algorithms.contains(&algorithm) {
-                algorithms.push(algorithm);
-            }
-        }
-        Some(if algorithms.is_empty() { vec![SigningAlgorithm::RS256] } else { algorithms })
-    }
-
-    fn callback_path(&mut self, raw: Field<String>) -> Option<String> {
-        let default = self.around.prefix.map(|prefix| format!("{prefix}/oidc/{}/callback", self.id));
-        let parsed = raw.parse(self.cx.report, |text| {
-            fixed_path(text)?;
-            let below = |p: &str| text.strip_prefix(p).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            if self.around.prefix.is_some_and(below) && Some(text) != default.as_ref() {
-                let default = default.as_deref().unwrap_or_default();
-                return Err(wrong(
-                    text,
-                    &format!(
-                        "Anteroom has other pages below its prefix; allowed: {default:?}, or a \
-                                                 path outside the prefix"
-                    ),
-                ));
-            }
-            if self.around.sign_outs.contains(&text.as_str()) {
-                return Err(wrong(text, "that is an app's sign_out; allowed: a path of its own"));
-            }
-            Ok(text.clone())
-        });
-        match parsed.optional()? {
-            Some(path) => Some(path),
-            None => default,
-        }
     }
 }

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::apps::{self, RawApp};
-use super::connectors::{self, MaybeConnector};
+use super::connector_resolve;
+use super::connectors::MaybeConnector;
 use super::directory::{DirectoryLocation, RawDirectory};
 use super::domains::{self, RawDomain};
+use super::explain::RawExplain;
 use super::file;
 use super::identity::RawIdentity;
 use super::keys::RawKeys;
@@ -46,6 +48,8 @@ section! {
         directory: RawDirectory,
         /// What is logged, and how.
         log: RawLog,
+        /// What is kept for `anteroom explain`.
+        explain: RawExplain,
     }
 }
 
@@ -124,14 +128,14 @@ impl RawConfig {
         let apps = apps::resolve(self.apps, root, &around, cx);
         let ids = ids(&self.connectors);
         let of_domains = domains::connectors(&self.domains);
-        let around = connectors::Surroundings {
+        let around = connector_resolve::Surroundings {
             prefix,
             // Not known: nothing is said that might not be so.
             insecure_http: outgoing.as_ref().is_none_or(|o| o.insecure_http),
             domains: &of_domains,
             sign_outs: apps.iter().flat_map(|apps| apps.values()).filter_map(|app| app.sign_out.as_deref()).collect(),
         };
-        let connectors = connectors::resolve(self.connectors, root, &around, cx);
+        let connectors = connector_resolve::resolve(self.connectors, root, &around, cx);
         let environment = server.as_ref().and_then(|s| s.environment);
         let environment = At { value: environment, place: server_place.child("environment") };
         let domains = domains::resolve(self.domains, root, &ids, &environment, cx.report);
@@ -139,6 +143,7 @@ impl RawConfig {
         let sessions = self.sessions.section(root, "sessions");
         let sessions = sessions.and_then(|raw| RawSessions::resolve(raw, public_url, cx));
         let log = self.log.section(root, "log").and_then(|raw| RawLog::resolve(raw, cx));
+        let explain = self.explain.section(root, "explain").and_then(|raw| RawExplain::resolve(raw, cx));
         Some(Config {
             server: server.and_then(server::Parts::complete)?,
             ops: ops?.value,
@@ -151,6 +156,7 @@ impl RawConfig {
             sessions: sessions?,
             directory: directory?,
             log: log?,
+            explain: explain?,
         })
     }
 }

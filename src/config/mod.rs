@@ -5,11 +5,13 @@
 //! (whose doc comments become the schema and the reference page), the resolved form, and the checks between the two.
 
 mod apps;
+mod connector_resolve;
 mod connector_values;
 mod connectors;
 mod directory;
 mod domains;
 mod entra;
+mod explain;
 mod file;
 mod from_toml;
 mod from_yaml;
@@ -26,11 +28,14 @@ mod overlay;
 mod parse;
 mod problem;
 mod read;
+mod renewal;
+mod requirement;
 mod routes;
 mod schema;
 mod secrets;
 mod server;
 mod sessions;
+mod step_up;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -44,6 +49,7 @@ pub use apps::{App, Native, NativeChallenge, Upstream};
 pub use connectors::{Connector, ConnectorKind, SigningAlgorithm};
 pub use directory::{Directory, DirectoryLocation, DirectoryPathError};
 pub use domains::Domain;
+pub use explain::{Explain, PersonalData};
 pub use identity::{Assertion, CustomHeader, HeaderPreset, Identity, IdentityField, TemplatePart};
 pub use keys::Keys;
 pub use load::{Loaded, environment, load};
@@ -52,10 +58,13 @@ pub use ops::{AdminSocket, Ops};
 pub use outgoing::Outgoing;
 pub use overlay::{ENV_PREFIX, InvalidAssignment, Overrides};
 pub use problem::{Place, Problem, Problems, Source, Warning};
+pub use renewal::Renewal;
+pub use requirement::Requirement;
 pub use routes::{Access, Authorization, Route};
 pub use schema::{reference, schema};
 pub use server::{Environment, PublicUrl, Server};
 pub use sessions::{OnDisable, Sessions, SessionsStore};
+pub use step_up::StepUp;
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -82,4 +91,6 @@ pub struct Config {
     pub directory: Directory,
     /// What is logged, and how.
     pub log: Log,
+    /// What is kept for `anteroom explain`.
+    pub explain: Explain,
 }

@@ -5,6 +5,7 @@ use http::Method;
 use super::parse::{Context, duplicate, wrong};
 use super::problem::{Place, hint, quoted};
 use super::read::{At, Field, section};
+use super::step_up::StepUp;
 use super::words::{Choice, Word};
 use crate::base::pattern::PathPattern;
 use crate::base::role::{RequiredRole, Role};
@@ -22,6 +23,10 @@ pub struct Route {
     pub role: RequiredRole,
     /// What happens to an `Authorization` header that is not ours, on other than native routes.
     pub authorization: Authorization,
+    /// What is asked of the sign-in itself. Empty unless `access` is `SignedIn`.
+    pub step_up: StepUp,
+    /// A form that arrives without a session is kept and can be sent again after the sign-in.
+    pub keep_post: bool,
 }
 
 /// What a request needs to pass a route.
@@ -85,6 +90,17 @@ section! {
         /// where it always does.
         #[schemars(extend("default" = "drop"))]
         authorization: Choice<Authorization>,
+        /// On signed-in routes: the person signed in at the provider at most this long ago (the claim `auth_time`), at
+        /// least 1m. Whoever did so longer ago, or nobody knows when, is sent there again.
+        max_age: String,
+        /// On signed-in routes: the sign-in was of one of these classes (the claim `acr`).
+        acr: Vec<At<String>>,
+        /// On signed-in routes: the sign-in used all of these methods (the claim `amr`).
+        amr: Vec<At<String>>,
+        /// On signed-in routes: a form of our own pages' origin (at most 64 KB, form-encoded) that arrives without a good
+        /// session is kept, sealed, and can be sent again after the sign-in.
+        #[schemars(extend("default" = false))]
+        keep_post: bool,
     }
 }
 
@@ -156,21 +172,21 @@ impl RawRoute {
             check_methods(&place, items, cx);
         }
         let access = raw.access.word_or(Access::SignedIn);
-        if let Some(role) = raw.role.set() {
-            let text = match access {
-                Some(Access::Public) => {
-                    "has no effect on a public route, where nobody is known; remove it, or write \
-                                         access = \"signed-in\""
-                }
-                Some(Access::Native) => {
-                    "has no effect on a native route, where the application's own credential \
-                                         passes; remove it, or write access = \"signed-in\""
-                }
-                Some(Access::SignedIn) | None => "",
-            };
-            if !text.is_empty() {
-                cx.report.problem(&role.place, text);
-            }
+        let of_sessions = [
+            raw.role.set().map(|at| &at.place),
+            raw.max_age.set().map(|at| &at.place),
+            raw.acr.set().map(|at| &at.place),
+            raw.amr.set().map(|at| &at.place),
+            raw.keep_post.set().filter(|at| at.value).map(|at| &at.place),
+        ];
+        for place in of_sessions.into_iter().flatten() {
+            check_signed_in(place, access, cx);
+        }
+        if let (Some(keep), Some(methods)) = (raw.keep_post.set(), methods.set())
+            && keep.value
+            && methods.value.iter().all(|method| method.value != Method::POST)
+        {
+            cx.report.problem(&keep.place, "has no effect: the route's methods have no POST; add it, or remove this");
         }
         if let (Some(authorization), Some(Access::Native)) = (raw.authorization.set(), access) {
             let text = "has no effect on a native route, where the application's own Authorization header always \
@@ -179,14 +195,28 @@ impl RawRoute {
         }
         let role = raw.role.word_or(RequiredRole::Any);
         let authorization = raw.authorization.word_or(Authorization::Drop);
+        let step_up = StepUp::resolve(raw.max_age, raw.acr, raw.amr, cx);
+        let keep_post = raw.keep_post.or(false);
         Some(Route {
             path: path?,
             methods: methods.values_or(Vec::new)?,
             access: access?,
             role: role?,
             authorization: authorization?,
+            step_up: step_up?,
+            keep_post: keep_post?,
         })
     }
+}
+
+/// Refuses a setting about sessions on a route that asks for none.
+fn check_signed_in(place: &Place, access: Option<Access>, cx: &mut Context<'_>) {
+    let why = match access {
+        Some(Access::Public) => "a public route, where nobody is known",
+        Some(Access::Native) => "a native route, where the application's own credential passes",
+        Some(Access::SignedIn) | None => return,
+    };
+    cx.report.problem(place, format!("has no effect on {why}; remove it, or write access = \"signed-in\""));
 }
 
 fn method(text: &str) -> Result<Method, String> {

@@ -12,6 +12,7 @@ use crate::base::secret::Secret;
 mod connectors;
 mod durable;
 mod mistakes;
+mod renewal;
 mod sources;
 
 const HONEST: &str = r#"
@@ -159,13 +160,16 @@ fn the_honest_connectors_have_their_kinds_defaults() {
     let Some(Secret::Value(secret)) = &entra.client_secret else { panic!("a secret") };
     assert_eq!(secret.expose_secret(), "canary-entra");
     assert_eq!(entra.callback_path, "/.anteroom/oidc/acme-entra/callback");
-    assert_eq!(entra.scopes, ["openid", "profile", "email"]);
+    assert_eq!(entra.scopes, ["openid", "profile", "email", "offline_access"]);
+    assert_eq!((entra.renewal, &entra.requirement), (Renewal::Refresh, &Requirement::default()));
     assert_eq!(entra.algorithms, [SigningAlgorithm::RS256]);
     let google = &config.connectors["globex"];
     assert_eq!((google.name.as_str(), google.issuer.host_str()), ("Google", Some("accounts.google.com")));
     let ConnectorKind::Google { hosted_domains } = &google.kind else { panic!("google") };
     assert_eq!(hosted_domains, &["globex.example".parse().unwrap()]);
     let oidc = &config.connectors["initech"];
+    assert_eq!((google.renewal, oidc.renewal), (Renewal::Off, Renewal::Refresh));
+    assert_eq!((google.scopes.len(), oidc.scopes.len()), (3, 3));
     assert_eq!(oidc.name, "initech");
     assert!(oidc.client_secret.is_none());
     assert!(matches!(oidc.kind, ConnectorKind::Oidc { email_is_verified_by_operator: false }));

@@ -55,6 +55,30 @@ impl Reader<'_> {
         matches!(self.address(claims), Ok(None)) || named(groups_claim, "groups") || named(roles_claim, "roles")
     }
 
+    /// The claims of a session's ID token with what userinfo says by now. What userinfo does not speak of stays as it
+    /// was, and so do the claims that say who somebody is, or which organisation answers for them.
+    pub(crate) fn renew(&self, mut claims: Claims, mut userinfo: Claims) -> Claims {
+        let email = self.email_claim();
+        // An address and the word that it is verified come from one document.
+        let other = userinfo.get(email).is_some_and(|now| Some(now) != claims.get(email));
+        for marker in ["email_verified", "xms_edov"] {
+            if other {
+                claims.remove(marker);
+            }
+            claims.extend(userinfo.remove_entry(marker).filter(|_| userinfo.contains_key(email)));
+        }
+        for name in self.personal_claims() {
+            claims.extend(userinfo.remove_entry(name));
+        }
+        claims
+    }
+
+    /// The claims that userinfo may say, beside the markers of an address.
+    fn personal_claims(&self) -> [&str; 8] {
+        let Connector { groups_claim, roles_claim, .. } = self.connector;
+        [self.email_claim(), "upn", "preferred_username", "name", "active", "_claim_names", groups_claim, roles_claim]
+    }
+
     /// The ID token's claims with what only userinfo has. Claims that say who somebody is, or which organisation
     /// answers for them, are never taken from there.
     pub(crate) fn complete(&self, mut claims: Claims, mut userinfo: Claims) -> Claims {
@@ -66,8 +90,7 @@ impl Reader<'_> {
                 claims.extend(userinfo.remove_entry(marker));
             }
         }
-        let Connector { groups_claim, roles_claim, .. } = self.connector;
-        for name in [email, "upn", "preferred_username", "name", "_claim_names", groups_claim, roles_claim] {
+        for name in self.personal_claims() {
             if !claims.contains_key(name) {
                 claims.extend(userinfo.remove_entry(name));
             }
@@ -75,13 +98,17 @@ impl Reader<'_> {
         claims
     }
 
-    /// Reads the attributes. The address must be verified and in one of `domains` (I03, I08, I09).
+    /// Reads the attributes. The person must be active, where the provider says so, and the address verified and in one
+    /// of `domains` (I03, I08, I09).
     pub(crate) fn read(
         &self,
         subject: String,
         claims: &Claims,
         domains: &[EmailDomain],
     ) -> Result<Attributes, ProviderError> {
+        if matches!(claims.get("active"), Some(Value::Bool(false))) {
+            return Err(ProviderError::new(Reason::AccountInactive).saying("active: true", "false"));
+        }
         let subject = match self.connector.kind {
             ConnectorKind::Entra { .. } => entra::subject(claims)?,
             ConnectorKind::Google { .. } | ConnectorKind::Oidc { .. } => subject,

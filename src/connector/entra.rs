@@ -89,7 +89,12 @@ impl Authority {
 
     /// Whether `iss` on a callback may be this provider (RFC 9207): the document's, or one of its tenants'.
     pub(crate) fn is_callback_issuer(&self, document: &str, iss: &str) -> bool {
-        iss == document || self.allowed(document).any(|tid| document.replace(TEMPLATE, tid) == iss)
+        iss == document || self.is_tenants_issuer(document, iss)
+    }
+
+    /// Whether `iss` may be that of a logout token, which names no `tid`: a tenant's that may sign in.
+    pub(crate) fn is_tenants_issuer(&self, document: &str, iss: &str) -> bool {
+        self.allowed(document).any(|tid| document.replace(TEMPLATE, tid) == iss)
     }
 
     /// Whether one tenant alone signs in here: then its members' user names are its own to give.

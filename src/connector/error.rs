@@ -83,7 +83,7 @@ reasons! {
     SubInvalid = "sub_invalid", Refused;
     /// The token endpoint's answer cannot be used (O27, O28).
     TokenResponseInvalid = "token_response_invalid", Refused;
-    /// The code or the PKCE verifier is not accepted any more.
+    /// The code, the PKCE verifier or the refresh token is not accepted any more.
     InvalidGrant = "invalid_grant", Refused;
     /// The provider does not know this client or its secret.
     InvalidClient = "invalid_client", Misconfigured;
@@ -113,6 +113,28 @@ reasons! {
     HdMismatch = "hd_mismatch", NotAllowed;
     /// The address is in no domain of this connector (I09).
     DomainNotAllowed = "domain_not_allowed", NotAllowed;
+    /// The claim `active` says no.
+    AccountInactive = "account_inactive", NotAllowed;
+    /// `auth_time` is absent, or longer ago than was asked for (O33).
+    AuthTooOld = "auth_too_old", Refused;
+    /// `acr` is none of those wanted (O33).
+    AcrInsufficient = "acr_insufficient", Refused;
+    /// `amr` has none of those wanted (O33).
+    AmrInsufficient = "amr_insufficient", Refused;
+    /// A refreshed ID token, or the userinfo in its place, is not about the same sign-in (O39).
+    RefreshIdentityChanged = "refresh_identity_changed", Refused;
+    /// A logout token without the event that makes it one (L03).
+    LogoutTokenEvents = "logout_token_events", Refused;
+    /// A logout token with a nonce, which an ID token has (L04).
+    LogoutTokenNonce = "logout_token_nonce", Refused;
+    /// A logout token that names neither a person nor a session (L05).
+    LogoutTokenSubject = "logout_token_subject", Refused;
+    /// `jti` of a logout token is empty or too long (L05).
+    LogoutTokenJti = "logout_token_jti", Refused;
+    /// `sid` is empty, too long or not of visible characters.
+    SidInvalid = "sid_invalid", Refused;
+    /// More sign-ins wait for the provider's token endpoint than it answers (T22).
+    ProviderBusy = "provider_busy", Unavailable;
     /// The provider's discovery document is not acceptable (O34).
     IdpConfigRejected = "idp_config_rejected", Misconfigured;
     /// The provider's key set is not acceptable (O13).
@@ -121,6 +143,8 @@ reasons! {
     ProviderUnreachable = "provider_unreachable", Unavailable;
     /// Our own client secret cannot be read.
     ClientSecretUnreadable = "client_secret_unreadable", Misconfigured;
+    /// Our own client certificate or its key cannot be read, or they do not belong together.
+    ClientKeyUnusable = "client_key_unusable", Misconfigured;
     /// Our own settings make no valid request.
     ConnectorMisconfigured = "connector_misconfigured", Misconfigured;
 }
@@ -174,6 +198,22 @@ impl ProviderError {
     /// What it means for the person at the browser.
     pub fn kind(&self) -> Kind {
         self.0.reason.kind()
+    }
+
+    /// Whether a session whose renewal failed for this reason is over (O40). True only where the provider has spoken
+    /// about this session or this person:
+    ///
+    /// - `invalid_grant`: it takes the refresh token back (the person was disabled or signed out, the session at the
+    ///   provider ended, the token is too old);
+    /// - `refresh_identity_changed`: it answered for somebody or something else (O39);
+    /// - any reason of kind [`NotAllowed`](Kind::NotAllowed): the person as the claims now tell may not sign in here
+    ///   (`account_inactive`, `domain_not_allowed`, `hd_mismatch`, …).
+    ///
+    /// Everything else (an outage, a time-out, 429, a refused client secret, a key or document that does not fit, an
+    /// answer that cannot be read) says nothing about the person: try again later, up to the session's own limit.
+    pub fn ends_session(&self) -> bool {
+        matches!(self.0.reason, Reason::InvalidGrant | Reason::RefreshIdentityChanged)
+            || self.kind() == Kind::NotAllowed
     }
 
     /// What was expected and what was found, each at most 200 characters and never a secret. May hold text of a

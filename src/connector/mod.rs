@@ -2,34 +2,35 @@
 //! turns the code they come back with into a verified [`Identity`].
 
 mod attributes;
+mod endings;
 mod entra;
 mod error;
 mod google;
+mod limits;
 mod oidc;
 mod remote;
+mod renew;
+mod sign_in;
+mod types;
 
-use std::fmt;
 use std::sync::Arc;
-
-use http::Request;
 
 use crate::base::clock::Clock;
 use crate::base::email::EmailDomain;
 use crate::base::id::Id;
 use crate::base::outgoing::Outgoing;
 use crate::config::{Connector, ConnectorKind};
-use crate::identity::Identity;
 
-use attributes::Reader;
 use entra::Authority;
 pub use error::{Kind, ProviderError, Reason};
+use limits::CallLimits;
+pub use limits::RenewalPermit;
 pub use oidc::authorize::{AuthorizationRequest, pkce_challenge};
-use oidc::id_token::{Expected, IdToken};
-use oidc::jwks::KeySet;
-use oidc::jws::Jws;
-use oidc::token::{Exchange, Tokens};
-use oidc::{authorize, id_token, logout, metadata, token, userinfo};
-use remote::{Accepts, Discovered, Remote};
+use oidc::{authorize, logout, metadata};
+use remote::{Accepts, Remote};
+pub use types::{Before, LogoutToken, RefreshFailed, Refreshed, SignedIn, TokenSet};
+
+pub use crate::config::{Renewal, Requirement};
 
 /// One configured identity provider.
 pub struct Provider {
@@ -41,19 +42,7 @@ pub struct Provider {
     /// For entra alone.
     authority: Option<Arc<Authority>>,
     remote: Arc<Remote>,
-}
-
-/// A finished sign-in.
-pub struct SignedIn {
-    pub identity: Identity,
-    /// For `id_token_hint` at sign-out. A credential: never printed.
-    pub id_token: String,
-}
-
-impl fmt::Debug for SignedIn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignedIn").field("identity", &self.identity).finish_non_exhaustive()
-    }
+    limits: CallLimits,
 }
 
 impl Provider {
@@ -82,7 +71,8 @@ impl Provider {
         };
         let document_url = metadata::document_url(&config.issuer);
         let remote = Remote::new(id.clone(), document_url, accepts, outgoing, clock.clone());
-        Self { id, connector: config.clone(), domains, redirect_uri, clock, authority, remote }
+        let (connector, limits) = (config.clone(), CallLimits::new());
+        Self { id, connector, domains, redirect_uri, clock, authority, remote, limits }
     }
 
     /// The connector's id.
@@ -98,6 +88,16 @@ impl Provider {
     /// The e-mail domains whose people sign in here.
     pub fn domains(&self) -> &[EmailDomain] {
         &self.domains
+    }
+
+    /// How sessions of this connector are renewed.
+    pub fn renewal(&self) -> Renewal {
+        self.connector.renewal
+    }
+
+    /// What every sign-in must be, whatever it is for.
+    pub fn requirement(&self) -> &Requirement {
+        &self.connector.requirement
     }
 
     /// The origin that [`logout_url`](Self::logout_url) leads to, if the provider's document is at hand and names one.
@@ -119,7 +119,11 @@ impl Provider {
             },
             ConnectorKind::Entra { .. } | ConnectorKind::Oidc { .. } => ("domain_hint", None),
         };
+        let offline =
+            matches!((&self.connector.kind, self.connector.renewal), (ConnectorKind::Google { .. }, Renewal::Refresh));
         let client = authorize::Client {
+            requirement: &self.connector.requirement,
+            offline,
             client_id: &self.connector.client_id,
             redirect_uri: &self.redirect_uri,
             scopes: &self.connector.scopes,
@@ -154,111 +158,11 @@ impl Provider {
         }
     }
 
-    /// Redeems the code of a callback: code, tokens, verified identity. The code and its PKCE verifier are used up.
-    ///
-    /// # Errors
-    /// Whatever makes the answer not this person's, not this attempt's, not fresh, or not allowed here.
-    pub async fn redeem(&self, code: &str, pkce_verifier: &str, nonce: &str) -> Result<SignedIn, ProviderError> {
-        let discovered = self.remote.discovered().await?;
-        // Before the code is used up: without keys nothing could be done with its tokens.
-        let keys = self.remote.keys(&discovered).await?;
-        let request = self.token_request(&discovered, code, pkce_verifier)?;
-        let answer = self.remote.send(&discovered, request, token::MAX_ANSWER, Reason::TokenResponseInvalid).await?;
-        let tokens = token::read(&answer)?;
-        let (id_token, keys) = self.verify(&discovered, keys, &tokens, nonce).await?;
-
-        let single_tenant = self.authority.as_ref().is_some_and(|a| a.is_single_tenant(&discovered.metadata.issuer));
-        let reader = Reader { connector: &self.connector, single_tenant };
-        reader.check(&id_token)?;
-        let claims = match &discovered.metadata.userinfo_endpoint {
-            Some(endpoint) if reader.needs_userinfo(&id_token.claims) => {
-                let request = userinfo::request(endpoint, &tokens.access_token)?;
-                let answer =
-                    self.remote.send(&discovered, request, userinfo::MAX_ANSWER, Reason::UserinfoInvalid).await?;
-                let Connector { algorithms, client_id, .. } = &self.connector;
-                let userinfo = userinfo::read(&answer, &id_token, &keys, algorithms, client_id)?;
-                reader.complete(id_token.claims, userinfo)
-            }
-            _ => id_token.claims,
-        };
-        let attributes = reader.read(id_token.subject, &claims, &self.domains)?;
-        let identity = Identity {
-            connector: self.id.clone(),
-            subject: attributes.subject,
-            email: attributes.email,
-            preferred_username: attributes.preferred_username,
-            name: attributes.name,
-            groups: attributes.groups,
-            role: attributes.role,
-        };
-        Ok(SignedIn { identity, id_token: tokens.id_token })
-    }
-
     /// The URL that ends the session at the provider too. None: it has none, or its document cannot be had.
     pub async fn logout_url(&self, id_token_hint: &str, post_logout_redirect_uri: &str, state: &str) -> Option<String> {
         let discovered = self.remote.discovered().await.ok()?;
         let endpoint = discovered.metadata.end_session_endpoint.as_ref()?;
         Some(logout::url(endpoint, &self.connector.client_id, id_token_hint, post_logout_redirect_uri, state))
-    }
-
-    fn token_request(
-        &self,
-        discovered: &Discovered,
-        code: &str,
-        pkce_verifier: &str,
-    ) -> Result<Request<Vec<u8>>, ProviderError> {
-        let unreadable = |e| ProviderError::new(Reason::ClientSecretUnreadable).caused_by(e);
-        let client_secret = self.connector.client_secret.as_ref().map(|s| s.read().map_err(unreadable)).transpose()?;
-        let (client_id, redirect_uri) = (self.connector.client_id.as_str(), self.redirect_uri.as_str());
-        let exchange = Exchange { client_id, client_secret, redirect_uri, code, pkce_verifier };
-        token::request(&discovered.metadata, exchange)
-    }
-
-    /// Verifies the ID token; with a newer key set if its key is not in the one at hand (O14).
-    async fn verify(
-        &self,
-        discovered: &Discovered,
-        keys: Arc<KeySet>,
-        tokens: &Tokens,
-        nonce: &str,
-    ) -> Result<(IdToken, Arc<KeySet>), ProviderError> {
-        let jws = Jws::parse(&tokens.id_token, &self.connector.algorithms)?;
-        let refused = match self.judge(&jws, &keys, discovered, tokens, nonce) {
-            Ok(id_token) => return Ok((id_token, keys)),
-            Err(refused) => refused,
-        };
-        if !jws.could_be_rotated(refused.why()) {
-            return Err(refused);
-        }
-        match self.remote.newer_keys(discovered, &keys).await {
-            Ok(Some(newer)) => Ok((self.judge(&jws, &newer, discovered, tokens, nonce)?, newer)),
-            Ok(None) => Err(refused),
-            Err(failed) if failed.kind() == Kind::Unavailable => Err(failed),
-            Err(failed) => Err(refused.caused_by(failed)),
-        }
-    }
-
-    fn judge(
-        &self,
-        jws: &Jws<'_>,
-        keys: &KeySet,
-        discovered: &Discovered,
-        tokens: &Tokens,
-        nonce: &str,
-    ) -> Result<IdToken, ProviderError> {
-        let document = discovered.metadata.issuer.as_str();
-        let expected = Expected {
-            issuer: &|iss, claims| match &self.authority {
-                Some(authority) => authority.check_issuer(document, iss, claims),
-                None if iss == document => Ok(()),
-                None => Err(ProviderError::new(Reason::IssMismatch).saying(document, iss)),
-            },
-            client_id: &self.connector.client_id,
-            nonce,
-            access_token: &tokens.access_token,
-            now: self.clock.now(),
-        };
-        id_token::verify(jws, keys, &expected)
     }
 }
 

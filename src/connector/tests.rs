@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::oidc::fixture::{self, CLIENT, NONCE, NOW, TestKey, rsa, sign, with};
@@ -12,7 +12,11 @@ use crate::base::outgoing::Settings;
 use crate::base::secret::Secret;
 use crate::config::SigningAlgorithm;
 
+mod credentials;
+mod endings;
 mod fake_idp;
+mod renewals;
+mod requirements;
 
 use fake_idp::FakeIdp;
 
@@ -29,6 +33,9 @@ fn connector(issuer: &str, kind: ConnectorKind) -> Connector {
         roles_claim: "roles".into(),
         algorithms: vec![SigningAlgorithm::RS256],
         prompt: None,
+        client_certificate: None,
+        requirement: Requirement::default(),
+        renewal: Renewal::Refresh,
         callback_path: "/cb".into(),
     }
 }
@@ -50,7 +57,7 @@ async fn setup() -> (FakeIdp, Provider, Clock) {
 }
 
 async fn redeem(provider: &Provider) -> Result<SignedIn, ProviderError> {
-    provider.redeem("the-code", "the-verifier", NONCE).await
+    provider.redeem("the-code", "the-verifier", NONCE, &Requirement::default(), NOW).await
 }
 
 async fn verdict(provider: &Provider) -> Result<String, &'static str> {
@@ -80,7 +87,7 @@ async fn an_honest_code_becomes_an_identity() {
     assert_eq!(idp.asked("/userinfo"), 0, "nothing was missing");
     let body = idp.seen.lock().unwrap()["/token"].1.clone();
     assert!(body.contains("code=the-code") && body.contains("code_verifier=the-verifier"));
-    assert!(!format!("{signed_in:?}").contains(&signed_in.id_token), "Debug hides the token");
+    assert!(!format!("{signed_in:?}").contains(signed_in.tokens.id_token.expose_secret()), "Debug hides the token");
 }
 
 #[tokio::test]
@@ -339,6 +346,9 @@ async fn a_google_account_needs_its_organisation_i04() {
         login_hint: None,
         domain_hint: None,
         select_account: false,
+        max_age: None,
+        acr_values: &[],
+        prompt_none: false,
     };
     let url = provider.authorization_url(&request).await.unwrap();
     assert!(url.starts_with(&format!("{}/authorize?", idp.issuer())) && url.contains("&hd=acme.com"), "{url}");

@@ -8,6 +8,10 @@
 //! Nothing here reads a clock: times are the caller's. Nothing here opens a session: cookies are known by their
 //! SHA-256 and tokens arrive sealed (E09).
 
+mod memory;
+mod open;
+mod sql;
+mod switchboard;
 mod types;
 
 use std::sync::Arc;
@@ -17,12 +21,16 @@ use uuid::Uuid;
 
 use crate::base::clock::Timestamp;
 
+pub use open::{Location, OpenError, open};
+pub use sql::Failure;
+pub use switchboard::Switchboard;
 pub use types::{
-    Change, CookieKey, Ended, Explained, KeptKind, Lease, NewCookie, OnceKind, Page, Renewed, Selector, SessionRow,
-    Switch, SwitchKind, Used,
+    Change, CookieKey, Ended, Explained, KeptKind, Lease, MAX_ENDED, NewCookie, OnceKind, Page, Renewed, Selector,
+    SessionRow, Switch, SwitchKind, Used,
 };
 
-/// Why the directory could not do what it was asked. Whatever it was, nothing of it happened; asking again is safe.
+/// Why the directory could not do what it was asked. Nothing of it happened, or, where the answer alone was lost, all
+/// of it; asking again is safe.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// It cannot be reached, is full, locked or read-only, or took too long: worth another try.
@@ -43,6 +51,41 @@ pub struct Directory {
     pub explanations: Arc<dyn Explanations>,
     pub switches: Arc<dyn Switches>,
     pub keys: Arc<dyn KeyIds>,
+    closing: Arc<dyn Closing>,
+}
+
+/// A database that can be closed.
+#[async_trait]
+trait Closing: Send + Sync {
+    async fn close(&self);
+}
+
+impl Directory {
+    /// A directory in this process's memory: gone with it. For tests and `sessions.store = "memory"`.
+    pub fn in_memory() -> Self {
+        Self::of(Arc::new(memory::Memory::default()))
+    }
+
+    fn of<D>(all: Arc<D>) -> Self
+    where
+        D: Sessions + Changes + Once + Kept + Explanations + Switches + KeyIds + Closing + 'static,
+    {
+        Self {
+            sessions: all.clone(),
+            changes: all.clone(),
+            once: all.clone(),
+            kept: all.clone(),
+            explanations: all.clone(),
+            switches: all.clone(),
+            keys: all.clone(),
+            closing: all,
+        }
+    }
+
+    /// Closes the connections once their calls are over; later calls find it unavailable. Nothing is lost without it.
+    pub async fn close(&self) {
+        self.closing.close().await;
+    }
 }
 
 /// Sessions and the cookies that lead to them. One session may have several cookies, one per host (hand-off).
@@ -64,10 +107,12 @@ pub trait Sessions: Send + Sync {
     /// Sessions that `which` selects, newest first, without `secrets`; at most `page.limit`.
     async fn list(&self, which: &Selector, page: &Page) -> Result<Vec<SessionRow>, DirectoryError>;
 
-    /// Ends the sessions that `which` selects, in one transaction: rows deleted, their cookies numbered as
-    /// [`Change::CookieEnded`], and for [`Selector::Subject`], [`Selector::Connector`] and [`Selector::Domain`] an epoch
-    /// that also ends what was begun before and is written later ([`Change::Revoked`]). With `once`, the id is used up
-    /// in the same transaction; if it was used before, nothing happens and `replayed` is set (L06).
+    /// Ends the sessions that `which` selects, in one transaction. For one session (reference, cookie, the provider's
+    /// session): rows deleted, their cookies numbered as [`Change::CookieEnded`]. For a
+    /// [selector of many](Selector::is_epoch): an epoch, numbered as [`Change::Revoked`], which also ends what is
+    /// written later but was born before; from its commit on no row that it fits is given out, and the rows are deleted
+    /// after it, as far as time allows. With `once`, the id is used up in the same transaction; if it was used before,
+    /// nothing happens and `replayed` is set (L06).
     async fn end(
         &self,
         which: &Selector,
@@ -110,20 +155,23 @@ pub trait Sessions: Send + Sync {
 /// What the processes of one deployment tell each other, in order.
 #[async_trait]
 pub trait Changes: Send + Sync {
-    /// Changes after `number`, oldest first, at most `limit`.
+    /// Changes after `number`, oldest first, at most `limit`. If the first is not `number + 1`, what came between was
+    /// purged: whoever reads so late knows nothing any more.
     async fn since(&self, number: i64, limit: u32) -> Result<Vec<(i64, Change)>, DirectoryError>;
 
     /// The number of the newest change; 0 if there never was one. Never goes back.
     async fn newest(&self) -> Result<i64, DirectoryError>;
 
-    /// The epochs in force: every [`Change::Revoked`] made at or after `from`.
+    /// The epochs in force: every [`Change::Revoked`] made at or after `from`, oldest first. Of two with one selector
+    /// the newer alone.
     async fn revoked(&self, from: Timestamp) -> Result<Vec<(i64, Change)>, DirectoryError>;
 
     /// Resolves when another process may have made a change, or never where that cannot be known. A hint: whoever
     /// waits also asks from time to time.
     async fn hint(&self);
 
-    /// Forgets changes made before `before` (never the newest), and epochs made before `epochs_before`.
+    /// Forgets changes made before `before` (never the newest), and epochs made before `epochs_before` that have no
+    /// session left to keep out. How many.
     async fn purge(&self, before: Timestamp, epochs_before: Timestamp) -> Result<u64, DirectoryError>;
 }
 

@@ -70,19 +70,46 @@ pub enum Selector {
     All,
 }
 
+impl Selector {
+    /// Whether an ending of this selector is an epoch: it also ends what is written later, but was begun before.
+    pub fn is_epoch(&self) -> bool {
+        matches!(self, Self::Subject { .. } | Self::Email(_) | Self::Connector(_) | Self::Domain(_) | Self::All)
+    }
+
+    /// Whether it selects `session`. A cookie's selector selects none: a session does not know its cookies.
+    pub fn fits(&self, session: &SessionRow) -> bool {
+        let at = |connector: &Id| session.identity.connector == *connector;
+        match self {
+            Self::Reference(reference) => session.reference == *reference,
+            Self::Cookie(_) => false,
+            Self::ProviderSession { connector, sid } => at(connector) && session.provider_sid.as_ref() == Some(sid),
+            Self::Subject { connector, sub } => at(connector) && session.provider_sub == *sub,
+            Self::Email(email) => session.identity.email.as_str().eq_ignore_ascii_case(email),
+            Self::Connector(connector) => at(connector),
+            Self::Domain(domain) => session.identity.email.domain() == *domain,
+            Self::All => true,
+        }
+    }
+}
+
 /// How much of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
     pub limit: u32,
 }
 
+/// Sessions that one [`Ended`] names at most.
+pub const MAX_ENDED: usize = 1_000;
+
 /// What [`end`](super::Sessions::end) did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// The sessions that ended, without `secrets`.
+    /// The sessions that ended, without `secrets`; at most [`MAX_ENDED`].
     pub sessions: Vec<SessionRow>,
-    /// Their cookies.
+    /// The cookies of [`sessions`](Self::sessions).
     pub cookies: Vec<CookieKey>,
+    /// How many sessions ended.
+    pub count: u64,
     /// The number of the last change that this made; 0: none was made.
     pub number: i64,
     /// `once` was used before: nothing else happened.
@@ -125,8 +152,8 @@ pub struct Renewed {
 pub enum Change {
     /// The cookie leads nowhere any more.
     CookieEnded(CookieKey),
-    /// What the cookie leads to has changed: read it again.
-    CookieRenewed(CookieKey),
+    /// What the cookie leads to is now of this version: read it again.
+    CookieRenewed(CookieKey, i64),
     /// Everything begun before this change's number that the selector fits is over: an epoch. Only Subject, Email,
     /// Connector, Domain and All.
     Revoked(Selector),

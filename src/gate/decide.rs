@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use http::header::HeaderMap;
 
-use crate::base::role::RequiredRole;
-use crate::config::{Access, Authorization, NativeChallenge};
+use crate::base::clock::Timestamp;
+use crate::config::{Access, NativeChallenge};
 use crate::session::Session;
 
-use super::{AppRules, Asker, NativeCredential, Rule, SessionCredential};
+use super::{AppRules, Asker, NativeCredential, Requirement, Rule, SessionCredential, Unmet};
 
 /// Leave to forward one request. Only [`decide`] makes one, and forwarding takes it as an argument.
 #[must_use]
@@ -35,12 +35,21 @@ pub enum Decision {
 }
 
 /// How a credential is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge {
     /// A sign-in; the form depends on who asks.
     SignIn,
     /// The application's own credential, by the configured `WWW-Authenticate`.
     Native,
+    /// Another sign-in: there is a session, and the route asks for more (E13).
+    StepUp(StepUp),
+}
+
+/// A session that a route asks more of.
+pub struct StepUp {
+    pub session: Arc<Session>,
+    pub requirement: Arc<Requirement>,
+    /// What it does not meet.
+    pub unmet: Unmet,
 }
 
 /// Why a request does not go on.
@@ -68,13 +77,14 @@ pub fn wants_session(rule: &Rule, native: NativeCredential) -> bool {
     }
 }
 
-/// Judges one request: the route's rule against what the credentials answered.
+/// Judges one request that arrived at `now`: the route's rule against what the credentials answered.
 pub fn decide(
     app: &AppRules,
     rule: &Rule,
     native: NativeCredential,
     session: SessionCredential,
     headers: &HeaderMap,
+    now: Timestamp,
 ) -> Decision {
     match (rule.access, native) {
         (Access::Public, _) => return Decision::Permit(Permit(Grant::Anonymous)),
@@ -83,10 +93,7 @@ pub fn decide(
         (Access::Native, NativeCredential::Absent) | (Access::SignedIn, _) => {}
     }
     match session {
-        SessionCredential::Authenticated(session) if meets(rule.role, &session) => {
-            Decision::Permit(Permit(Grant::Session(session)))
-        }
-        SessionCredential::Authenticated(session) => Decision::Deny(Denial::Role(session)),
+        SessionCredential::Authenticated(session) => of_session(rule, session, now),
         SessionCredential::NotRequested if rule.access == Access::Native && !Asker::is_browser(headers) => {
             match app.native_challenge {
                 NativeChallenge::AskApp => Decision::Permit(Permit(Grant::Anonymous)),
@@ -97,14 +104,87 @@ pub fn decide(
     }
 }
 
-fn meets(role: RequiredRole, session: &Session) -> bool {
-    role.is_met_by(session.role())
+fn of_session(rule: &Rule, session: Arc<Session>, now: Timestamp) -> Decision {
+    // First, because another sign-in would not change it.
+    if !rule.role.is_met_by(session.role()) {
+        return Decision::Deny(Denial::Role(session));
+    }
+    let unmet = rule.step_up.as_ref().and_then(|asked| Some((asked, asked.check_session(&session, now).err()?)));
+    match unmet {
+        None => Decision::Permit(Permit(Grant::Session(session))),
+        Some((asked, unmet)) => {
+            Decision::Challenge(Challenge::StepUp(StepUp { session, requirement: asked.clone(), unmet }))
+        }
+    }
 }
 
-/// Whether a request that goes on keeps its `Authorization` header: on native routes always, elsewhere by the
-/// route's setting (N01, N02).
-impl Rule {
-    pub fn keeps_authorization(&self) -> bool {
-        self.access == Access::Native || self.authorization == Authorization::Keep
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::clock::Clock;
+    use crate::base::role::{RequiredRole, Role};
+    use crate::config::{App, Native, Route, StepUp as Asked, Upstream};
+    use crate::session::tests::row;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn app(role: RequiredRole, max_age: Duration) -> AppRules {
+        let route = Route {
+            path: "/pay/**".parse().unwrap(),
+            methods: vec![],
+            access: Access::SignedIn,
+            role,
+            authorization: crate::config::Authorization::Drop,
+            step_up: Asked { max_age: Some(max_age), ..Asked::default() },
+            keep_post: false,
+        };
+        let app = App {
+            hosts: vec!["app.example.com".into()],
+            upstream: Upstream { host: "127.0.0.1".into(), port: 1 },
+            sign_out: None,
+            routes: vec![route],
+            native: Native { challenge: NativeChallenge::AskApp, api_key_headers: vec![] },
+        };
+        AppRules::new(&"portal".parse().unwrap(), 0, &app)
+    }
+
+    fn session(auth_time: Option<Timestamp>) -> Arc<Session> {
+        let clock = Clock::manual(NOW);
+        let mut row = row(&clock);
+        row.identity.role = Some(Role::User);
+        row.auth_time = auth_time;
+        Arc::new(crate::session::tests::session(&row, &clock))
+    }
+
+    fn outcome(app: &AppRules, path: &str, session: Arc<Session>) -> &'static str {
+        let headers = HeaderMap::new();
+        let rule = app.rule(&http::Method::GET, &headers, path);
+        let session = SessionCredential::Authenticated(session);
+        match decide(app, &rule, NativeCredential::Absent, session, &headers, NOW) {
+            Decision::Permit(permit) if matches!(permit.grant(), Grant::Session(_)) => "permit",
+            Decision::Challenge(Challenge::StepUp(step_up)) => step_up.unmet.reason(),
+            Decision::Deny(Denial::Role(_)) => "role",
+            _ => "something else",
+        }
+    }
+
+    /// E13
+    #[test]
+    fn a_session_that_is_not_enough_is_asked_to_step_up() {
+        let app = app(RequiredRole::Any, Duration::from_secs(300));
+        let ago = |secs: i64| session(Some(Timestamp::from_secs(NOW.secs() - secs)));
+        assert_eq!(outcome(&app, "/pay/all", ago(300)), "permit");
+        assert_eq!(outcome(&app, "/pay/all", ago(301)), "auth_too_old");
+        // As an adopted session, or one of a provider that does not say when the person signed in.
+        assert_eq!(outcome(&app, "/pay/all", session(None)), "auth_too_old");
+        assert_eq!(outcome(&app, "/else", session(None)), "permit");
+    }
+
+    #[test]
+    fn nobody_is_sent_round_for_a_page_that_a_new_sign_in_would_not_open() {
+        let app = app(RequiredRole::AtLeast(Role::Admin), Duration::from_secs(300));
+        assert_eq!(outcome(&app, "/pay/all", session(None)), "role");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -11,6 +12,8 @@ use crate::base::path;
 use crate::base::pattern::PathPattern;
 use crate::base::role::RequiredRole;
 use crate::config::{self, Access, Authorization, Config, NativeChallenge};
+
+use super::Requirement;
 
 /// Headers by which frameworks let a request stand for another method.
 const METHOD_OVERRIDES: [HeaderName; 3] = [
@@ -45,27 +48,68 @@ pub struct AppRules {
     rules: Vec<(PathPattern, Vec<Method>, Rule)>,
 }
 
-/// What a route asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a route asks for. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub access: Access,
     pub role: RequiredRole,
     pub authorization: Authorization,
+    /// What is asked of the sign-in itself, of signed-in routes alone. None: nothing.
+    pub step_up: Option<Arc<Requirement>>,
+    /// A form that arrives without a good session is kept for after the sign-in.
+    pub keep_post: bool,
 }
+
+static DEFAULT: Rule = Rule::DEFAULT;
 
 impl Rule {
     /// What holds where no route matches: signed in, any role.
-    pub const DEFAULT: Self =
-        Self { access: Access::SignedIn, role: RequiredRole::Any, authorization: Authorization::Drop };
+    pub const DEFAULT: Self = Self {
+        access: Access::SignedIn,
+        role: RequiredRole::Any,
+        authorization: Authorization::Drop,
+        step_up: None,
+        keep_post: false,
+    };
 
-    /// How much the rule asks for; of two readings of one request the higher holds.
-    fn strictness(&self) -> (u8, RequiredRole) {
-        let access = match self.access {
-            Access::Public => 0,
-            Access::Native => 1,
-            Access::SignedIn => 2,
+    fn new(route: &config::Route) -> Self {
+        let requirement = Requirement::new(&route.step_up);
+        Self {
+            access: route.access,
+            role: route.role,
+            authorization: route.authorization,
+            step_up: (!requirement.is_empty()).then(|| Arc::new(requirement)),
+            keep_post: route.keep_post,
+        }
+    }
+
+    /// Whether a request that goes on keeps its `Authorization` header: on native routes always, elsewhere by the
+    /// route's setting (N01, N02).
+    pub fn keeps_authorization(&self) -> bool {
+        self.access == Access::Native || self.authorization == Authorization::Keep
+    }
+
+    /// What holds where a request may be read in two ways: all that either asks for, and only what both allow.
+    fn and(self, other: &Self) -> Self {
+        if self == *other {
+            return self;
+        }
+        let access = match (self.access, other.access) {
+            (Access::SignedIn, _) | (_, Access::SignedIn) => Access::SignedIn,
+            (Access::Native, _) | (_, Access::Native) => Access::Native,
+            (Access::Public, Access::Public) => Access::Public,
         };
-        (access, self.role)
+        let keeps = self.keeps_authorization() && other.keeps_authorization();
+        Self {
+            access,
+            role: self.role.max(other.role),
+            authorization: if keeps { Authorization::Keep } else { Authorization::Drop },
+            step_up: match (self.step_up, &other.step_up) {
+                (Some(one), Some(two)) => Some(Arc::new(one.and(two))),
+                (one, two) => one.or_else(|| two.clone()),
+            },
+            keep_post: self.keep_post && other.keep_post,
+        }
     }
 }
 
@@ -108,9 +152,30 @@ impl Snapshot {
         self.by_host.get(at).and_then(|(_, index)| self.apps.get(*index))
     }
 
+    /// The snapshot's own copy of an app's host.
+    pub fn known_host(&self, host: &str) -> Option<&str> {
+        let at = self.by_host.binary_search_by(|(known, _)| (**known).cmp(host)).ok()?;
+        self.by_host.get(at).map(|(known, _)| &**known)
+    }
+
     /// Whether own paths are answered on `host`.
     pub fn is_own_host(&self, host: &str) -> bool {
         *self.sign_in_host == *host || self.app_of_host(host).is_some()
+    }
+
+    /// What a request to `target` at `host` will ask of the sign-in itself, so that a sign-in on the way there can ask
+    /// the provider for it. `target` is a path with or without a query, for a GET, or has the method before it and a
+    /// blank between: `POST /transfer`. Empty for what leads to no application.
+    pub fn requirement_for(&self, host: &str, target: &str) -> Requirement {
+        let (method, target) = target.split_once(' ').unwrap_or(("GET", target));
+        let path = target.split(['?', '#']).next().unwrap_or_default();
+        let rule = || {
+            let app = self.app_of_host(host)?;
+            let method = Method::from_bytes(method.as_bytes()).ok()?;
+            let normal = path::normalize(path).ok()?;
+            app.rule(&method, &HeaderMap::new(), &normal).step_up
+        };
+        rule().map(Arc::unwrap_or_clone).unwrap_or_default()
     }
 
     /// Own prefix without a trailing slash.
@@ -125,11 +190,8 @@ impl Snapshot {
 }
 
 impl AppRules {
-    fn new(id: &Id, index: usize, app: &config::App) -> Self {
-        let rules = app.routes.iter().map(|route| {
-            let rule = Rule { access: route.access, role: route.role, authorization: route.authorization };
-            (route.path.clone(), route.methods.clone(), rule)
-        });
+    pub(super) fn new(id: &Id, index: usize, app: &config::App) -> Self {
+        let rules = app.routes.iter().map(|route| (route.path.clone(), route.methods.clone(), Rule::new(route)));
         Self {
             id: id.clone(),
             index,
@@ -143,36 +205,28 @@ impl AppRules {
 
     /// The rule for a request to `path` (normal form, no query). Where an application may read the request in two
     /// ways — a servlet container drops `;parameters`, a framework obeys a method-override header — it is judged in
-    /// both, and the stricter rule holds (P05).
+    /// both, and what either asks for holds (P05).
     pub fn rule(&self, method: &Method, headers: &HeaderMap, path: &str) -> Rule {
         let plain = path::without_parameters(path);
-        let mut rule = self.first_match(method, path);
+        let mut rule = self.first_match(method, path).clone();
         if let Some(plain) = &plain {
-            rule = rule.max_by_strictness(self.first_match(method, plain));
+            rule = rule.and(self.first_match(method, plain));
         }
         for name in METHOD_OVERRIDES {
             for value in headers.get_all(name) {
                 let overridden = overriding_method(value);
                 let plain = plain.as_ref().map_or(Cow::Borrowed(path), |p| Cow::Borrowed(p.as_ref()));
-                rule = rule
-                    .max_by_strictness(self.first_match(&overridden, path))
-                    .max_by_strictness(self.first_match(&overridden, &plain));
+                rule = rule.and(self.first_match(&overridden, path)).and(self.first_match(&overridden, &plain));
             }
         }
         rule
     }
 
-    fn first_match(&self, method: &Method, path: &str) -> Rule {
+    fn first_match(&self, method: &Method, path: &str) -> &Rule {
         self.rules
             .iter()
             .find(|(pattern, methods, _)| (methods.is_empty() || methods.contains(method)) && pattern.matches(path))
-            .map_or(Rule::DEFAULT, |(_, _, rule)| *rule)
-    }
-}
-
-impl Rule {
-    fn max_by_strictness(self, other: Self) -> Self {
-        if other.strictness() > self.strictness() { other } else { self }
+            .map_or(&DEFAULT, |(_, _, rule)| rule)
     }
 }
 
@@ -184,6 +238,8 @@ fn overriding_method(value: &HeaderValue) -> Method {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::base::role::Role;
 
@@ -194,12 +250,18 @@ mod tests {
             access: *access,
             role: *role,
             authorization: Authorization::Drop,
+            step_up: config::StepUp::default(),
+            keep_post: false,
         });
+        app_of(routes.collect())
+    }
+
+    fn app_of(routes: Vec<config::Route>) -> AppRules {
         let app = config::App {
             hosts: vec!["app.example.com".into()],
             upstream: config::Upstream { host: "127.0.0.1".into(), port: 1 },
             sign_out: None,
-            routes: routes.collect(),
+            routes,
             native: config::Native { challenge: NativeChallenge::AskApp, api_key_headers: vec![] },
         };
         AppRules::new(&"portal".parse().unwrap(), 0, &app)
@@ -253,5 +315,75 @@ mod tests {
         assert_eq!(rule("/public;x/a").access, Access::SignedIn);
         assert_eq!(rule("/public/a;v=2").access, Access::Public);
         assert_eq!(rule("/other;x").role, RequiredRole::Any);
+    }
+    /// P02, E13: whichever way the application reads the request, nothing is lost of what that reading asks for.
+    #[test]
+    fn of_two_readings_what_either_asks_for_holds() {
+        let route = |path: &str, role, authorization, max_age: u64, keep_post| config::Route {
+            path: path.parse().unwrap(),
+            methods: vec![],
+            access: Access::SignedIn,
+            role,
+            authorization,
+            step_up: config::StepUp { max_age: Some(Duration::from_secs(max_age)), ..config::StepUp::default() },
+            keep_post,
+        };
+        let (admin, any) = (RequiredRole::AtLeast(Role::Admin), RequiredRole::Any);
+        let app = app_of(vec![
+            route("/pay/*", admin, Authorization::Keep, 600, true),
+            route("/*/all", any, Authorization::Drop, 60, false),
+            config::Route {
+                access: Access::Public,
+                step_up: config::StepUp::default(),
+                ..route("/**", any, Authorization::Keep, 1, true)
+            },
+        ]);
+        let rule = |path| app.rule(&Method::GET, &HeaderMap::new(), path);
+        let max_age = |rule: &Rule| rule.step_up.as_ref().and_then(|asked| asked.max_age).map(|age| age.as_secs());
+        let plain = rule("/pay/most");
+        assert_eq!(
+            (plain.role, max_age(&plain), plain.keeps_authorization(), plain.keep_post),
+            (admin, Some(600), true, true)
+        );
+        let both = rule("/pay;v=1/all");
+        assert_eq!(
+            (both.role, max_age(&both), both.keeps_authorization(), both.keep_post),
+            (admin, Some(60), false, false)
+        );
+        let public = rule("/pay;x/most");
+        assert_eq!((public.access, max_age(&public)), (Access::SignedIn, Some(600)));
+        let open = rule("/open;x");
+        assert_eq!((open.access, open.step_up.is_none(), open.keeps_authorization()), (Access::Public, true, true));
+    }
+
+    /// What the provider is asked for comes from the rules here, never from the link (O41).
+    #[test]
+    fn a_target_says_which_rule_the_sign_in_is_for() {
+        let route = |path: &str, methods: &[Method], acr: &str| config::Route {
+            path: path.parse().unwrap(),
+            methods: methods.to_vec(),
+            access: Access::SignedIn,
+            role: RequiredRole::Any,
+            authorization: Authorization::Drop,
+            step_up: config::StepUp { acr: vec![acr.to_owned()], ..config::StepUp::default() },
+            keep_post: false,
+        };
+        let app = app_of(vec![route("/pay", &[Method::POST], "post"), route("/pay", &[], "any")]);
+        let snapshot = Snapshot {
+            apps: vec![app],
+            by_host: vec![("app.example.com".into(), 0)],
+            sign_in_host: "app.example.com".into(),
+            prefix: "/.anteroom".into(),
+            callbacks: HashMap::new(),
+        };
+        let acr = |host: &str, target: &str| snapshot.requirement_for(host, target).acr.unwrap_or_default().join(",");
+        for target in ["/pay", "/pay?x=1", "/pay#there", "GET /pay", "//pay", "/%70ay", "/pay;x=1"] {
+            assert_eq!(acr("app.example.com", target), "any", "{target}");
+        }
+        assert_eq!(acr("app.example.com", "POST /pay?x"), "post");
+        for target in ["/", "/pay/", "", "/a/../pay", "https://app.example.com/pay", "a b c", "/.anteroom/me"] {
+            assert_eq!(acr("app.example.com", target), "", "{target:?}");
+        }
+        assert_eq!(acr("other.example.com", "/pay"), "");
     }
 }

@@ -18,7 +18,7 @@ use crate::base::metrics::CoreMetrics;
 use crate::base::random;
 use crate::gate::Snapshot;
 use crate::identity::headers::HeaderPlan;
-use crate::session::{Session, SessionStore};
+use crate::session::{Ending, Session, SessionKey, SessionStore};
 use crate::web::Site;
 
 use super::access_log::AccessLog;
@@ -102,21 +102,31 @@ impl Core {
 
     /// Ends what `connection` does at this moment when `session` ends (W06): a tunnel, or an answer without an end in
     /// sight.
-    pub(super) fn ends_with(&self, connection: &Arc<Connection>, session: Arc<Session>) {
+    pub(super) fn ends_with(&self, connection: &Arc<Connection>, key: SessionKey, session: Arc<Session>) {
         let exchange = connection.exchange();
-        self.living.borrow_mut().push(Living { connection: Arc::downgrade(connection), exchange, session });
+        self.living.borrow_mut().push(Living { connection: Arc::downgrade(connection), exchange, key, session });
     }
 
     /// Closes what has outlived its session, and forgets what has ended by itself.
     pub(super) fn end_outlived(&self, now: Tick) {
-        let limits = self.shared.sessions.limits();
-        self.living.borrow_mut().retain(|living| {
+        let sessions = &self.shared.sessions;
+        let limits = sessions.limits();
+        self.living.borrow_mut().retain_mut(|living| {
             let Some(connection) = living.connection.upgrade() else { return false };
             let between = matches!(connection.doing().0, Doing::Waiting | Doing::ReadingHead | Doing::Lingering);
             if between || connection.exchange() != living.exchange {
                 return false;
             }
-            let good = living.session.check(limits, now).is_ok();
+            if living.session.check(limits, now) == Err(Ending::Replaced)
+                && let Some(successor) = sessions.successor(&living.key)
+            {
+                living.session = successor;
+            }
+            let good = match living.session.check(limits, now) {
+                // Its claims were renewed elsewhere and nobody has read them here yet: it is not over.
+                Ok(()) | Err(Ending::Replaced) => true,
+                Err(Ending::Ended | Ending::Idle | Ending::Absolute) => false,
+            };
             if !good {
                 connection.tell(Told::Close);
             }
@@ -169,6 +179,7 @@ struct Living {
     connection: Weak<Connection>,
     /// Which of the connection's requests it belongs to.
     exchange: u64,
+    key: SessionKey,
     session: Arc<Session>,
 }
 

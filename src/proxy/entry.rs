@@ -17,13 +17,14 @@ use crate::base::app_log::error_chain;
 use crate::base::authority::Authority;
 use crate::base::client_addr::Forwarded;
 use crate::base::clock::{Tick, Timestamp};
-use crate::base::cookie::Found;
+use crate::base::cookie::Found as Cookie;
 use crate::base::path::{self, Own};
 use crate::config::Access;
 use crate::gate::{
     AppRules, Asker, Challenge, Decision, Denial, Grant, NativeCredential, SessionCredential, decide, wants_session,
 };
-use crate::session::{SessionId, SessionKey};
+use crate::session::{Found, SessionId, SessionKey};
+use crate::signin::Visitor;
 use crate::web::{Asked, Visit};
 
 use super::access_log::Line;
@@ -31,7 +32,6 @@ use super::body::Body;
 use super::connection::{Connection, Doing};
 use super::core::{Core, Exchange, RequestId};
 use super::forward::{Judged, forward};
-use super::recent::Lookup;
 use super::sanitize::is_chunked;
 use super::upgrade;
 
@@ -150,17 +150,18 @@ async fn answer<'a>(
         Own::No => snapshot.callback(authority.host(), &normal).map(|connector| format!("oidc/{connector}/callback")),
     };
     if let Some(rest) = own {
-        let visit = Visit { path: rest, client, request_id: id.as_str().to_owned(), asker };
+        let host = authority.host().to_owned();
+        let visit = Visit { path: rest, host, client, request_id: id.as_str().to_owned(), asker };
         let mut answer = control(core, connection, visit, request).await;
         if chunked {
             close_after(&mut answer.response);
         }
         return answer;
     }
-    let Some(app) = snapshot.app_of_host(authority.host()) else {
+    let Some((app, host)) = snapshot.app_of_host(authority.host()).zip(snapshot.known_host(authority.host())) else {
         return refuse("http.malformed", StatusCode::MISDIRECTED_REQUEST, "unknown_host", client);
     };
-    let mut answer = judge(core, connection, app, &normal, forwarded, request, arrived).await;
+    let mut answer = judge(core, connection, app, host, &normal, forwarded, request, arrived).await;
     if chunked {
         close_after(&mut answer.response);
     }
@@ -256,6 +257,7 @@ async fn judge(
     core: &Rc<Core>,
     connection: &Arc<Connection>,
     app: &AppRules,
+    host: &str,
     normal: &str,
     forwarded: Forwarded,
     mut request: Request<Incoming>,
@@ -275,22 +277,30 @@ async fn judge(
         .as_deref()
         .is_some_and(|path| path == normal || path::without_parameters(normal).is_some_and(|plain| plain == path));
     let cookie = site.cookies().session(request.headers());
-    let twice = matches!(cookie, Found::Many);
+    let twice = matches!(cookie, Cookie::Many);
     let wanted = wants_session(&rule, native);
     // A hash, and a public route needs none.
     let key = match &cookie {
-        Found::One(value) if wanted || signs_out => SessionId::parse(value).map(|id| id.key()),
+        Cookie::One(value) if wanted || signs_out => SessionId::parse(value).map(|id| id.key()),
         _ => None,
     };
     let session = match &key {
-        Some(key) if wanted => session_credential(core, key, arrived.tick),
-        _ => SessionCredential::NotRequested,
+        Some(key) if wanted => session_credential(core, key, host, arrived.tick).await,
+        _ => Ok(SessionCredential::NotRequested),
+    };
+    let Ok(session) = session else {
+        // Nobody knows whether the session is good. Its cookie is kept: it will be, when the directory is back (T10).
+        let reason = "directory_unavailable";
+        let mut answer =
+            Answer::own(site.refusal(StatusCode::SERVICE_UNAVAILABLE, reason, asker, id.as_str()), reason);
+        answer.response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        return answer;
     };
     let rejected = match (&cookie, &key, &session) {
-        (Found::Many, ..) => Some("cookie_duplicate"),
-        (Found::One(_), None, _) if wanted => Some("cookie_malformed"),
-        (Found::One(_), _, SessionCredential::NotRequested) if wanted => Some("session_unknown"),
-        (Found::One(_), _, SessionCredential::Failed) => Some("session_ended"),
+        (Cookie::Many, ..) => Some("cookie_duplicate"),
+        (Cookie::One(_), None, _) if wanted => Some("cookie_malformed"),
+        (Cookie::One(_), _, SessionCredential::NotRequested) if wanted => Some("session_unknown"),
+        (Cookie::One(_), _, SessionCredential::Failed) => Some("session_ended"),
         _ => None,
     };
     if let Some(reason) = rejected {
@@ -298,15 +308,16 @@ async fn judge(
         core.shared.audit.record_frequent(event);
     }
 
-    let decision = decide(app, &rule, native, session, request.headers());
+    let decision = decide(app, &rule, native, session, request.headers(), arrived.at);
     let permit = match decision {
         Decision::Permit(permit) => permit,
         Decision::Challenge(challenge) => {
-            let (uri, headers) = (request.uri(), request.headers());
-            let asked = Asked { asker, uri, headers, client, request_id: id.as_str() };
+            let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+            let asked = Asked { asker, method, uri, headers, client, request_id: id.as_str() };
             let (mut response, by) = match challenge {
                 Challenge::SignIn => (site.challenge(&asked), "sign_in_required"),
                 Challenge::Native => (site.native_challenge(&app.native_challenge, id.as_str()), "credential_required"),
+                Challenge::StepUp(step_up) => (site.step_up(&asked, &step_up, arrived.at), "step_up_required"),
             };
             if twice {
                 site.cookies().expire_session(response.headers_mut());
@@ -358,9 +369,9 @@ async fn judge(
     let ending = key.filter(|_| signs_out);
     if let Some(key) = &ending {
         // Before the application is asked: neither its answer nor a client that goes away meanwhile can keep a session.
-        site.app_signed_out(key, client, id.as_str());
+        app_signed_out(core, *key, host, client, id).await;
     }
-    let judged = Judged { app, connection, rule, path: normal, forwarded, id, at: arrived.at, signs_out, websocket };
+    let judged = Judged { app, connection, rule, key, path: normal, forwarded, id, at: arrived.at, signs_out, websocket };
     let mut answer = match forward(core, permit, &judged, request).await {
         Ok(response) => Answer { response, app: "", by, client: None },
         Err(error) => {
@@ -381,10 +392,39 @@ async fn judge(
     answer
 }
 
-fn session_credential(core: &Core, key: &SessionKey, now: Tick) -> SessionCredential {
-    match core.recent.borrow_mut().lookup(&core.shared.sessions, key, now) {
-        Lookup::Good(session) => SessionCredential::Authenticated(session),
-        Lookup::Ended => SessionCredential::Failed,
-        Lookup::Unknown => SessionCredential::NotRequested,
+/// What the session cookie is worth: by memory, or where that cannot tell by the directory, which the control plane asks.
+async fn session_credential(
+    core: &Rc<Core>,
+    key: &SessionKey,
+    host: &str,
+    now: Tick,
+) -> Result<SessionCredential, DirectoryAway> {
+    let mut found = core.recent.borrow_mut().lookup(&core.shared.sessions, key, host, now);
+    if let Found::Ask = found {
+        let (sessions, host, key) = (core.shared.sessions.clone(), host.to_owned(), *key);
+        let asked = core.shared.control.spawn(async move { sessions.fetch(&key, &host).await });
+        found = asked.await.map_err(|_| DirectoryAway)?.map_err(|_| DirectoryAway)?;
+        if let Found::Good(session) = &found {
+            core.recent.borrow_mut().learn(&key, session, now);
+        }
+    }
+    Ok(match found {
+        Found::Good(session) => SessionCredential::Authenticated(session),
+        Found::Ended => SessionCredential::Failed,
+        Found::Unknown | Found::Ask => SessionCredential::NotRequested,
+    })
+}
+
+/// Ends the session of `key` on the control plane, which goes on with it if this client goes away.
+async fn app_signed_out(core: &Rc<Core>, key: SessionKey, host: &str, client: IpAddr, id: RequestId) {
+    let (site, host) = (core.shared.site.clone(), host.to_owned());
+    let ended = core.shared.control.spawn(async move {
+        site.app_signed_out(&key, Visitor { client, request_id: id.as_str(), host: &host }).await;
+    });
+    if let Err(error) = ended.await {
+        tracing::error!(request_id = id.as_str(), error = %error, "ending a session ended in a panic: please report it");
     }
 }
+
+/// The directory cannot be asked.
+struct DirectoryAway;

@@ -14,7 +14,7 @@ use crate::base::client_addr::Forwarded;
 use crate::base::clock::Timestamp;
 use crate::base::cookie;
 use crate::gate::{AppRules, Grant, Permit, Rule};
-use crate::session::{Assertions, Ready, Session};
+use crate::session::{Assertions, Ready, Session, SessionKey};
 
 use super::body::{Body, RequestBody};
 use super::connection::Connection;
@@ -82,6 +82,8 @@ pub(super) struct Judged<'a> {
     pub(super) app: &'a AppRules,
     pub(super) connection: &'a Arc<Connection>,
     pub(super) rule: Rule,
+    /// Of the session cookie, if it counted.
+    pub(super) key: Option<SessionKey>,
     /// The normal form that was judged; what is forwarded.
     pub(super) path: &'a str,
     pub(super) forwarded: Forwarded,
@@ -253,14 +255,15 @@ fn answer(
     if switching {
         let client = client_upgrade.filter(|_| upgrade::is_to_websocket(response.headers()));
         let client = client.ok_or(UpstreamError::Switched)?;
-        upgrade::join(core, judged.connection, session.cloned(), client, hyper::upgrade::on(&mut response));
+        let session = judged.key.zip(session.cloned());
+        upgrade::join(core, judged.connection, session, client, hyper::upgrade::on(&mut response));
         return Ok(response.map(|_| Body::empty()));
     }
-    if let Some(session) = session
+    if let Some((key, session)) = judged.key.zip(session)
         && !judged.signs_out
         && response.body().size_hint().exact().is_none()
     {
-        core.ends_with(judged.connection, session.clone());
+        core.ends_with(judged.connection, key, session.clone());
     }
     // A connection that may be upgraded is never pooled.
     let lease = (!judged.websocket).then(|| Lease { core: core.clone(), app: judged.app.index, sender });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Tick;
-use crate::session::{Session, SessionKey, SessionStore};
+use crate::session::{Found, Session, SessionKey, SessionStore};
 
 /// A power of two; at 24 bytes and more a slot, some 100 KB a core.
 const SLOTS: usize = 2048;
@@ -23,45 +23,40 @@ struct Slot {
     checked: Tick,
 }
 
-/// What a session cookie's key leads to.
-pub(super) enum Lookup {
-    Good(Arc<Session>),
-    /// It was ended here.
-    Ended,
-    Unknown,
-}
-
 impl Recent {
     pub(super) fn new() -> Self {
         Self { slots: (0..SLOTS).map(|_| None).collect() }
     }
 
-    /// The session of `key`, if it is good at `now`; marks it as used.
-    pub(super) fn lookup(&mut self, store: &SessionStore, key: &SessionKey, now: Tick) -> Lookup {
-        let place = usize::try_from(key.prefix() % SLOTS as u64).unwrap_or(0);
-        let Some(slot) = self.slots.get_mut(place) else { return Lookup::Unknown };
+    /// The session of `key` on `host`, if memory can tell at `now`; marks it as used.
+    pub(super) fn lookup(&mut self, store: &SessionStore, key: &SessionKey, host: &str, now: Tick) -> Found {
+        let Some(slot) = self.slots.get_mut(place(key)) else { return Found::Ask };
         if let Some(recent) = slot
             && recent.key == *key
             && now.since(recent.checked) < TRUSTED
+            && recent.session.check(store.limits(), now).is_ok()
+            && store.is_fresh(now)
+            && store.counts_on(&recent.session, host)
         {
-            match recent.session.check(store.limits(), now) {
-                Ok(()) => {
-                    recent.session.touch(now);
-                    return Lookup::Good(recent.session.clone());
-                }
-                Err(ending) => {
-                    store.remove(key, &recent.session, ending);
-                    *slot = None;
-                    return if ending == crate::session::Ending::Ended { Lookup::Ended } else { Lookup::Unknown };
-                }
-            }
+            store.used(key, &recent.session, now);
+            return Found::Good(recent.session.clone());
         }
-        match store.current(key) {
-            Some(session) => {
-                *slot = Some(Slot { key: *key, session: session.clone(), checked: now });
-                Lookup::Good(session)
-            }
-            None => Lookup::Unknown,
+        let found = store.find(key, host, now);
+        *slot = match &found {
+            Found::Good(session) => Some(Slot { key: *key, session: session.clone(), checked: now }),
+            Found::Ended | Found::Unknown | Found::Ask => None,
+        };
+        found
+    }
+
+    /// Takes in what the directory said of `key`.
+    pub(super) fn learn(&mut self, key: &SessionKey, session: &Arc<Session>, now: Tick) {
+        if let Some(slot) = self.slots.get_mut(place(key)) {
+            *slot = Some(Slot { key: *key, session: session.clone(), checked: now });
         }
     }
+}
+
+fn place(key: &SessionKey) -> usize {
+    usize::try_from(key.prefix() % SLOTS as u64).unwrap_or(0)
 }

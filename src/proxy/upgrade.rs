@@ -7,7 +7,7 @@ use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, ORIGIN, UPGRA
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-use crate::session::Session;
+use crate::session::{Session, SessionKey};
 
 use super::connection::{Connection, Doing};
 use super::core::Core;
@@ -50,7 +50,7 @@ pub(super) fn ask(headers: &mut HeaderMap) {
 pub(super) fn join(
     core: &Rc<Core>,
     connection: &Arc<Connection>,
-    session: Option<Arc<Session>>,
+    session: Option<(SessionKey, Arc<Session>)>,
     client: OnUpgrade,
     application: OnUpgrade,
 ) {
@@ -58,8 +58,8 @@ pub(super) fn join(
     tokio::task::spawn_local(async move {
         let Ok((client, application)) = futures_util::future::try_join(client, application).await else { return };
         connection.set(Doing::Tunnel);
-        if let Some(session) = session {
-            core.ends_with(&connection, session);
+        if let Some((key, session)) = session {
+            core.ends_with(&connection, key, session);
         }
         core.metrics.tunnels(1);
         let mut client = TokioIo::new(client);

@@ -65,7 +65,7 @@ impl Assertions {
         let held = all.iter().flat_map(|all| all.iter()).find(|held| held.app == index);
         let Some(held) = held.filter(|held| !held.is_expired(now)) else { return Ready::Missing };
         let value = held.assertion.value.clone();
-        if now >= held.assertion.renew_at && session.claim_renewal() { Ready::Renew(value) } else { Ready::Good(value) }
+        if now >= held.assertion.renew_at && session.claim_signing() { Ready::Renew(value) } else { Ready::Good(value) }
     }
 
     /// Signs the assertion of `session` for `app` and keeps it. `None` when the identity cannot be put into a header.
@@ -88,7 +88,7 @@ impl Assertions {
                 None
             }
         };
-        session.renewed();
+        session.signed();
         value
     }
 

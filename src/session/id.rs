@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::base::random;
+use crate::directory::CookieKey;
 
 /// The value of a session cookie: 256 random bits. Whoever has it is the user; it is never logged or stored.
 pub struct SessionId([u8; 32]);
@@ -49,11 +50,22 @@ impl fmt::Debug for SessionId {
 pub struct SessionKey([u8; 32]);
 
 impl SessionKey {
+    /// As the directory keeps it.
+    pub const fn bytes(&self) -> &CookieKey {
+        &self.0
+    }
+
     /// The first eight bytes: as even as any hash of the whole.
     pub fn prefix(&self) -> u64 {
         let mut first = [0u8; 8];
         first.copy_from_slice(self.0.first_chunk::<8>().unwrap_or(&[0; 8]));
         u64::from_le_bytes(first)
+    }
+}
+
+impl From<CookieKey> for SessionKey {
+    fn from(key: CookieKey) -> Self {
+        Self(key)
     }
 }
 

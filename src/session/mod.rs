@@ -1,14 +1,29 @@
 //! Sessions: what a signed-in browser has here. The browser holds 256 random bits and nothing else; we hold the rest
-//! under their SHA-256, so that a dump of the store is no cookie (E09).
+//! under their SHA-256, so that a dump of the store is no cookie (E09). The directory database has every session, and
+//! memory a copy of those in use (`store.rs`).
 
 mod assertions;
+mod assurance;
 mod cookies;
+mod end;
+mod epochs;
+mod follow;
+mod hosts;
 mod id;
 mod record;
+mod renewal;
 mod store;
+#[cfg(test)]
+pub(crate) mod tests;
+mod tokens;
 
 pub use assertions::{Assertions, Ready};
+pub use assurance::Assurance;
 pub use cookies::{ATTEMPT_LIFETIME, Cookies};
+pub use follow::{Follower, forget, look_after, write_uses};
+pub use hosts::{HostScope, Hosts};
 pub use id::{SessionId, SessionKey};
 pub use record::{Ending, Session, SessionRef};
-pub use store::{Limits, SessionStore};
+pub use renewal::{Renewals, renew_after};
+pub use store::{CreateError, DueRenewals, Found, Limits, NewSession, SessionStore, StoreParts};
+pub use tokens::ProviderTokens;

@@ -1,21 +1,23 @@
-//! One session.
+//! One session, as this process holds it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::base::clock::{Clock, Tick, Timestamp};
 use crate::base::id::Id;
 use crate::base::role::Role;
+use crate::directory::SessionRow;
 use crate::identity::headers::{AuthMethod, ReadyHeaders};
 use crate::identity::{Identity, PackedIdentity};
 
 use super::Limits;
 use super::assertions::Held;
+use super::assurance::Assurance;
+use super::hosts::HostScope;
 
 /// The public name of a session: in assertions (`sid`), logs and lists. It opens nothing.
 pub type SessionRef = Uuid;
@@ -23,45 +25,87 @@ pub type SessionRef = Uuid;
 /// Why a session is no longer good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Signed out or revoked here.
+    /// Signed out or revoked.
     Ended,
-    /// Not used for `sessions.idle_timeout`.
+    /// Not used for `sessions.idle_timeout`, as far as this process knows.
     Idle,
     /// Older than `sessions.absolute_timeout`.
     Absolute,
+    /// It goes on as another record: its person's claims were renewed.
+    Replaced,
 }
 
+const LIVE: u8 = 0;
+const ENDED: u8 = 1;
+const REPLACED: u8 = 2;
+
+/// A session that is never renewed.
+const NEVER: u64 = u64::MAX;
+
 /// A signed-in browser. Shared by every core; its ending flips one atomic that all of them see at once. A million of
-/// them are held: `docs/benchmarks.md` counts the bytes.
+/// them are held: `docs/benchmarks.md` counts the bytes. The provider's tokens are not here but sealed in the directory.
 pub struct Session {
     reference: SessionRef,
     identity: PackedIdentity,
     headers: ReadyHeaders,
-    id_token: Option<Box<SecretString>>,
     /// The signed assertions in use, one per app. Beside the session, because whoever asks for them has it at hand.
     assertions: ArcSwapOption<Vec<Held>>,
-    renewing: AtomicBool,
+    /// How well the person was authenticated, if the provider said anything of it.
+    assurance: Option<Box<Assurance>>,
     created_at: Timestamp,
     created: Tick,
     last_used: AtomicU64,
-    ended: AtomicBool,
+    /// The use that the directory was last told of.
+    noted: AtomicU64,
+    renew_at: AtomicU64,
+    /// The number of the newest change when the session was created.
+    born: i64,
+    /// Counts renewals.
+    version: i64,
+    /// Of the ID token's `sub`: to be found by, when everything of one person ends.
+    subject_hash: u64,
+    auth: AuthMethod,
+    host: HostScope,
+    signing: AtomicBool,
+    renewing: AtomicBool,
+    failures: AtomicU8,
+    state: AtomicU8,
 }
 
 impl Session {
-    /// A session that starts now. `id_token` is kept for the provider's `id_token_hint` at sign-out.
-    pub fn start(identity: &Identity, headers: ReadyHeaders, id_token: Option<String>, clock: &Clock) -> Self {
-        let created = clock.tick();
+    /// The session of `row`, whose cookie counts for `host`. Times before this process are kept on its monotonic clock;
+    /// `before`: the record of the same session that this one replaces, whose beginning is known there already.
+    pub fn new(
+        row: &SessionRow,
+        headers: ReadyHeaders,
+        host: HostScope,
+        before: Option<&Self>,
+        clock: &Clock,
+    ) -> Self {
+        let (now, tick) = (clock.now(), clock.tick());
+        let created = before.map_or_else(|| tick.minus(now.since(row.created_at)), |before| before.created);
+        let ahead = |at: Timestamp| tick.plus(at.since(now)).minus(now.since(at)).millis();
+        let last_used = created.plus(row.last_used.since(row.created_at)).min(tick).millis();
         Self {
-            reference: Uuid::from_bytes(crate::base::random::bytes()),
-            identity: PackedIdentity::new(identity),
+            reference: row.reference,
+            identity: PackedIdentity::new(&row.identity),
             headers,
-            id_token: id_token.map(|token| Box::new(SecretString::from(token))),
             assertions: ArcSwapOption::empty(),
-            renewing: AtomicBool::new(false),
-            created_at: clock.now(),
+            assurance: Assurance::of(row).map(Box::new),
+            created_at: row.created_at,
             created,
-            last_used: AtomicU64::new(created.millis()),
-            ended: AtomicBool::new(false),
+            last_used: AtomicU64::new(last_used),
+            noted: AtomicU64::new(last_used),
+            renew_at: AtomicU64::new(row.renew_at.map_or(NEVER, ahead)),
+            born: row.born,
+            version: row.version,
+            subject_hash: subject_hash(&row.provider_sub),
+            auth: row.auth,
+            host,
+            signing: AtomicBool::new(false),
+            renewing: AtomicBool::new(false),
+            failures: AtomicU8::new(0),
+            state: AtomicU8::new(LIVE),
         }
     }
 
@@ -87,7 +131,22 @@ impl Session {
 
     /// How they signed in.
     pub fn auth_method(&self) -> AuthMethod {
-        AuthMethod::Oidc
+        self.auth
+    }
+
+    /// When they signed in at the provider, as far as it said.
+    pub fn auth_time(&self) -> Option<Timestamp> {
+        self.assurance.as_ref()?.auth_time
+    }
+
+    /// The class of that sign-in, as far as the provider said.
+    pub fn acr(&self) -> Option<&str> {
+        self.assurance.as_ref()?.acr.as_deref()
+    }
+
+    /// The methods of that sign-in, as far as the provider said.
+    pub fn amr(&self) -> &[String] {
+        self.assurance.as_ref().map_or(&[], |assurance| &assurance.amr)
     }
 
     /// The identity headers, ready to insert.
@@ -95,9 +154,9 @@ impl Session {
         &self.headers
     }
 
-    /// The provider's ID token, for `id_token_hint` (OpenID Connect RP-Initiated Logout 1.0, section 2).
-    pub fn id_token(&self) -> Option<&SecretString> {
-        self.id_token.as_deref()
+    /// Where the cookie that led here counts.
+    pub(super) fn host(&self) -> HostScope {
+        self.host
     }
 
     /// When the sign-in was completed.
@@ -105,19 +164,32 @@ impl Session {
         self.created_at
     }
 
+    pub(super) fn born(&self) -> i64 {
+        self.born
+    }
+
+    pub(super) fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// Whether this is a session of the person whom the provider calls `sub`.
+    pub(super) fn is_of_subject(&self, hash: u64) -> bool {
+        self.subject_hash == hash
+    }
+
     /// Whether the session is good at `now`, and if not, why. Limits count monotonic time (E08).
     ///
     /// # Errors
     /// The [`Ending`].
     pub fn check(&self, limits: &Limits, now: Tick) -> Result<(), Ending> {
-        if self.ended.load(Ordering::Acquire) {
-            Err(Ending::Ended)
-        } else if now.since(self.created) >= limits.absolute {
-            Err(Ending::Absolute)
-        } else if now.since(Tick::from_millis(self.last_used.load(Ordering::Relaxed))) >= limits.idle {
-            Err(Ending::Idle)
-        } else {
-            Ok(())
+        match self.state.load(Ordering::Acquire) {
+            LIVE if now.since(self.created) >= limits.absolute => Err(Ending::Absolute),
+            LIVE if now.since(Tick::from_millis(self.last_used.load(Ordering::Relaxed))) >= limits.idle => {
+                Err(Ending::Idle)
+            }
+            LIVE => Ok(()),
+            REPLACED => Err(Ending::Replaced),
+            _ => Err(Ending::Ended),
         }
     }
 
@@ -128,11 +200,47 @@ impl Session {
         (limits.idle.saturating_sub(now.since(used)).min(absolute), absolute)
     }
 
-    /// Marks the session as used at `now`. Precise to a second: busy sessions do not share a cache line for writing.
-    pub fn touch(&self, now: Tick) {
-        if now.millis() >= self.last_used.load(Ordering::Relaxed) + 1000 {
+    /// Marks the session as used at `now`, precise to a second: busy sessions do not share a cache line for writing.
+    /// True once a second: for what has to be looked at now and then.
+    pub(super) fn touch(&self, now: Tick) -> bool {
+        let due = now.millis() >= self.last_used.load(Ordering::Relaxed) + 1000;
+        if due {
             self.last_used.store(now.millis(), Ordering::Relaxed);
         }
+        due
+    }
+
+    /// Takes over the use that `other`, a record of the same session, has seen: through another process, say.
+    pub(super) fn used_as(&self, other: &Self) {
+        self.last_used.fetch_max(other.last_used.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Claims to tell the directory of a use: true for one caller each `every`.
+    pub(super) fn claim_note(&self, now: Tick, every: Duration) -> bool {
+        let noted = self.noted.load(Ordering::Relaxed);
+        now.since(Tick::from_millis(noted)) >= every
+            && self.noted.compare_exchange(noted, now.millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether the provider's tokens should be renewed at `now`.
+    pub(super) fn is_renewal_due(&self, now: Tick) -> bool {
+        now.millis() >= self.renew_at.load(Ordering::Relaxed)
+    }
+
+    /// Claims the renewal of the tokens: true for one caller until [`Self::renew_next`].
+    pub(super) fn claim_renewal(&self) -> bool {
+        !self.renewing.load(Ordering::Relaxed) && !self.renewing.swap(true, Ordering::AcqRel)
+    }
+
+    /// Gives that claim back; the next renewal is due at `at`, or never.
+    pub(super) fn renew_next(&self, at: Option<Tick>) {
+        self.renew_at.store(at.map_or(NEVER, Tick::millis), Ordering::Relaxed);
+        self.renewing.store(false, Ordering::Release);
+    }
+
+    /// Counts a renewal that failed; how many did, one after the other.
+    pub(super) fn renewal_failed(&self) -> u8 {
+        self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
     /// The signed assertions that are held.
@@ -140,14 +248,14 @@ impl Session {
         &self.assertions
     }
 
-    /// Claims the renewal of an assertion. True for one caller until [`Self::renewed`].
-    pub(super) fn claim_renewal(&self) -> bool {
-        !self.renewing.load(Ordering::Relaxed) && !self.renewing.swap(true, Ordering::Relaxed)
+    /// Claims the signing of an assertion. True for one caller until [`Self::signed`].
+    pub(super) fn claim_signing(&self) -> bool {
+        !self.signing.load(Ordering::Relaxed) && !self.signing.swap(true, Ordering::Relaxed)
     }
 
     /// Gives the claim back.
-    pub(super) fn renewed(&self) {
-        self.renewing.store(false, Ordering::Relaxed);
+    pub(super) fn signed(&self) {
+        self.signing.store(false, Ordering::Relaxed);
     }
 
     /// Drops assertions that are past their time at `now`.
@@ -160,7 +268,18 @@ impl Session {
     }
 
     /// Ends the session for every core at once. True for the call that ended it.
-    pub fn end(&self) -> bool {
-        !self.ended.swap(true, Ordering::AcqRel)
+    pub(super) fn end(&self) -> bool {
+        self.state.swap(ENDED, Ordering::AcqRel) != ENDED
     }
+
+    /// Says that another record goes on for this one. What has ended stays ended.
+    pub(super) fn replace(&self) {
+        self.state.compare_exchange(LIVE, REPLACED, Ordering::AcqRel, Ordering::Relaxed).ok();
+    }
+}
+
+/// A hash of a provider's `sub`. Two people of one connector with the same one are thrown out together: no harm.
+pub(super) fn subject_hash(sub: &str) -> u64 {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, sub.as_bytes());
+    u64::from_le_bytes(*digest.as_ref().first_chunk::<8>().unwrap_or(&[0; 8]))
 }

@@ -1,22 +1,38 @@
-//! The session store: moka, in memory. Limits decide who is signed in; moka's own times only free the memory.
+//! The sessions of this process: moka in front of the directory. What is in memory is a copy that every change of the
+//! directory corrects (`follow.rs`); what is not is read from there (`fetch`). Limits decide who is signed in; moka's own
+//! times and bounds only free memory.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use secrecy::SecretString;
+use tokio::sync::{Semaphore, mpsc};
+use uuid::Uuid;
 
-use crate::base::clock::{Clock, Tick};
+use crate::base::clock::{Clock, Tick, Timestamp};
+use crate::base::seal::Sealer;
+use crate::directory::{Directory, DirectoryError, NewCookie, SessionRow, Used};
+use crate::identity::headers::{HeaderPlan, HeaderTooLong};
 
+use super::epochs::Epochs;
+use super::hosts::{HostScope, Hosts};
 use super::id::BuildKeyHasher;
-use super::{Ending, Session, SessionId, SessionKey};
+use super::tokens::ProviderTokens;
+use super::{Ending, Session, SessionId, SessionKey, SessionRef};
 
-/// Sessions held at most: a bound on memory (a few GB), far above what one sidecar serves. Beyond it the sessions
-/// used least recently end.
+/// Sessions held in memory at most: a bound of a few GB, far above what one sidecar serves. Beyond it those used least
+/// recently are read from the directory when they come back.
 const MAX_SESSIONS: u64 = 5_000_000;
-
 /// Use that moka may miss: longer than any core trusts what it looked up.
 const UNSEEN: Duration = Duration::from_secs(60);
+/// How long, and of how many, it is remembered that a cookie's session was ended: its next request is told so.
+const ENDED_FOR: Duration = Duration::from_secs(600);
+const MAX_ENDED: u64 = 1_000_000;
+/// Look-ups in the directory at a time; a flood of unknown cookies waits, others do not.
+const LOOKUPS: usize = 64;
 
 /// How long sessions last: `sessions.idle_timeout` and `sessions.absolute_timeout`.
 #[derive(Clone, Copy, Debug)]
@@ -25,152 +41,383 @@ pub struct Limits {
     pub absolute: Duration,
 }
 
-/// All sessions of this process. Cheap to clone; clones share the sessions.
+/// What a store is made with.
+pub struct StoreParts {
+    pub directory: Directory,
+    pub limits: Limits,
+    /// `sessions.revocation_bound`
+    pub bound: Duration,
+    pub hosts: Hosts,
+    pub plan: Arc<HeaderPlan>,
+    pub sealer: Sealer,
+    pub clock: Clock,
+}
+
+/// A session that begins.
+pub struct NewSession {
+    /// As [`SessionRow`]; `created_at`, `last_used`, `version`, `born` and `secrets` are set here.
+    pub row: SessionRow,
+    pub tokens: ProviderTokens,
+}
+
+/// What a cookie's key leads to in memory.
+pub enum Found {
+    Good(Arc<Session>),
+    /// It was ended: signed out or revoked.
+    Ended,
+    /// None, and nobody needs to be asked.
+    Unknown,
+    /// Not known here, or not for certain: [`SessionStore::fetch`].
+    Ask,
+}
+
+/// A session could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    #[error(transparent)]
+    HeaderTooLong(#[from] HeaderTooLong),
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+/// All sessions. Cheap to clone; clones share them.
 #[derive(Clone)]
-pub struct SessionStore {
-    cache: Cache<SessionKey, Arc<Session>, BuildKeyHasher>,
-    limits: Limits,
-    clock: Clock,
+pub struct SessionStore(Arc<Inner>);
+
+pub(super) struct Inner {
+    live: Cache<SessionKey, Arc<Session>, BuildKeyHasher>,
+    ended: Cache<SessionKey, (), BuildKeyHasher>,
+    /// Held while a session is put into `live`, so that a cookie has one record here and not two.
+    keeping: Mutex<()>,
+    pub(super) directory: Directory,
+    pub(super) limits: Limits,
+    bound: Duration,
+    hosts: Hosts,
+    plan: Arc<HeaderPlan>,
+    pub(super) sealer: Sealer,
+    pub(super) clock: Clock,
+    /// When the directory's changes were last read to their end.
+    refreshed: AtomicU64,
+    pub(super) epochs: Mutex<Epochs>,
+    uses: Mutex<Vec<Used>>,
+    note_every: Duration,
+    looking: Semaphore,
+    due: mpsc::UnboundedSender<Due>,
+    pub(super) unfinished: Mutex<Vec<crate::directory::Selector>>,
+}
+
+/// A session whose tokens should be renewed, and the cookie that it was in use with.
+pub(super) struct Due {
+    pub(super) key: SessionKey,
+    pub(super) session: Arc<Session>,
+}
+
+/// The sessions that wait for their renewal: for the one who renews them.
+pub struct DueRenewals(pub(super) mpsc::UnboundedReceiver<Due>);
+
+impl Inner {
+    pub(super) const fn bound(&self) -> Duration {
+        self.bound
+    }
 }
 
 impl SessionStore {
-    /// An empty store.
-    pub fn new(limits: Limits, clock: Clock) -> Self {
-        let cache = Cache::builder()
+    /// A store in front of `parts.directory`, which answers nothing from memory until [`follow`](super::follow) has
+    /// read the changes.
+    pub fn new(parts: StoreParts) -> (Self, DueRenewals) {
+        let StoreParts { directory, limits, bound, hosts, plan, sealer, clock } = parts;
+        let live = Cache::builder()
             .max_capacity(MAX_SESSIONS)
             .eviction_policy(EvictionPolicy::lru())
-            // A session in use past its absolute limit is removed when it is asked for; one that is not in use goes here. A
-            // core answers from its own memory for a few seconds, which moka does not see.
+            // A core answers from its own memory for a few seconds, which moka does not see.
             .time_to_idle(limits.idle.saturating_add(UNSEEN))
             .build_with_hasher(BuildKeyHasher::default());
-        Self { cache, limits, clock }
+        let ended = Cache::builder()
+            .max_capacity(MAX_ENDED)
+            .time_to_live(ENDED_FOR)
+            .build_with_hasher(BuildKeyHasher::default());
+        let (due, renewals) = mpsc::unbounded_channel();
+        let inner = Inner {
+            live,
+            ended,
+            keeping: Mutex::default(),
+            directory,
+            note_every: (limits.idle / 10).clamp(Duration::from_millis(100), UNSEEN),
+            limits,
+            bound,
+            hosts,
+            plan,
+            sealer,
+            clock,
+            refreshed: AtomicU64::new(0),
+            epochs: Mutex::default(),
+            uses: Mutex::default(),
+            looking: Semaphore::new(LOOKUPS),
+            due,
+            unfinished: Mutex::default(),
+        };
+        (Self(Arc::new(inner)), DueRenewals(renewals))
     }
 
-    /// Keeps `session` under a new id, which is returned: the cookie.
-    pub fn insert(&self, session: Session) -> SessionId {
-        let id = SessionId::generate();
-        self.cache.insert(id.key(), Arc::new(session));
-        id
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0
     }
 
-    /// The session of `key`, good or not; `None` if there is none.
-    pub fn find(&self, key: &SessionKey) -> Option<Arc<Session>> {
-        self.cache.get(key)
-    }
-
-    /// The session of `key` if it is good now; marks it as used. One past its limits is removed.
-    pub fn current(&self, key: &SessionKey) -> Option<Arc<Session>> {
-        let session = self.find(key)?;
-        let now = self.now();
-        match session.check(&self.limits, now) {
+    /// The session of `key` on `host`, if memory can tell; marks it as used.
+    pub fn find(&self, key: &SessionKey, host: &str, now: Tick) -> Found {
+        let Some(session) = self.0.live.get(key) else {
+            return if self.0.ended.contains_key(key) { Found::Ended } else { Found::Ask };
+        };
+        match session.check(&self.0.limits, now) {
+            Ok(()) if !self.0.hosts.counts(session.host(), host) => Found::Unknown,
+            Ok(()) if !self.is_fresh(now) => Found::Ask,
             Ok(()) => {
-                session.touch(now);
-                Some(session)
+                self.used(key, &session, now);
+                Found::Good(session)
             }
-            Err(ending) => {
-                self.remove(key, &session, ending);
-                None
+            Err(Ending::Ended) => Found::Ended,
+            // It may have been used through another process meanwhile.
+            Err(Ending::Idle | Ending::Replaced) => Found::Ask,
+            Err(Ending::Absolute) => {
+                self.0.live.invalidate(key);
+                Found::Unknown
             }
         }
     }
 
-    /// Ends the session of `key` for every core at once. True if it was good until now.
-    pub fn end(&self, key: &SessionKey) -> bool {
-        match self.find(key) {
-            Some(session) => {
-                let good = session.check(&self.limits, self.now()).is_ok();
-                self.cache.invalidate(key);
-                session.end() && good
-            }
-            None => false,
+    /// Whether memory is as new as `sessions.revocation_bound` asks.
+    pub fn is_fresh(&self, now: Tick) -> bool {
+        now.since(Tick::from_millis(self.0.refreshed.load(Ordering::Acquire))) < self.0.bound
+    }
+
+    pub(super) fn refreshed_at(&self, at: Tick) {
+        self.0.refreshed.store(at.millis(), Ordering::Release);
+    }
+
+    /// Whether the session's cookie counts on `host` (E11).
+    pub fn counts_on(&self, session: &Session, host: &str) -> bool {
+        self.0.hosts.counts(session.host(), host)
+    }
+
+    /// Marks `session` as used, and sees to what its use makes due.
+    pub fn used(&self, key: &SessionKey, session: &Arc<Session>, now: Tick) {
+        if session.touch(now) {
+            self.see_to(key, session, now);
         }
     }
 
-    /// Forgets a session that is past its limits.
-    pub fn remove(&self, key: &SessionKey, session: &Session, _: Ending) {
+    #[cold]
+    fn see_to(&self, key: &SessionKey, session: &Arc<Session>, now: Tick) {
+        if session.claim_note(now, self.0.note_every) {
+            lock(&self.0.uses).push(Used { reference: session.reference(), at: self.0.clock.now() });
+        }
+        if session.is_renewal_due(now) && session.claim_renewal() {
+            // Without anybody who renews, sessions last to their own limits.
+            drop(self.0.due.send(Due { key: *key, session: session.clone() }));
+        }
+    }
+
+    /// The session of `key` on `host` by the directory's word; marks it as used.
+    ///
+    /// # Errors
+    /// The directory is away: nobody knows.
+    pub async fn fetch(&self, key: &SessionKey, host: &str) -> Result<Found, DirectoryError> {
+        let found = self.look_up(key).await?;
+        let now = self.now();
+        let Some(session) = found else {
+            return Ok(if self.0.ended.contains_key(key) { Found::Ended } else { Found::Unknown });
+        };
+        if !self.0.hosts.counts(session.host(), host) {
+            return Ok(Found::Unknown);
+        }
+        self.used(key, &session, now);
+        Ok(Found::Good(session))
+    }
+
+    /// The session of `key`, good on whatever host; does not count as use.
+    ///
+    /// # Errors
+    /// The directory is away.
+    pub async fn look_up(&self, key: &SessionKey) -> Result<Option<Arc<Session>>, DirectoryError> {
+        let now = self.now();
+        if let Some(session) = self.0.live.get(key)
+            && self.is_fresh(now)
+            && session.check(&self.0.limits, now).is_ok()
+        {
+            return Ok(Some(session));
+        }
+        let _turn = self.0.looking.acquire().await;
+        let Some((row, host)) = self.0.directory.sessions.by_cookie(key.bytes()).await? else {
+            match self.0.live.get(key) {
+                // Past its limits, and forgotten.
+                Some(session) if matches!(session.check(&self.0.limits, now), Err(Ending::Idle | Ending::Absolute)) => {
+                    self.0.live.invalidate(key);
+                }
+                Some(session) => self.end_here(key, &session),
+                None => {}
+            }
+            return Ok(None);
+        };
+        let Some(scope) = self.0.hosts.scope(&host) else { return Ok(None) };
+        // The configuration may have changed since: headers that do not fit any more mean a new sign-in.
+        Ok(self.keep(key, &row, scope).ok().filter(|session| session.check(&self.0.limits, self.now()).is_ok()))
+    }
+
+    /// Puts the directory's `row` into memory, over what is there of an older version.
+    ///
+    /// # Errors
+    /// The identity fits into no header: there is no session here then (X09).
+    pub fn keep(&self, key: &SessionKey, row: &SessionRow, host: HostScope) -> Result<Arc<Session>, HeaderTooLong> {
+        let headers = self.0.plan.ready(&row.identity, row.auth)?;
+        let kept = {
+            let _one = lock(&self.0.keeping);
+            let old = self.0.live.get(key).filter(|old| old.reference() == row.reference);
+            let new = Arc::new(Session::new(row, headers, host, old.as_deref(), &self.0.clock));
+            match old {
+                Some(old)
+                    if old.version() >= row.version
+                        && old.check(&self.0.limits, self.now()) != Err(Ending::Replaced) =>
+                {
+                    old.used_as(&new);
+                    old
+                }
+                old => {
+                    self.0.live.insert(*key, new.clone());
+                    if let Some(old) = old {
+                        new.used_as(&old);
+                        old.replace();
+                    }
+                    new
+                }
+            }
+        };
+        // Its ending may have come between reading the row and this line: then nobody else would find it here.
+        if self.0.ended.contains_key(key) || lock(&self.0.epochs).end(&kept, &row.provider_sub) {
+            self.end_here(key, &kept);
+        }
+        Ok(kept)
+    }
+
+    /// Makes a session, durable when this returns; the id is the cookie for `host`.
+    ///
+    /// # Errors
+    /// The identity fits into no header (X09), or the directory is away: there is no session then.
+    pub async fn create(&self, new: NewSession, host: HostScope) -> Result<(SessionId, SessionRef), CreateError> {
+        let NewSession { mut row, tokens } = new;
+        let headers = self.0.plan.ready(&row.identity, row.auth)?;
+        let now = self.0.clock.now();
+        (row.created_at, row.last_used, row.version) = (now, now, 0);
+        row.secrets = tokens.seal(row.reference, &self.0.sealer);
+        let id = SessionId::generate();
+        let cookie = NewCookie { key: *id.key().bytes(), host: self.0.hosts.name(host).to_owned() };
+        row.born = self.0.directory.sessions.create(&row, &cookie).await?;
+        drop(headers);
+        self.keep(&id.key(), &row, host)?;
+        Ok((id, row.reference))
+    }
+
+    /// One more cookie for a session, for another host. None: the session is gone.
+    ///
+    /// # Errors
+    /// The directory is away.
+    pub async fn add_cookie(&self, reference: Uuid, host: HostScope) -> Result<Option<SessionId>, DirectoryError> {
+        let id = SessionId::generate();
+        let cookie = NewCookie { key: *id.key().bytes(), host: self.0.hosts.name(host).to_owned() };
+        Ok(self.0.directory.sessions.add_cookie(reference, &cookie).await?.then_some(id))
+    }
+
+    /// Where a cookie set on `host` counts. None: no host of ours.
+    pub fn scope(&self, host: &str) -> Option<HostScope> {
+        self.0.hosts.scope(host)
+    }
+
+    /// The provider's ID token of the session that `key` leads to. None: no session, no token, or sealed with a key that
+    /// is retired.
+    ///
+    /// # Errors
+    /// The directory is away.
+    pub async fn id_token(&self, key: &SessionKey) -> Result<Option<SecretString>, DirectoryError> {
+        let Some((row, _)) = self.0.directory.sessions.by_cookie(key.bytes()).await? else { return Ok(None) };
+        let tokens = row.secrets.as_deref().and_then(|s| ProviderTokens::open(row.reference, s, &self.0.sealer));
+        Ok(tokens.and_then(|tokens| tokens.id_token))
+    }
+
+    /// Ends `session` in this process: for every core at once.
+    pub(super) fn end_here(&self, key: &SessionKey, session: &Session) {
+        self.0.ended.insert(*key, ());
         session.end();
-        self.cache.invalidate(key);
+        self.0.live.invalidate(key);
+    }
+
+    /// The cookie leads nowhere any more: here.
+    pub(super) fn end_cookie_here(&self, key: &SessionKey) {
+        // The mark first: who puts a session there at this moment looks for it afterwards.
+        self.0.ended.insert(*key, ());
+        if let Some(session) = self.0.live.remove(key) {
+            session.end();
+        }
+    }
+
+    /// Ends those sessions in memory that `which` fits.
+    pub(super) fn end_where(&self, which: impl Fn(&Session) -> bool) {
+        for (key, session) in &self.0.live {
+            if which(&session) {
+                self.end_here(&key, &session);
+            }
+        }
+    }
+
+    /// A renewal elsewhere made what is known of `key` here old: it is read again when it is asked for.
+    pub(super) fn outdated(&self, key: &SessionKey, version: i64) {
+        if let Some(session) = self.0.live.get(key)
+            && session.version() < version
+        {
+            session.replace();
+        }
+    }
+
+    /// Memory is not to be trusted any more: everything is read again when it is asked for.
+    pub(super) fn distrust(&self) {
+        for (_, session) in &self.0.live {
+            session.replace();
+        }
+    }
+
+    /// The record that goes on for one that was replaced.
+    pub fn successor(&self, key: &SessionKey) -> Option<Arc<Session>> {
+        self.0.live.get(key)
+    }
+
+    pub(super) fn take_uses(&self) -> Vec<Used> {
+        std::mem::take(&mut *lock(&self.0.uses))
+    }
+
+    pub(super) fn put_back(&self, uses: Vec<Used>) {
+        lock(&self.0.uses).extend(uses);
     }
 
     /// The limits that sessions are held to.
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        &self.0.limits
     }
 
     /// Monotonic time by the store's clock.
     pub fn now(&self) -> Tick {
-        self.clock.tick()
+        self.0.clock.tick()
     }
 
-    /// Sessions held, about: moka counts in the background.
+    /// Wall-clock time by the store's clock.
+    pub(super) fn wall(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Sessions held in memory, about: moka counts in the background.
     pub fn count(&self) -> u64 {
-        self.cache.run_pending_tasks();
-        self.cache.entry_count()
+        self.0.live.run_pending_tasks();
+        self.0.live.entry_count()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::clock::Timestamp;
-    use crate::identity::Identity;
-    use crate::identity::headers::ReadyHeaders;
-
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    fn store() -> (SessionStore, Clock) {
-        let clock = Clock::manual(Timestamp::from_secs(1_800_000_000));
-        let limits = Limits { idle: HOUR, absolute: 4 * HOUR };
-        (SessionStore::new(limits, clock.clone()), clock)
-    }
-
-    fn session(clock: &Clock) -> Session {
-        let identity = Identity {
-            connector: "acme".parse().unwrap(),
-            subject: "1".into(),
-            email: "alice@acme.com".parse().unwrap(),
-            preferred_username: None,
-            name: None,
-            groups: vec![],
-            role: None,
-        };
-        Session::start(&identity, ReadyHeaders::default(), None, clock)
-    }
-
-    #[test]
-    fn an_unused_session_ends_at_its_idle_limit_and_a_used_one_does_not() {
-        let (store, clock) = store();
-        let (idle, used) = (store.insert(session(&clock)), store.insert(session(&clock)));
-        clock.advance(HOUR - Duration::from_secs(1));
-        assert!(store.current(&used.key()).is_some());
-        clock.advance(Duration::from_secs(1));
-        assert!(store.current(&idle.key()).is_none());
-        assert!(store.current(&used.key()).is_some());
-    }
-
-    /// E08: activity every minute, and the wall clock set back by a day.
-    #[test]
-    fn no_activity_and_no_clock_step_carries_a_session_past_its_absolute_limit() {
-        let (store, clock) = store();
-        let id = store.insert(session(&clock));
-        for minute in 0..4 * 60 {
-            assert!(store.current(&id.key()).is_some(), "minute {minute}");
-            clock.advance(Duration::from_secs(60));
-            clock.set_wall(Timestamp::from_secs(1_800_000_000 - 86_400));
-        }
-        assert!(store.current(&id.key()).is_none());
-        assert!(store.find(&id.key()).is_none(), "a session past its limit is forgotten");
-    }
-
-    #[test]
-    fn an_ended_session_is_seen_as_ended_by_whoever_still_holds_it() {
-        let (store, clock) = store();
-        let (id, other) = (store.insert(session(&clock)), store.insert(session(&clock)));
-        let held = store.find(&id.key()).unwrap();
-        assert!(store.end(&id.key()));
-        assert_eq!(held.check(store.limits(), clock.tick()), Err(Ending::Ended));
-        assert!(store.current(&id.key()).is_none());
-        assert!(!store.end(&id.key()), "ended once");
-        assert!(store.current(&other.key()).is_some(), "only that one ends");
-    }
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,14 +4,18 @@ use http::HeaderValue;
 use http::header::HeaderMap;
 
 use crate::audit::{Event, Outcome};
+use crate::base::app_log::error_chain;
+use crate::base::clock::Timestamp;
 use crate::base::email::EmailAddress;
 use crate::base::return_to::ReturnTo;
-use crate::connector::{Kind, Provider, ProviderError};
+use crate::connector::{Kind, Provider, ProviderError, Requirement};
+use crate::directory::{DirectoryError, KeptKind, OnceKind};
+use crate::session::Found;
 
 use super::attempt::{Attempt, Step, Stray, Unfit, of_state};
-use super::finish::Verified;
 use super::query::Response;
-use super::{Redirect, SignIn, Visitor, root};
+use super::verified::Verified;
+use super::{REMEMBERED, Redirect, SignIn, Visitor, root};
 
 /// The request that the provider's redirect made.
 pub struct Callback<'a> {
@@ -62,6 +66,12 @@ impl Failed {
         Self { anybody: true, ..Self::new(reason) }
     }
 
+    /// The directory is away: nothing is used up, trying again helps.
+    pub(super) fn directory(error: &DirectoryError) -> Self {
+        tracing::error!(error = error_chain(error), "a sign-in could not go on");
+        Self::new("directory_unavailable")
+    }
+
     pub(super) fn because(cause: ProviderError) -> Self {
         let (reason, provider_error) = (cause.reason(), cause.provider_said().map(str::to_owned));
         Self { provider_error, cause: Some(cause), ..Self::new(reason) }
@@ -81,7 +91,8 @@ impl Failed {
                 Some("temporarily_unavailable" | "server_error") => Kind::Unavailable,
                 _ => Kind::NotAllowed,
             },
-            (None, "header_too_long") => Kind::NotAllowed,
+            (None, "header_too_long" | "connector_disabled" | "domain_disabled") => Kind::NotAllowed,
+            (None, "directory_unavailable") => Kind::Unavailable,
             (None, _) => Kind::Refused,
         }
     }
@@ -128,7 +139,7 @@ impl SignIn {
         );
         let (id, attempt) = match found {
             Ok(found) => found,
-            Err(stray) => return self.stray(*stray, callback.headers),
+            Err(stray) => return self.stray(*stray, callback.headers, visitor).await,
         };
         let Step::Pending(pending) = &attempt.step else { return Err(Failed::new("state_mismatch")) };
         // RFC 9207: judged before the code goes anywhere, and before the attempt is used up (O20, O21).
@@ -137,9 +148,14 @@ impl SignIn {
             .await
             .map_err(|cause| Failed { return_to: self.return_to(&attempt.return_to), ..Failed::because(cause) })?;
 
-        // From here on the attempt is used up, however it ends: a second redemption, at once or later, finds it burned.
-        if !self.burned.burn(&id) {
-            return self.stray(Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) }, callback.headers);
+        // From here on the attempt is used up, however it ends: a second redemption, at once or later, here or at another
+        // process, finds it burned. With the directory away nothing is used up: the same link works when it is back.
+        let until = self.clock.now().plus(REMEMBERED);
+        let burned = self.directory.once.use_once(OnceKind::Attempt, &id, until).await;
+        let first = burned.map_err(|error| Failed { return_to: self.return_to(&attempt.return_to), ..Failed::directory(&error) })?;
+        if !first {
+            let stray = Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) };
+            return self.stray(stray, callback.headers, visitor).await;
         }
         if let Some(error) = response.error {
             let words = response.error_description.unwrap_or_default();
@@ -149,19 +165,27 @@ impl SignIn {
         }
         let Some(code) = response.code else { return Err(Failed::new("code_missing").of(&id, &attempt, self)) };
         let signed_in = provider
-            .redeem(&code, &pending.verifier, &pending.nonce)
+            .redeem(
+                &code,
+                &pending.verifier,
+                &pending.nonce,
+                &Requirement::default(),
+                Timestamp::from_millis(attempt.started),
+            )
             .await
             .map_err(|cause| Failed::because(cause).of(&id, &attempt, self))?;
 
         let return_to = self.return_to(&attempt.return_to);
         let typed = pending.hint.as_ref().and_then(|hint| hint.parse::<EmailAddress>().ok());
-        let verified = Verified { signed_in, return_to };
+        let verified = Verified::new(signed_in, return_to, self.clock.now());
+        self.check_enabled(&verified.row.identity).map_err(|failed| failed.of(&id, &attempt, self))?;
+        let email = &verified.row.identity.email;
         match typed {
-            Some(typed) if !typed.looks_like(&verified.signed_in.identity.email) => {
-                self.mismatch(visitor, provider, &typed, &verified.signed_in.identity.email);
-                Ok(self.ask(&id, &attempt, typed, verified))
+            Some(typed) if !typed.looks_like(email) => {
+                self.mismatch(visitor, provider, &typed, email);
+                self.ask(&id, &attempt, typed, verified).await.map_err(|failed| failed.of(&id, &attempt, self))
             }
-            _ => match self.finish(&verified, callback.headers, visitor) {
+            _ => match self.finish(verified, callback.headers, visitor).await {
                 Ok(mut redirect) => {
                     redirect.cookies.push(self.cookies.expire_attempt(&id));
                     Ok(Completed::SignedIn(redirect))
@@ -173,7 +197,7 @@ impl SignIn {
 
     /// A callback that fits no attempt of this browser. In a browser that is signed in a stale one just goes on: the
     /// other tab was first. A cookie goes with an attempt that is over, never for a message that does not match it (G7).
-    fn stray(&self, stray: Stray, headers: &HeaderMap) -> Result<Completed, Failed> {
+    async fn stray(&self, stray: Stray, headers: &HeaderMap, visitor: Visitor<'_>) -> Result<Completed, Failed> {
         let Stray { unfit, attempt } = stray;
         let anybody = attempt.is_none();
         let over = match (unfit, &attempt) {
@@ -187,7 +211,7 @@ impl SignIn {
         // Only such a callback was this attempt's own, and may go where it wanted.
         let own = attempt.filter(|_| stale);
         let return_to = own.map_or_else(root, |(_, attempt)| self.return_to(&attempt.return_to));
-        if stale && self.signed_in(headers) {
+        if stale && self.signed_in(headers, visitor.host).await {
             return Ok(Completed::AlreadySignedIn(Redirect { location: return_to.as_str().to_owned(), cookies }));
         }
         let reason = match unfit {
@@ -212,31 +236,40 @@ impl SignIn {
         );
     }
 
-    /// Asks the person: the cookie moves on to *verified*, the rest waits here.
-    fn ask(&self, id: &str, attempt: &Attempt, typed: EmailAddress, verified: Verified) -> Completed {
+    /// Asks the person: the cookie moves on to *verified*, the rest waits in the directory.
+    async fn ask(
+        &self,
+        id: &str,
+        attempt: &Attempt,
+        typed: EmailAddress,
+        verified: Verified,
+    ) -> Result<Completed, Failed> {
         let key = crate::base::random::token::<24>();
-        let step = Step::Verified { key: key.clone() };
+        let now = self.clock.now();
+        let sealed = verified.seal(&key, &self.sealer);
+        let kept = self.directory.kept.keep(KeptKind::Verified, &key, &sealed, now.plus(REMEMBERED)).await;
+        kept.map_err(|error| Failed::directory(&error))?;
+        let step = Step::Verified { key };
         let moved = Attempt {
-            started: self.clock.now().millis(),
+            started: now.millis(),
             connector: attempt.connector.clone(),
             return_to: attempt.return_to.clone(),
             step,
         };
         let sealed = moved.seal(id, &self.cookies, &self.sealer);
-        let (address, return_to) = (verified.signed_in.identity.email.clone(), verified.return_to.clone());
-        self.verified.insert(key, std::sync::Arc::new(verified));
-        Completed::Mismatch {
+        Ok(Completed::Mismatch {
             typed,
-            verified: address,
+            verified: verified.row.identity.email,
             attempt: id.to_owned(),
-            return_to,
+            return_to: verified.return_to,
             cookies: vec![self.cookies.set_attempt(id, &sealed)],
-        }
+        })
     }
 
-    /// Whether the request comes with a good session.
-    pub fn signed_in(&self, headers: &HeaderMap) -> bool {
-        self.session_key(headers).is_some_and(|key| self.sessions.current(&key).is_some())
+    /// Whether the request comes with a session that is good on `host`.
+    pub async fn signed_in(&self, headers: &HeaderMap, host: &str) -> bool {
+        let Some(key) = self.session_key(headers) else { return false };
+        matches!(self.sessions.fetch(&key, host).await, Ok(Found::Good(_)))
     }
 
     /// A target that was checked when the attempt started, read again.

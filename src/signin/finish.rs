@@ -5,44 +5,30 @@ use http::header::HeaderMap;
 use crate::audit::{Event, Outcome};
 use crate::base::cookie::Found;
 use crate::base::id::Id;
-use crate::base::return_to::ReturnTo;
-use crate::connector::SignedIn;
-use crate::identity::headers::AuthMethod;
-use crate::session::{Session, SessionId, SessionKey};
+use crate::directory::{KeptKind, Selector};
+use crate::session::{CreateError, NewSession, SessionId, SessionKey};
 
 use super::attempt::{Attempt, Step};
 use super::callback::Failed;
+use super::verified::Verified;
 use super::{Redirect, SignIn, Visitor};
-
-/// What a provider verified, and where its person wants to go.
-pub struct Verified {
-    pub(super) signed_in: SignedIn,
-    pub(super) return_to: ReturnTo,
-}
-
-impl Verified {
-    /// Bytes that it takes while it waits, about.
-    pub(super) fn weight(&self) -> u32 {
-        u32::try_from(self.signed_in.id_token.len() * 2).unwrap_or(u32::MAX).saturating_add(1024)
-    }
-}
 
 impl SignIn {
     /// The person says that the verified address is theirs: the attempt `id` ends in a session. Works once.
     ///
     /// # Errors
     /// The attempt is not of this browser, is still on its way, has expired or was used.
-    pub fn confirm(&self, id: &str, headers: &HeaderMap, visitor: Visitor<'_>) -> Result<Redirect, Failed> {
+    pub async fn confirm(&self, id: &str, headers: &HeaderMap, visitor: Visitor<'_>) -> Result<Redirect, Failed> {
         let attempt = Attempt::open(id, headers, &self.cookies, &self.sealer);
         let connector: Option<Id> = attempt.as_ref().and_then(|attempt| attempt.connector.parse().ok());
-        let result = self.confirmed(id, attempt.as_ref(), headers, visitor);
+        let result = self.confirmed(id, attempt.as_ref(), headers, visitor).await;
         if let Err(failed) = &result {
             self.rejected(visitor, connector.as_ref(), failed);
         }
         result
     }
 
-    fn confirmed(
+    async fn confirmed(
         &self,
         id: &str,
         attempt: Option<&Attempt>,
@@ -52,35 +38,40 @@ impl SignIn {
         let attempt = attempt.ok_or_else(|| Failed::by_anybody("tx_not_bound"))?;
         let Step::Verified { key } = &attempt.step else { return Err(Failed::new("not_verified_yet")) };
         // Whatever comes now, the attempt is over.
-        let verified = self.verified.remove(key);
+        let waiting = self.directory.kept.take(KeptKind::Verified, key, self.clock.now()).await;
+        let waiting = waiting.map_err(|error| Failed::directory(&error))?;
         let over = |failed: Failed| failed.of(id, attempt, self);
         if attempt.is_expired(&self.clock) {
             return Err(over(Failed::new("state_expired")));
         }
+        let verified = waiting.and_then(|sealed| Verified::open(key, &sealed, &self.sealer, |text| self.return_to(text)));
         let verified = verified.ok_or_else(|| over(Failed::new("state_replayed")))?;
-        let mut redirect = self.finish(&verified, headers, visitor).map_err(over)?;
+        self.check_enabled(&verified.row.identity).map_err(over)?;
+        let mut redirect = self.finish(verified, headers, visitor).await.map_err(over)?;
         redirect.cookies.push(self.cookies.expire_attempt(id));
         Ok(redirect)
     }
 
     /// Makes the session: always a new id, and the browser's old session ends (E01).
-    pub(super) fn finish(
+    pub(super) async fn finish(
         &self,
-        verified: &Verified,
+        verified: Verified,
         headers: &HeaderMap,
         visitor: Visitor<'_>,
     ) -> Result<Redirect, Failed> {
-        let Verified { signed_in, return_to } = verified;
-        let SignedIn { identity, id_token } = signed_in;
-        // Refused rather than cut: a header that says less than the provider did is another identity (X09).
-        let ready = self.plan.ready(identity, AuthMethod::Oidc).map_err(|_| Failed::new("header_too_long"))?;
-        let (connector, user) = (identity.connector.clone(), identity.email.clone());
-        let session = Session::start(identity, ready, Some(id_token.clone()), &self.clock);
-        let reference = session.reference();
+        let Verified { row, tokens, return_to } = verified;
+        let (connector, user) = (row.identity.connector.clone(), row.identity.email.clone());
+        let Some(scope) = self.sessions.scope(visitor.host) else { return Err(Failed::new("unknown_host")) };
+        let created = self.sessions.create(NewSession { row, tokens }, scope).await;
+        let (id, reference) = created.map_err(|error| match error {
+            // Refused rather than cut: a header that says less than the provider did is another identity (X09).
+            CreateError::HeaderTooLong(_) => Failed::new("header_too_long"),
+            CreateError::Directory(error) => Failed::directory(&error),
+        })?;
         if let Some(old) = self.session_key(headers) {
-            self.sessions.end(&old);
+            // Where the directory does not take this at once, it does later: the browser has another cookie by then.
+            drop(self.sessions.end(&Selector::Cookie(*old.bytes()), None).await);
         }
-        let id = self.sessions.insert(session);
         self.audit.record(
             Event::new("login.accepted", Outcome::Success, "signed_in")
                 .from_client(visitor.client, visitor.request_id)

@@ -2,12 +2,12 @@
 //! values, what goes out are outcomes; `web` turns them into pages.
 
 mod attempt;
-mod burned;
 mod callback;
 mod finish;
 mod query;
 mod sign_out;
 mod start;
+mod verified;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -15,8 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
 
 use crate::audit::{Audit, Event, Outcome};
 use crate::base::clock::Clock;
@@ -27,18 +25,13 @@ use crate::base::return_to::ReturnTo;
 use crate::base::seal::Sealer;
 use crate::config::{Config, Environment};
 use crate::connector::Provider;
-use crate::identity::headers::HeaderPlan;
+use crate::directory::{Directory, SwitchKind, Switchboard};
+use crate::identity::Identity;
 use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionStore};
 
-use burned::Burned;
-
 pub use callback::{Callback, Completed, Failed};
-pub use finish::Verified;
 pub use sign_out::SignedOut;
 pub use start::{Start, Started};
-
-/// Bytes, about, of people asked whether they are who the provider says.
-const MAX_ASKED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How long a used attempt is remembered: its life, and the clock difference between processes that it is allowed.
 const REMEMBERED: Duration = ATTEMPT_LIFETIME.saturating_add(Duration::from_secs(120));
@@ -50,25 +43,24 @@ pub struct SignIn {
     sealer: Sealer,
     cookies: Cookies,
     sessions: SessionStore,
-    plan: Arc<HeaderPlan>,
     audit: Arc<Audit>,
     metrics: Arc<Metrics>,
     clock: Clock,
-    /// Attempts that were redeemed: a code and state work once (O18).
-    burned: Burned,
-    /// Verified people who have not yet said that they are who the provider says.
-    verified: Cache<String, Arc<Verified>>,
+    /// Remembers what works once (O18) and keeps what waits for a person.
+    directory: Directory,
+    switchboard: Switchboard,
     sign_out_done: String,
     prefix: String,
 }
 
 /// The parts that [`SignIn`] is made of.
 pub struct Parts {
-    pub providers: Vec<Provider>,
+    pub providers: BTreeMap<Id, Arc<Provider>>,
+    pub directory: Directory,
+    pub switchboard: Switchboard,
     pub sealer: Sealer,
     pub cookies: Cookies,
     pub sessions: SessionStore,
-    pub plan: Arc<HeaderPlan>,
     pub audit: Arc<Audit>,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
@@ -79,32 +71,27 @@ pub struct Parts {
 pub struct Visitor<'a> {
     pub client: IpAddr,
     pub request_id: &'a str,
+    /// The host that was asked, lower case: a session is for it alone.
+    pub host: &'a str,
 }
 
 impl SignIn {
     /// Puts the parts together.
     pub fn new(config: &Config, parts: Parts) -> Self {
-        let by_domain = parts.providers.iter().flat_map(|p| p.domains().iter().map(|d| (d.clone(), p.id().clone())));
+        let by_domain = parts.providers.values().flat_map(|p| p.domains().iter().map(|d| (d.clone(), p.id().clone())));
         Self {
             by_domain: by_domain.collect(),
             sealer: parts.sealer,
             cookies: parts.cookies,
             sessions: parts.sessions,
-            plan: parts.plan,
             audit: parts.audit,
             metrics: parts.metrics,
-            burned: Burned::new(parts.clock.clone()),
+            directory: parts.directory,
+            switchboard: parts.switchboard,
             clock: parts.clock,
-            // Least recently used, not least frequently: under pressure the newest must be the last to go.
-            verified: Cache::builder()
-                .max_capacity(MAX_ASKED_BYTES)
-                .weigher(|_, verified: &Arc<Verified>| verified.weight())
-                .eviction_policy(EvictionPolicy::lru())
-                .time_to_live(REMEMBERED)
-                .build(),
             sign_out_done: format!("{}{}/sign-out/done", config.server.public_url.origin, config.server.prefix),
             prefix: config.server.prefix.clone(),
-            providers: parts.providers.into_iter().map(|p| (p.id().clone(), Arc::new(p))).collect(),
+            providers: parts.providers,
         }
     }
 
@@ -116,9 +103,24 @@ impl SignIn {
         mine.map(|(name, _)| name.clone()).collect()
     }
 
-    /// The provider of `domain`, if it is enabled here. An exact match: a sub-domain is another domain (I09).
+    /// The provider of `domain`, if both are enabled here. An exact match: a sub-domain is another domain (I09).
     pub fn discover(&self, domain: &EmailDomain) -> Option<&Arc<Provider>> {
-        self.by_domain.get(domain).and_then(|id| self.providers.get(id))
+        let id = self.by_domain.get(domain)?;
+        let off = self.switchboard.is_off(SwitchKind::Connector, id.as_str())
+            || self.switchboard.is_off(SwitchKind::Domain, domain.as_str());
+        self.providers.get(id).filter(|_| !off)
+    }
+
+    /// Whether people of `identity`'s connector and domain may sign in at this moment: what was switched off meanwhile
+    /// ends attempts in flight.
+    fn check_enabled(&self, identity: &Identity) -> Result<(), Failed> {
+        if self.switchboard.is_off(SwitchKind::Connector, identity.connector.as_str()) {
+            Err(Failed::new("connector_disabled"))
+        } else if self.switchboard.is_off(SwitchKind::Domain, identity.email.domain().as_str()) {
+            Err(Failed::new("domain_disabled"))
+        } else {
+            Ok(())
+        }
     }
 
     /// The provider configured as `connector`.

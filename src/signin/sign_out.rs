@@ -1,13 +1,13 @@
 //! Sign-out: ours first, then the provider's.
 
-use std::net::IpAddr;
-
 use http::header::HeaderMap;
 use secrecy::ExposeSecret as _;
 
 use crate::audit::{Event, Outcome};
+use crate::base::clock::Timestamp;
 use crate::base::id::Id;
 use crate::base::random;
+use crate::directory::{DirectoryError, Ended, OnceKind, Selector};
 use crate::session::SessionKey;
 
 use super::{SignIn, Visitor};
@@ -22,44 +22,75 @@ pub struct SignedOut {
 }
 
 impl SignIn {
-    /// Ends the session of `headers`. Depends on nobody: the provider comes second (L13, L14).
-    pub async fn sign_out(&self, headers: &HeaderMap, visitor: Visitor<'_>) -> SignedOut {
-        let Some(key) = self.session_key(headers) else { return SignedOut { provider: None, connector: None } };
-        let session = self.sessions.find(&key);
-        let was_signed_in = self.end(&key, "signed_out", visitor.client, visitor.request_id);
-        let connector = session.as_ref().filter(|_| was_signed_in).map(|session| session.connector().clone());
-        let Some((session, id_token)) = session.as_ref().and_then(|s| s.id_token().map(|token| (s, token))) else {
-            return SignedOut { provider: None, connector };
-        };
-        let provider = match self.providers.get(session.connector()) {
+    /// Ends the session of `headers`, on all hosts. Does not depend on the provider, which comes second (L13, L14).
+    /// `everywhere`: all of that person's sessions at that connector.
+    ///
+    /// # Errors
+    /// The directory is away: what this process knows of has ended, and trying again ends the rest.
+    pub async fn sign_out(
+        &self,
+        headers: &HeaderMap,
+        everywhere: bool,
+        visitor: Visitor<'_>,
+    ) -> Result<SignedOut, DirectoryError> {
+        let Some(key) = self.session_key(headers) else { return Ok(SignedOut { provider: None, connector: None }) };
+        let id_token = self.sessions.id_token(&key).await;
+        let ended = self.end(&Selector::Cookie(*key.bytes()), None, "signed_out", visitor).await?;
+        let Some(session) = ended.sessions.first() else { return Ok(SignedOut { provider: None, connector: None }) };
+        let connector = session.identity.connector.clone();
+        if everywhere {
+            let which = Selector::Subject { connector: connector.clone(), sub: session.provider_sub.clone() };
+            self.end(&which, None, "signed_out_everywhere", visitor).await?;
+        }
+        let provider = match (self.providers.get(&connector), id_token) {
             // State is for the provider to echo; nothing here depends on it (L12).
-            Some(provider) => {
-                provider.logout_url(id_token.expose_secret(), &self.sign_out_done, &random::token::<16>()).await
+            (Some(provider), Ok(Some(token))) => {
+                provider.logout_url(token.expose_secret(), &self.sign_out_done, &random::token::<16>()).await
             }
-            None => None,
+            _ => None,
         };
-        SignedOut { provider, connector }
+        Ok(SignedOut { provider, connector: Some(connector) })
     }
 
-    /// Ends the session of `key`. True if it was good until now.
-    pub fn end(&self, key: &SessionKey, reason: &'static str, client: IpAddr, request_id: &str) -> bool {
-        let Some(session) = self.sessions.find(key) else { return false };
-        let ended = self.sessions.end(key);
-        if ended {
+    /// Ends the sessions that `which` selects, with one event for each, because of `reason`.
+    ///
+    /// # Errors
+    /// The directory is away; see [`SessionStore::end`](crate::session::SessionStore::end).
+    pub async fn end(
+        &self,
+        which: &Selector,
+        once: Option<(OnceKind, &str, Timestamp)>,
+        reason: &'static str,
+        visitor: Visitor<'_>,
+    ) -> Result<Ended, DirectoryError> {
+        let ended = self.sessions.end(which, once).await?;
+        for session in &ended.sessions {
             self.audit.record(
                 Event::new("session.ended", Outcome::Success, reason)
-                    .from_client(client, request_id)
-                    .with("user", session.identity().email.as_str())
-                    .with("session", session.reference().to_string()),
+                    .from_client(visitor.client, visitor.request_id)
+                    .with("connector", session.identity.connector.as_str())
+                    .with("user", session.identity.email.as_str())
+                    .with("session", session.reference.to_string()),
             );
         }
-        ended
+        Ok(ended)
+    }
+
+    /// The application's own sign-out link was followed: our session ends too. It is the application's sign-out, which
+    /// goes on whether or not the directory answers.
+    pub async fn app_signed_out(&self, key: &SessionKey, visitor: Visitor<'_>) {
+        if self.end(&Selector::Cookie(*key.bytes()), None, "app_signed_out", visitor).await.is_err() {
+            tracing::error!(
+                request_id = visitor.request_id,
+                "the session ended in this process alone; elsewhere it ends when the directory is back"
+            );
+        }
     }
 
     /// The origin beside ours at which this browser's sign-out ends: its own provider's, if it has a session. Nobody
     /// learns from the page which other providers there are.
-    pub fn logout_origin(&self, headers: &HeaderMap) -> Option<String> {
-        let session = self.session_key(headers).and_then(|key| self.sessions.find(&key))?;
+    pub async fn logout_origin(&self, headers: &HeaderMap) -> Option<String> {
+        let session = self.sessions.look_up(&self.session_key(headers)?).await.ok()??;
         self.providers.get(session.connector())?.logout_origin()
     }
 }

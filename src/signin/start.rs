@@ -47,6 +47,9 @@ impl SignIn {
                 login_hint: pending.hint.as_deref(),
                 domain_hint: start.domain_hint.or(hinted_domain.as_deref()),
                 select_account: start.select_account,
+                max_age: None,
+                acr_values: &[],
+                prompt_none: false,
             })
             .await?;
         let mut attempt = Attempt {

@@ -1,7 +1,7 @@
 //! Who am I, sign-out, and the keys for applications.
 
 use bytes::Bytes;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
@@ -17,15 +17,21 @@ use super::site::{Site, json, redirect};
 
 impl Site {
     /// `me`: who the browser's session belongs to, and how long it lasts. Does not count as use.
-    pub(super) fn me(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
+    pub(super) async fn me(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
         if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
             return self.reject(visit, StatusCode::FORBIDDEN, "cross_site");
         }
         let limits = *self.sessions.limits();
         let now = self.sessions.now();
-        let session = self.sign_in.session_key(&parts.headers).and_then(|key| self.sessions.find(&key));
-        let Some(session) = session.filter(|session| session.check(&limits, now).is_ok()) else {
+        let session = match self.sign_in.session_key(&parts.headers) {
+            Some(key) => match self.sessions.look_up(&key).await {
+                Ok(session) => session.filter(|session| self.sessions.counts_on(session, &visit.host)),
+                Err(_) => return self.directory_away(visit),
+            },
+            None => None,
+        };
+        let Some(session) = session else {
             return self.not_signed_in(&parts.headers, &visit.request_id);
         };
         let identity = session.identity();
@@ -57,9 +63,9 @@ impl Site {
         // Browsers fetch ahead what somebody has only begun to type, and what a page says may be next.
         let ahead = parts.headers.contains_key("sec-purpose");
         if here && chosen && !ahead {
-            return self.signed_out(visit, parts).await;
+            return self.signed_out(visit, parts, false).await;
         }
-        let origin = self.sign_in.logout_origin(&parts.headers);
+        let origin = self.sign_in.logout_origin(&parts.headers).await;
         let origins: Vec<&str> = origin.iter().map(String::as_str).collect();
         SignOutAsk { setting: self.setting(""), stay_href: "/" }.render(&origins).into_response()
     }
@@ -67,13 +73,16 @@ impl Site {
     /// `sign-out` by form.
     pub(super) async fn sign_out_post(&self, visit: &Visit, parts: &Parts, body: Incoming) -> Response<Bytes> {
         match Form::read(&parts.headers, body, self.origin()).await {
-            Ok(_) => self.signed_out(visit, parts).await,
+            Ok(form) => self.signed_out(visit, parts, form.get("everywhere") == Some("1")).await,
             Err(bad) => self.bad_form(visit, bad),
         }
     }
 
-    async fn signed_out(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
-        let signed_out = self.sign_in.sign_out(&parts.headers, visit.visitor()).await;
+    async fn signed_out(&self, visit: &Visit, parts: &Parts, everywhere: bool) -> Response<Bytes> {
+        // The cookie stays where the directory is away: with it the person can try again.
+        let Ok(signed_out) = self.sign_in.sign_out(&parts.headers, everywhere, visit.visitor()).await else {
+            return self.directory_away(visit);
+        };
         let location = match signed_out.provider {
             Some(location) => location,
             // The page then says that the provider's own session may live on (L14).
@@ -100,6 +109,14 @@ impl Site {
             sign_in_href: &self.link("sign-in", &[]),
         };
         page.render().into_response()
+    }
+
+    /// The directory cannot be asked or told: 503, and the browser keeps what it has.
+    pub(super) fn directory_away(&self, visit: &Visit) -> Response<Bytes> {
+        let reason = "directory_unavailable";
+        let mut response = self.refusal(StatusCode::SERVICE_UNAVAILABLE, reason, visit.asker, &visit.request_id);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        response
     }
 
     /// `jwks.json`: the public keys of the signed assertion (RFC 7517).

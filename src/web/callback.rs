@@ -66,7 +66,8 @@ impl Site {
         if fetched(visit, &parts.headers) {
             return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
         }
-        match self.sign_in.confirm(form.get("attempt").unwrap_or_default(), &parts.headers, visit.visitor()) {
+        let attempt = form.get("attempt").unwrap_or_default();
+        match self.sign_in.confirm(attempt, &parts.headers, visit.visitor()).await {
             Ok(to) => redirect(&to.location, "signed_in", to.cookies),
             Err(failed) => self.failed(visit, "your company", &failed),
         }

@@ -71,7 +71,7 @@ impl Site {
         let address = link.address();
         let hinted = address.as_ref().map(EmailAddress::domain);
         let hinted = hinted.or_else(|| link.domain_hint.as_ref().and_then(|hint| hint.parse::<EmailDomain>().ok()));
-        if hinted.is_none() && self.sign_in.signed_in(&parts.headers) {
+        if hinted.is_none() && self.sign_in.signed_in(&parts.headers, &visit.host).await {
             return redirect(return_to.as_str(), "already_signed_in", vec![]);
         }
         // A single known domain in the link skips the page; only a top-level GET starts an attempt.

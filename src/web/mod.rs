@@ -10,6 +10,7 @@ pub mod pages;
 mod refusal;
 mod router;
 mod site;
+mod step_up;
 
 pub use refusal::Asked;
 pub use router::Visit;

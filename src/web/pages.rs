@@ -15,7 +15,7 @@ mod refusals;
 mod signing_in;
 
 pub use refusals::{
-    BadRequest, CrossSite, Denied, FrameNotice, Misdirected, NotFound, NotSent, ServerError, Unavailable,
+    BadRequest, CrossSite, Denied, FrameNotice, Misdirected, NotFound, NotSent, ServerError, SignInAgain, Unavailable,
     UpstreamTrouble,
 };
 pub use signing_in::{

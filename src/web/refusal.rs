@@ -7,7 +7,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderMap, HeaderValue, ORIGIN, VARY,
     WWW_AUTHENTICATE,
 };
-use http::{Response, StatusCode, Uri};
+use http::{Method, Response, StatusCode, Uri};
 use serde_json::json;
 
 use crate::audit::{Event, Outcome};
@@ -28,6 +28,7 @@ use super::site::{Site, json, redirect, with_cookies};
 /// A request that needs a sign-in.
 pub struct Asked<'a> {
     pub asker: Asker,
+    pub method: &'a Method,
     pub uri: &'a Uri,
     pub headers: &'a HeaderMap,
     pub client: IpAddr,
@@ -52,7 +53,7 @@ impl Site {
             // Fixed: it names nobody and says nothing of what was asked for.
             Asker::Frame => {
                 let href = self.link("sign-in", &[]);
-                FrameNotice { setting: self.setting(""), href: &href }.render().into_response()
+                FrameNotice { setting: self.setting(""), href: &href }.render("sign_in_required").into_response()
             }
             Asker::Script => self.not_signed_in(asked.headers, asked.request_id),
         }
@@ -96,13 +97,17 @@ impl Site {
             "reference": request_id,
         });
         let mut response = json(StatusCode::UNAUTHORIZED, "sign_in_required", &body);
-        if let Some(origin) = headers.get(ORIGIN).filter(|origin| origin.as_bytes() == self.origin().as_bytes()) {
-            let out = response.headers_mut();
+        self.readable_by_own_pages(headers, response.headers_mut());
+        response
+    }
+
+    /// Lets an application's own pages read an answer across origins, and nobody else.
+    pub(super) fn readable_by_own_pages(&self, asked: &HeaderMap, out: &mut HeaderMap) {
+        if let Some(origin) = asked.get(ORIGIN).filter(|origin| origin.as_bytes() == self.origin().as_bytes()) {
             out.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             out.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
             out.insert(VARY, HeaderValue::from_static("Origin"));
         }
-        response
     }
 
     /// 401 with the application's own challenge, for clients that are no browsers. Never a redirect.

@@ -16,6 +16,8 @@ use super::site::Site;
 pub struct Visit {
     /// What follows the own prefix and its slash.
     pub path: String,
+    /// The host that was asked, lower case.
+    pub host: String,
     pub client: IpAddr,
     pub request_id: String,
     pub asker: Asker,
@@ -23,7 +25,7 @@ pub struct Visit {
 
 impl Visit {
     pub(super) fn visitor(&self) -> Visitor<'_> {
-        Visitor { client: self.client, request_id: &self.request_id }
+        Visitor { client: self.client, request_id: &self.request_id, host: &self.host }
     }
 }
 
@@ -63,7 +65,7 @@ impl Site {
             "sign-out" if parts.method == Method::POST => self.sign_out_post(&visit, &parts, body).await,
             "sign-out" => self.sign_out_get(&visit, &parts).await,
             "sign-out/done" => self.sign_out_done(&visit, &parts),
-            "me" => self.me(&visit, &parts),
+            "me" => self.me(&visit, &parts).await,
             "jwks.json" => self.jwks(),
             _ => self.callback(&visit, callback.unwrap_or_default(), &parts).await,
         }

@@ -1,6 +1,5 @@
 //! What all own answers are made with.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -92,8 +91,8 @@ impl Site {
     }
 
     /// The application's own sign-out link was followed: our session ends too.
-    pub fn app_signed_out(&self, key: &SessionKey, client: IpAddr, request_id: &str) {
-        self.sign_in.end(key, "app_signed_out", client, request_id);
+    pub async fn app_signed_out(&self, key: &SessionKey, visitor: Visitor<'_>) {
+        self.sign_in.app_signed_out(key, visitor).await;
     }
 
     pub(super) fn prefix(&self) -> &str {

@@ -32,5 +32,6 @@ mod paths;
 mod proxying;
 mod redirects;
 mod secrets;
+mod step_up;
 mod support;
 mod websocket;

@@ -205,6 +205,42 @@ fn a_setting_that_can_have_no_effect_on_its_route_is_a_mistake() {
         "always passes",
     );
     accepted(&[("access = \"public\"", "access = \"public\", authorization = \"keep\"")]);
+    for setting in ["max_age = \"5m\"", "acr = [\"high\"]", "amr = [\"mfa\"]", "keep_post = true"] {
+        let key = setting.split(' ').next().unwrap();
+        for (index, access) in ["access = \"public\"", "access = \"native\""].into_iter().enumerate() {
+            let place = format!("apps.portal.routes[{index}].{key}");
+            refused(&[(access, &format!("{access}, {setting}"))], &place, "signed-in");
+        }
+        accepted(&[("role = \"Admin\"", &format!("role = \"Admin\", {setting}"))]);
+    }
+    let keep = |methods: &str| format!("methods = [{methods}], keep_post = true");
+    refused(&[("role = \"Admin\"", &keep("\"GET\", \"PUT\""))], "apps.portal.routes[2].keep_post", "have no POST");
+    accepted(&[("role = \"Admin\"", &keep("\"GET\", \"POST\""))]);
+}
+
+#[test]
+fn what_a_route_asks_of_the_sign_in_is_told_apart_from_mistakes() {
+    let at = |key: &str| format!("apps.portal.routes[2].{key}");
+    for (setting, key, text) in [
+        ("max_age = \"30s\"", "max_age", "from 1m to 365d"),
+        ("max_age = 300", "max_age", "text, in quotes"),
+        ("acr = []", "acr", "empty list"),
+        ("acr = \"high\"", "acr", "a list"),
+        ("acr = [\"high low\"]", "acr[0]", "without blanks"),
+        ("amr = [\"mfa\", \"\"]", "amr[1]", "visible ASCII"),
+        ("amr = [\"mfa\", \"mfa\"]", "amr[1]", "twice"),
+    ] {
+        refused(&[("role = \"Admin\"", setting)], &at(key), text);
+    }
+    let loaded = accepted(&[("role = \"Admin\"", "max_age = \"15m\", acr = [\"urn:x:2\", \"c1\"], amr = [\"mfa\"]")]);
+    let app = loaded.config.apps.values().next().unwrap();
+    let step_up = &app.routes[2].step_up;
+    assert_eq!(step_up.max_age, Some(Duration::from_secs(900)));
+    assert_eq!(
+        (step_up.acr.as_slice(), step_up.amr.as_slice()),
+        (["urn:x:2".into(), "c1".into()].as_slice(), ["mfa".into()].as_slice())
+    );
+    assert_eq!(app.routes[0].step_up, StepUp::default());
 }
 
 #[test]

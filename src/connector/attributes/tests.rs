@@ -16,6 +16,9 @@ fn connector(kind: ConnectorKind) -> Connector {
         roles_claim: "roles".into(),
         algorithms: Vec::new(),
         prompt: None,
+        client_certificate: None,
+        requirement: crate::config::Requirement::default(),
+        renewal: crate::config::Renewal::Off,
         callback_path: "/cb".into(),
     }
 }

@@ -1,5 +1,7 @@
 //! The authorization request (`OpenID` Connect Core section 3.1.2.1, RFC 7636).
 
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,6 +9,7 @@ use openidconnect::core::{CoreAuthenticationFlow, CoreClient};
 use openidconnect::{AuthUrl, ClientId, CsrfToken, IssuerUrl, JsonWebKeySet, LoginHint, Nonce, RedirectUrl, Scope};
 
 use super::metadata::Metadata;
+use crate::config::Requirement;
 use crate::connector::error::{ProviderError, Reason};
 
 /// One sign-in attempt's part of the request.
@@ -21,6 +24,12 @@ pub struct AuthorizationRequest<'a> {
     pub domain_hint: Option<&'a str>,
     /// The person wants to choose another account.
     pub select_account: bool,
+    /// The person must prove who they are unless they did within this time; zero: in any case.
+    pub max_age: Option<Duration>,
+    /// The context classes that are wanted, best first; empty: any. The provider may ignore them.
+    pub acr_values: &'a [String],
+    /// The provider shows nothing: it answers with a code or with an error such as `login_required`.
+    pub prompt_none: bool,
 }
 
 /// The connector's part of the request.
@@ -29,6 +38,9 @@ pub(crate) struct Client<'a> {
     pub(crate) redirect_uri: &'a str,
     pub(crate) scopes: &'a [String],
     pub(crate) prompt: Option<&'a str>,
+    pub(crate) requirement: &'a Requirement,
+    /// Google: give a refresh token, which takes the consent page.
+    pub(crate) offline: bool,
     /// The `prompt` that lets a person choose another account.
     pub(crate) prompt_for_another: &'static str,
     /// The name of the parameter that takes the domain hint, and the hint when the attempt has none.
@@ -65,12 +77,49 @@ pub(crate) fn url(
     if let Some(hint) = request.domain_hint.or(fallback) {
         library = library.add_extra_param(parameter, hint);
     }
-    let prompt = if request.select_account { Some(client.prompt_for_another) } else { client.prompt };
-    if let Some(prompt) = prompt {
+    // The stricter of the two.
+    let max_age = [request.max_age, client.requirement.max_age].into_iter().flatten().min();
+    if let Some(max_age) = max_age {
+        library = library.set_max_age(max_age);
+    }
+    let acr_values = acr_values(client, request);
+    if !acr_values.is_empty() {
+        library = library.add_extra_param("acr_values", acr_values.join(" "));
+    }
+    if client.offline && !request.prompt_none {
+        library = library.add_extra_param("access_type", "offline");
+    }
+    if let Some(prompt) = prompt(client, request, max_age) {
         library = library.add_extra_param("prompt", prompt);
     }
     let (url, _, _) = library.url();
     Ok(url.into())
+}
+
+/// The classes that both the attempt and the connector want; where one wants none in particular, the other's.
+fn acr_values<'a>(client: &Client<'a>, request: &AuthorizationRequest<'a>) -> Vec<&'a str> {
+    let (own, asked) = (client.requirement.acr.as_slice(), request.acr_values);
+    let both: Vec<&str> = asked.iter().filter(|acr| own.is_empty() || own.contains(acr)).map(String::as_str).collect();
+    if both.is_empty() { own.iter().map(String::as_str).collect() } else { both }
+}
+
+/// `prompt` (Core section 3.1.2.1): `none` stands alone; a `max_age` of 0 is `login`, which more providers know.
+fn prompt(client: &Client<'_>, request: &AuthorizationRequest<'_>, max_age: Option<Duration>) -> Option<String> {
+    if request.prompt_none {
+        return Some(String::from("none"));
+    }
+    let written = client.prompt.unwrap_or_default();
+    let own = if request.select_account { client.prompt_for_another } else { written };
+    let login = (max_age == Some(Duration::ZERO)).then_some("login");
+    // Without the consent page there would be no refresh token, whoever signs in.
+    let consent = (client.offline || written.contains("consent")).then_some("consent");
+    let mut words: Vec<&str> = Vec::new();
+    for word in own.split(' ').chain(login).chain(consent).filter(|word| !word.is_empty()) {
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 #[cfg(test)]
@@ -87,6 +136,9 @@ mod tests {
         login_hint: Some("ann@acme.com"),
         domain_hint: None,
         select_account: false,
+        max_age: None,
+        acr_values: &[],
+        prompt_none: false,
     };
 
     fn query(client: &Client<'_>, request: &AuthorizationRequest<'_>) -> BTreeMap<String, String> {
@@ -98,8 +150,12 @@ mod tests {
         map
     }
 
+    static NOTHING: Requirement = Requirement { max_age: None, acr: Vec::new(), amr: Vec::new() };
+
     fn client<'a>(scopes: &'a [String]) -> Client<'a> {
         Client {
+            requirement: &NOTHING,
+            offline: false,
             client_id: "client",
             redirect_uri: "https://app.example.com/.anteroom/oidc/acme/callback",
             scopes,

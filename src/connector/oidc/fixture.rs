@@ -31,6 +31,7 @@ pub(crate) fn metadata() -> Metadata {
         userinfo_endpoint: None,
         end_session_endpoint: None,
         secret_in_body: false,
+        assertions_by_pss: false,
         promises_issuer: false,
     }
 }

@@ -22,13 +22,14 @@ const LEEWAY: i64 = 60;
 const MAX_AGE: i64 = 600;
 
 /// Judges a token's `iss`, given all its claims.
-pub(crate) type IssuerRule<'a> = dyn Fn(&str, &Map<String, Value>) -> Result<(), ProviderError> + 'a;
+pub(crate) type IssuerRule<'a> = dyn Fn(&str, &Map<String, Value>) -> Result<(), ProviderError> + Sync + 'a;
 
 /// What a token is held against.
 pub(crate) struct Expected<'a> {
     pub(crate) issuer: &'a IssuerRule<'a>,
     pub(crate) client_id: &'a str,
-    pub(crate) nonce: &'a str,
+    /// None: a refreshed token, which need not have one; see [`continuity`](super::continuity).
+    pub(crate) nonce: Option<&'a str>,
     pub(crate) access_token: &'a str,
     pub(crate) now: Timestamp,
 }
@@ -39,7 +40,7 @@ pub(crate) struct IdToken {
     pub(crate) claims: Map<String, Value>,
 }
 
-/// Verifies the signature and every claim that makes the token this client's, this attempt's and fresh.
+/// Verifies the signature and every claim that makes the token this client's, this attempt's and newly issued.
 pub(crate) fn verify(jws: &Jws<'_>, keys: &KeySet, expected: &Expected<'_>) -> Result<IdToken, ProviderError> {
     let Verified { algorithm, mut claims } = jws.verify(keys)?;
     // A claim that is null says nothing (Core section 5.3.2 has it left out).
@@ -55,7 +56,9 @@ pub(crate) fn verify(jws: &Jws<'_>, keys: &KeySet, expected: &Expected<'_>) -> R
     (expected.issuer)(string(&claims, "iss")?, &claims)?;
     check_audience(&claims, expected.client_id)?;
     check_times(&claims, expected.now)?;
-    check_nonce(&claims, expected.nonce)?;
+    if let Some(nonce) = expected.nonce {
+        check_nonce(&claims, nonce)?;
+    }
     check_at_hash(&claims, algorithm, expected.access_token)?;
     let subject = subject(&claims)?;
     Ok(IdToken { subject, claims })
@@ -122,7 +125,7 @@ fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), Provid
 }
 
 /// A `NumericDate` (RFC 7519 section 2): a number, fractional allowed; whole seconds, rounded down. Saturates.
-fn seconds(claims: &Map<String, Value>, name: &'static str) -> Result<Option<i64>, ProviderError> {
+pub(crate) fn seconds(claims: &Map<String, Value>, name: &'static str) -> Result<Option<i64>, ProviderError> {
     let Some(value) = claims.get(name) else { return Ok(None) };
     let whole = value.as_i64().or_else(|| {
         #[expect(clippy::cast_possible_truncation, reason = "float to integer casts saturate, which is what is wanted")]
@@ -161,7 +164,7 @@ fn check_at_hash(
 }
 
 /// `sub`: 1 to 255 characters, compared byte for byte (O37, O38).
-fn subject(claims: &Map<String, Value>) -> Result<String, ProviderError> {
+pub(crate) fn subject(claims: &Map<String, Value>) -> Result<String, ProviderError> {
     let sub = string(claims, "sub")?;
     if sub.chars().any(char::is_control) {
         return Err(ProviderError::new(Reason::Malformed).saying("sub", "control characters"));

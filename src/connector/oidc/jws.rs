@@ -35,6 +35,15 @@ pub(crate) struct Verified {
 impl<'t> Jws<'t> {
     /// Splits `token` and judges its header (O06, O08–O11, O35–O37). `allowed` are the connector's algorithms.
     pub(crate) fn parse(token: &'t str, allowed: &[SigningAlgorithm]) -> Result<Self, ProviderError> {
+        Self::parse_typed(token, allowed, &["JWT"])
+    }
+
+    /// The same for a token of another kind, which its `typ`, if there is one, names (RFC 8725 section 3.11).
+    pub(crate) fn parse_typed(
+        token: &'t str,
+        allowed: &[SigningAlgorithm],
+        types: &[&str],
+    ) -> Result<Self, ProviderError> {
         let malformed = |found: &str| ProviderError::new(Reason::Malformed).saying("a signed compact JWT", found);
         if token.len() > MAX_TOKEN {
             return Err(malformed("over 64 KB"));
@@ -64,8 +73,8 @@ impl<'t> Jws<'t> {
         }
         match header.get("typ") {
             None => {}
-            Some(Value::String(typ)) if typ.eq_ignore_ascii_case("JWT") => {}
-            Some(typ) => return Err(ProviderError::new(Reason::WrongTokenType).saying("JWT", typ)),
+            Some(Value::String(typ)) if types.iter().any(|allowed| typ.eq_ignore_ascii_case(allowed)) => {}
+            Some(typ) => return Err(ProviderError::new(Reason::WrongTokenType).saying(types.join(" "), typ)),
         }
         if decode(signature).is_none() {
             return Err(malformed("a signature that is not base64url"));

@@ -23,6 +23,8 @@ pub(crate) struct Metadata {
     pub(crate) end_session_endpoint: Option<Url>,
     /// `client_secret_post` is listed and `client_secret_basic` is not.
     pub(crate) secret_in_body: bool,
+    /// Client assertions are taken with PS256 and not with RS256.
+    pub(crate) assertions_by_pss: bool,
     /// The callback always carries `iss` (RFC 9207).
     pub(crate) promises_issuer: bool,
 }
@@ -43,15 +45,19 @@ impl Metadata {
             Some(url) => endpoint(url, plain_http).map(Some).ok_or_else(|| rejected(name, url)),
         };
         let required = |name: &'static str| endpoint(name)?.ok_or_else(|| rejected(name, "absent"));
-        let methods = document.get("token_endpoint_auth_methods_supported").and_then(Value::as_array);
-        let lists = |method: &str| methods.is_some_and(|all| all.iter().any(|m| m == method));
+        let lists = |name: &str, value: &str| {
+            document.get(name).and_then(Value::as_array).is_some_and(|all| all.iter().any(|v| v == value))
+        };
+        let method = |method: &str| lists("token_endpoint_auth_methods_supported", method);
+        let algorithm = |alg: &str| lists("token_endpoint_auth_signing_alg_values_supported", alg);
         Ok(Self {
             authorization_endpoint: required("authorization_endpoint")?,
             token_endpoint: required("token_endpoint")?,
             jwks_uri: required("jwks_uri")?,
             userinfo_endpoint: endpoint("userinfo_endpoint")?,
             end_session_endpoint: endpoint("end_session_endpoint")?,
-            secret_in_body: lists("client_secret_post") && !lists("client_secret_basic"),
+            secret_in_body: method("client_secret_post") && !method("client_secret_basic"),
+            assertions_by_pss: algorithm("PS256") && !algorithm("RS256"),
             promises_issuer: document.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
             issuer: issuer.to_owned(),
         })

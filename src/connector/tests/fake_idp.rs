@@ -23,6 +23,8 @@ pub(super) struct Script {
     pub(super) token_key: &'static TestKey,
     pub(super) token_header: Value,
     pub(super) claims: Value,
+    /// Members of the honest token answer that are added or replaced, or, if null, left out.
+    pub(super) token_members: Value,
     /// Replaces the honest token answer.
     pub(super) token_answer: Option<(StatusCode, &'static str, String)>,
     pub(super) userinfo: (&'static str, String),
@@ -54,6 +56,7 @@ impl FakeIdp {
             token_key: rsa(0),
             token_header: fixture::header("RS256", "k0"),
             claims: with(fixture::claims(), "iss", json!(issuer)),
+            token_members: json!({}),
             token_answer: None,
             userinfo: ("application/json", json!({ "sub": "ann" }).to_string()),
         }));
@@ -102,6 +105,12 @@ impl FakeIdp {
         self.change(|s| s.claims = with(s.claims.clone(), name, value));
     }
 
+    /// The last body that was sent to `path`, as a form.
+    pub(super) fn form(&self, path: &str) -> BTreeMap<String, String> {
+        let body = self.seen.lock().unwrap()[path].1.clone();
+        url::form_urlencoded::parse(body.as_bytes()).into_owned().collect()
+    }
+
     pub(super) fn rotate(&self) {
         self.change(|s| {
             s.keys.1 = json!({ "keys": [rsa(1).jwk("k1")] }).to_string();
@@ -116,7 +125,10 @@ fn answer(path: &str, script: Script) -> Response<Full<Bytes>> {
         "/keys" => (script.keys.0, "application/json", script.keys.1),
         "/token" => script.token_answer.unwrap_or_else(|| {
             let id_token = sign(script.token_key, &script.token_header, &script.claims);
-            let body = json!({ "id_token": id_token, "access_token": ACCESS_TOKEN, "token_type": "Bearer" });
+            let mut body = json!({ "id_token": id_token, "access_token": ACCESS_TOKEN, "token_type": "Bearer" });
+            for (name, value) in script.token_members.as_object().unwrap() {
+                body = with(body, name, value.clone());
+            }
             (StatusCode::OK, "application/json", body.to_string())
         }),
         "/userinfo" => (StatusCode::OK, script.userinfo.0, script.userinfo.1),

@@ -30,8 +30,29 @@ pub struct FrameNotice<'a> {
 
 impl FrameNotice<'_> {
     /// 401
+    pub fn render(&self, reason: &'static str) -> Page {
+        Page::new(self, StatusCode::UNAUTHORIZED, reason).framable()
+    }
+}
+
+/// Signed in, and the route asks for a newer or stronger sign-in (E13).
+#[derive(Template)]
+#[template(path = "sign_in_again.html")]
+pub struct SignInAgain<'a> {
+    pub setting: Setting<'a>,
+    /// The sign-in is too long ago; otherwise it was not strong enough.
+    pub too_old: bool,
+    /// There was a sign-in just now, and it was not enough.
+    pub again: bool,
+    /// A form was sent, which is still in this tab.
+    pub sent: bool,
+    pub sign_in_href: &'a str,
+}
+
+impl SignInAgain<'_> {
+    /// 401
     pub fn render(&self) -> Page {
-        Page::new(self, StatusCode::UNAUTHORIZED, "sign_in_required").framable()
+        Page::new(self, StatusCode::UNAUTHORIZED, "step_up_required")
     }
 }
 

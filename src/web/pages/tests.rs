@@ -49,6 +49,7 @@ fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
     };
     let unavailable = |why| Unavailable { setting, why, retry_href: s.link }.render();
     let sign_in = |error| SignIn { setting, email: s.email, rd: s.token, error }.render(ORIGINS);
+    let again = |too_old, again, sent| SignInAgain { setting, too_old, again, sent, sign_in_href: s.link }.render();
     let unbound = Cause { reason: "tx_not_bound", ..Cause::default() };
     let unassigned = Cause { provider_error: Some("access_denied"), aadsts: Some(50105), ..Cause::default() };
     let away = Cause { reason: "provider_unreachable", ..Cause::default() };
@@ -91,7 +92,13 @@ fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
         ),
         ("sign_out_ask", SignOutAsk { setting, stay_href: s.link }.render(ORIGINS)),
         ("not_sent", NotSent { setting, sign_in_href: s.link }.render()),
-        ("frame_notice", FrameNotice { setting: Setting { reference: "", ..setting }, href: s.link }.render()),
+        (
+            "frame_notice",
+            FrameNotice { setting: Setting { reference: "", ..setting }, href: s.link }.render("sign_in_required"),
+        ),
+        ("sign_in_again", again(true, false, false)),
+        ("sign_in_again_stronger", again(false, true, false)),
+        ("sign_in_again_sent", again(true, false, true)),
         ("denied", Denied { setting, email: s.email, role: "", other_account_href: s.link }.render("denied")),
         (
             "denied_role",
@@ -261,8 +268,8 @@ fn every_page_can_be_used_without_seeing_it() {
 #[test]
 fn the_frame_notice_is_fixed_but_for_its_link() {
     let setting = Setting { prefix: "/.anteroom", reference: "", insecure_http: false };
-    let one = FrameNotice { setting, href: "/a" }.render();
-    let two = FrameNotice { setting, href: "/b" }.render();
+    let one = FrameNotice { setting, href: "/a" }.render("sign_in_required");
+    let two = FrameNotice { setting, href: "/b" }.render("sign_in_required");
     assert_eq!(one.html().replace("\"/a\"", "\"/b\""), two.html());
     assert!(!one.html().contains("<form") && !one.html().contains("<input"));
     assert_eq!(one.html().matches("<a ").count(), 1);

@@ -23,7 +23,7 @@ fn judge_at(
 ) -> Result<IdToken, ProviderError> {
     let issuer =
         |iss: &str, _: &Map<String, Value>| if iss == ISSUER { Ok(()) } else { Err(Reason::IssMismatch.into()) };
-    let expected = Expected { issuer: &issuer, client_id: CLIENT, nonce: NONCE, access_token: ACCESS_TOKEN, now };
+    let expected = Expected { issuer: &issuer, client_id: CLIENT, nonce: Some(NONCE), access_token: ACCESS_TOKEN, now };
     verify(&Jws::parse(token, algorithms)?, keys, &expected)
 }
 

@@ -196,6 +196,31 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
     ),
     (&["provider_unreachable", "provider_unavailable"], AWAY),
     (
+        &["provider_busy"],
+        wait(
+            "Many people are signing in right now",
+            "{provider} does not answer as fast as people arrive.",
+            "Wait a minute, then try again. If it goes on, tell your administrator.",
+        ),
+    ),
+    (&["acr_insufficient", "amr_insufficient"], EXTRA_CHECK),
+    (
+        &["auth_too_old"],
+        failed(
+            "{provider} did not ask who you are",
+            "This needs a sign-in that is newer than the one that {provider} remembers of you.",
+            "Try again. If {provider} does not ask for your password or key, sign out there first.",
+        ),
+    ),
+    (
+        &["account_inactive"],
+        refused(
+            "Your account is switched off",
+            "{provider} says that your account is not active any more.",
+            "Ask your administrator to switch it on.",
+        ),
+    ),
+    (
         &["provider_refused"],
         failed(
             "{provider} did not sign you in",
@@ -212,7 +237,7 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
         ),
     ),
     (&["idp_config_rejected", "jwks_rejected", "invalid_client"], MISCONFIGURED),
-    (&["client_secret_unreadable", "connector_misconfigured"], MISCONFIGURED),
+    (&["client_secret_unreadable", "client_key_unusable", "connector_misconfigured"], MISCONFIGURED),
     (
         &["idp_mixup", "iss_mismatch", "iss_param_missing"],
         failed(
@@ -238,6 +263,12 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
             "userinfo_sub_mismatch",
             "sub_invalid",
             "tenant_mismatch",
+            "refresh_identity_changed",
+            "logout_token_events",
+            "logout_token_nonce",
+            "logout_token_subject",
+            "logout_token_jti",
+            "sid_invalid",
         ],
         NOT_TRUSTED,
     ),

@@ -1,0 +1,77 @@
+//! What runs beside requests for as long as the process lives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::base::app_log::error_chain;
+use crate::base::keys::{KeyRing, Rotation};
+use crate::session::{DueRenewals, Follower, Renewals, SessionStore, look_after, write_uses};
+
+/// How often keys are looked at: often enough that a key made by another process on the same directory is published
+/// here before it signs there.
+const KEYS_EVERY: Duration = Duration::from_secs(300);
+
+/// How long the last uses may take to be written at the end.
+const LAST_WRITE: Duration = Duration::from_secs(2);
+
+/// The parts of it.
+pub(super) struct Background {
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) sessions: SessionStore,
+    pub(super) follower: Follower,
+    pub(super) renewals: Renewals,
+    pub(super) due: DueRenewals,
+}
+
+/// The tasks, once they run.
+pub(super) struct BackgroundTasks {
+    tasks: Vec<JoinHandle<()>>,
+    sessions: SessionStore,
+}
+
+impl Background {
+    /// Whether sessions in memory are as new as they must be: what readiness depends on.
+    pub(super) fn sessions(&self) -> SessionStore {
+        self.sessions.clone()
+    }
+
+    pub(super) fn start(self) -> BackgroundTasks {
+        let Self { keys, sessions, follower, renewals, due } = self;
+        let tasks = vec![
+            tokio::spawn(look_after_keys(keys)),
+            tokio::spawn(follower.run()),
+            tokio::spawn(look_after(sessions.clone())),
+            tokio::spawn(renewals.run(due)),
+        ];
+        BackgroundTasks { tasks, sessions }
+    }
+}
+
+impl BackgroundTasks {
+    /// Ends them; what is only in memory is written first.
+    pub(super) async fn stop(self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        if tokio::time::timeout(LAST_WRITE, write_uses(&self.sessions)).await.is_err() {
+            tracing::warn!("the last uses of sessions could not be written: they count as idle a minute longer");
+        }
+    }
+}
+
+/// Rotates the assertion key when it is due, and picks up keys that an operator put there.
+async fn look_after_keys(keys: Arc<KeyRing>) {
+    let mut often = tokio::time::interval(KEYS_EVERY);
+    loop {
+        often.tick().await;
+        let keys = keys.clone();
+        match tokio::task::spawn_blocking(move || keys.rotate_if_due()).await {
+            Ok(Ok(Rotation::Unchanged)) => {}
+            Ok(Ok(rotation)) => tracing::info!(rotation = ?rotation, "keys changed"),
+            Ok(Err(error)) => {
+                tracing::error!(error = error_chain(&error), "cannot look after the keys; those loaded stay in use");
+            }
+            Err(error) => tracing::error!(error = %error, "looking after the keys ended in a panic: please report it"),
+        }
+    }
+}

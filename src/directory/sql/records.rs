@@ -1,0 +1,166 @@
+//! Used-up ids, explanations, switches, key fingerprints.
+
+use async_trait::async_trait;
+
+use super::call::Call;
+use super::documents::{key, once_kind, read_switch_kind, switch_kind};
+use super::error::Fault;
+use super::value::Value;
+use super::{BATCH, Sql, count, deadline, retried};
+use crate::base::clock::Timestamp;
+use crate::directory::{
+    Change, DirectoryError, Explained, Explanations, KeyIds, Once, OnceKind, Switch, SwitchKind, Switches,
+};
+
+impl Call {
+    /// Uses `id` up. True: it was not used before.
+    pub(super) async fn use_once(&mut self, kind: OnceKind, id: &str, until: Timestamp) -> Result<bool, Fault> {
+        const SQL: &str = "INSERT INTO used_once (kind, id_key, good_until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        let id = key(id);
+        let values = [Value::Text(once_kind(kind)), Value::Text(&id), Value::Int(until.millis())];
+        Ok(self.execute(SQL, &values).await? == 1)
+    }
+}
+
+impl Sql {
+    /// Runs a deletion of at most [`BATCH`] rows until it finds no more; its last value is that limit.
+    async fn delete_all(&self, sql: &'static str, first: Timestamp) -> Result<u64, Fault> {
+        let deadline = deadline();
+        let mut gone = 0;
+        loop {
+            let values = [Value::Int(first.millis()), Value::Int(i64::try_from(BATCH).unwrap_or(i64::MAX))];
+            let batch = self.writer(deadline).await?.execute(sql, &values).await?;
+            gone += batch;
+            if batch < count(BATCH) {
+                return Ok(gone);
+            }
+        }
+    }
+
+    async fn insert_explanations(&self, records: &[Explained]) -> Result<(), Fault> {
+        const SQL: &str = "INSERT INTO explanations (reference_key, made_at, record) VALUES ($1, $2, $3)";
+        let mut call = self.begin().await?;
+        for record in records {
+            let reference = key(&record.reference);
+            let values = [Value::Text(&reference), Value::Int(record.at.millis()), Value::Text(&record.record)];
+            call.execute(SQL, &values).await?;
+        }
+        call.commit().await
+    }
+
+    async fn purge_beyond(&self, max: u64) -> Result<u64, Fault> {
+        const OLDEST_OF_EXCESS: &str =
+            "SELECT made_at, id FROM explanations ORDER BY made_at DESC, id DESC LIMIT 1 OFFSET $1";
+        const DELETE: &str = "DELETE FROM explanations WHERE id IN (SELECT id FROM explanations WHERE made_at < $1 OR \
+                              (made_at = $1 AND id <= $2) LIMIT $3)";
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let Some(row) = self.read().await?.fetch_one(OLDEST_OF_EXCESS, &[Value::Int(max)]).await? else {
+            return Ok(0);
+        };
+        let (at, id): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let deadline = deadline();
+        let mut gone = 0;
+        loop {
+            let values = [Value::Int(at), Value::Int(id), Value::Int(i64::try_from(BATCH).unwrap_or(i64::MAX))];
+            let batch = self.writer(deadline).await?.execute(DELETE, &values).await?;
+            gone += batch;
+            if batch < count(BATCH) {
+                return Ok(gone);
+            }
+        }
+    }
+
+    async fn write_switch(&self, kind: SwitchKind, name: &str, off: bool, now: Timestamp) -> Result<(), Fault> {
+        const OFF: &str = "INSERT INTO switches (kind, name) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        const ON: &str = "DELETE FROM switches WHERE kind = $1 AND name = $2";
+        let mut call = self.begin().await?;
+        call.execute(if off { OFF } else { ON }, &[Value::Text(switch_kind(kind)), Value::Text(name)]).await?;
+        call.number(&[Change::Switched(Switch { kind, name: name.to_owned(), off })], now).await?;
+        call.commit().await
+    }
+
+    async fn write_key_ids(&self, fingerprints: &[String], now: Timestamp) -> Result<bool, Fault> {
+        const LOCK: &str = "UPDATE change_counter SET number = number";
+        const KNOWN: &str = "SELECT fingerprint FROM key_ids";
+        const NOTE: &str = "INSERT INTO key_ids (fingerprint, noted_at) VALUES ($1, $2) ON CONFLICT (fingerprint) DO \
+                            UPDATE SET noted_at = excluded.noted_at";
+        let mut call = self.begin().await?;
+        // Two processes that start at once with different keys: one of them is first.
+        call.execute(LOCK, &[]).await?;
+        let rows = call.fetch(KNOWN, &[]).await?;
+        let known = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
+        if !known.is_empty() && !fingerprints.iter().any(|fingerprint| known.contains(fingerprint)) {
+            call.rollback().await?;
+            return Ok(false);
+        }
+        for fingerprint in fingerprints {
+            call.execute(NOTE, &[Value::Text(fingerprint), Value::Int(now.millis())]).await?;
+        }
+        call.commit().await?;
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl Once for Sql {
+    async fn use_once(&self, kind: OnceKind, id: &str, until: Timestamp) -> Result<bool, DirectoryError> {
+        Ok(self.write().await?.use_once(kind, id, until).await?)
+    }
+
+    async fn purge(&self, now: Timestamp) -> Result<u64, DirectoryError> {
+        const SQL: &str = "DELETE FROM used_once WHERE (kind, id_key) IN (SELECT kind, id_key FROM used_once WHERE \
+                           good_until <= $1 LIMIT $2)";
+        Ok(self.delete_all(SQL, now).await?)
+    }
+}
+
+#[async_trait]
+impl Explanations for Sql {
+    async fn keep(&self, records: &[Explained]) -> Result<(), DirectoryError> {
+        for records in records.chunks(BATCH) {
+            self.insert_explanations(records).await?;
+        }
+        Ok(())
+    }
+
+    async fn of(&self, reference: &str) -> Result<Vec<Explained>, DirectoryError> {
+        const SQL: &str = "SELECT made_at, record FROM explanations WHERE reference_key = $1 ORDER BY made_at, id";
+        let rows = self.read().await?.fetch(SQL, &[Value::Text(&key(reference))]).await?;
+        let record = |row: &super::value::Row| {
+            let at = Timestamp::from_millis(row.get(0)?);
+            Ok::<_, Fault>(Explained { reference: reference.to_owned(), at, record: row.get(1)? })
+        };
+        Ok(rows.iter().map(record).collect::<Result<_, _>>()?)
+    }
+
+    async fn purge(&self, before: Timestamp, max: u64) -> Result<u64, DirectoryError> {
+        const SQL: &str = "DELETE FROM explanations WHERE id IN (SELECT id FROM explanations WHERE made_at < $1 LIMIT \
+                           $2)";
+        let old = self.delete_all(SQL, before).await?;
+        Ok(old + self.purge_beyond(max).await?)
+    }
+}
+
+#[async_trait]
+impl Switches for Sql {
+    async fn off(&self) -> Result<Vec<Switch>, DirectoryError> {
+        let rows = self.read().await?.fetch("SELECT kind, name FROM switches ORDER BY kind, name", &[]).await?;
+        let switch = |row: &super::value::Row| {
+            let kind: String = row.get(0)?;
+            let kind = read_switch_kind(&kind).ok_or_else(|| Fault::unreadable("switches.kind"))?;
+            Ok::<_, Fault>(Switch { kind, name: row.get(1)?, off: true })
+        };
+        Ok(rows.iter().map(switch).collect::<Result<_, _>>()?)
+    }
+
+    async fn switch(&self, kind: SwitchKind, name: &str, off: bool, now: Timestamp) -> Result<(), DirectoryError> {
+        retried(|| self.write_switch(kind, name, off, now)).await
+    }
+}
+
+#[async_trait]
+impl KeyIds for Sql {
+    async fn share(&self, fingerprints: &[String], now: Timestamp) -> Result<bool, DirectoryError> {
+        retried(|| self.write_key_ids(fingerprints, now)).await
+    }
+}

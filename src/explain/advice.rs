@@ -1,0 +1,197 @@
+//! What an operator can do about a decision. For people who run Anteroom; what visitors read stands in
+//! `web/pages/catalogue`.
+
+/// What to do about `reason`; of a challenge, about what the session cookie answered.
+pub(super) fn advice(reason: &str, cookie: &str) -> &'static str {
+    let of = |key: &str| ADVICE.iter().find(|(keys, _)| keys.contains(&key)).map(|(_, text)| *text);
+    let by_cookie = || match (reason, cookie) {
+        ("sign_in_required", "none") => Some(NO_COOKIE),
+        ("sign_in_required", "unknown") => of("session_unknown"),
+        ("sign_in_required", "ended") => of("session_ended"),
+        ("sign_in_required", "malformed" | "twice") => of("cookie_duplicate"),
+        _ => None,
+    };
+    let path = || reason.strip_prefix("path_").and_then(|_| of("path"));
+    by_cookie().or_else(|| of(reason)).or_else(path).unwrap_or(GENERAL)
+}
+
+const GENERAL: &str = "Search the log for this reference: its audit and app lines say more.";
+
+const CLOCKS: &str = "Compare this machine's clock with the provider's; both need time synchronisation.";
+const FORGED: &str = "If this was an honest sign-in, compare issuer, client_id and algorithms of the connector with the \
+                      provider's registration. If it was not, somebody tried to pass a forged answer: it was refused.";
+const ONCE_MORE: &str = "The person starts again from the application. The back button, a second tab, a bookmark of the \
+                         sign-in page or more than ten minutes at the provider end like this.";
+const NO_COOKIE: &str = "The person signs in. If they just have: does the browser keep the cookie? Another host name, http \
+                         in place of https, or a frame on another site (sessions.same_site) keep it away.";
+const SETTINGS: &str = "Compare the connector's settings with the provider's registration: issuer, client_id, secret, \
+                        redirect URI.";
+const NOT_OURS: &str = "The client sent what can be read in two ways. If it is an honest one, repair the client or the \
+                        proxy in front; if not, it was kept away from the application.";
+
+const ADVICE: &[(&[&str], &str)] = &[
+    // What the session cookie answered.
+    (
+        &["session_unknown"],
+        "The session reached sessions.idle_timeout or sessions.absolute_timeout, or the cookie is another deployment's. \
+         The person signs in again; if many do at once, look at what happened to the directory database.",
+    ),
+    (&["session_ended"], "The session was signed out or revoked: look for session.ended in the audit log."),
+    (
+        &["cookie_malformed", "cookie_duplicate"],
+        "The cookie was not set by Anteroom, or two were sent. Another program on this host, or on a domain above it, \
+         sets a cookie of the same name.",
+    ),
+    // Requests.
+    (
+        &["credential_required"],
+        "The route is native: the client sends the application's own credential, or opens it as a browser would.",
+    ),
+    (&["credential_ambiguous"], "The client sent two credentials of one kind; it has to send one."),
+    (
+        &["role_missing"],
+        "Give the person the role at the provider (roles_claim says where it is read), or change the route's role. It \
+         counts from their next sign-in or renewal.",
+    ),
+    (
+        &["auth_too_old"],
+        "The person signs in again. If that does not help, the provider does not assert auth_time, or ignores max_age: \
+         see its documentation.",
+    ),
+    (
+        &["acr_insufficient", "amr_insufficient"],
+        "The person signs in with what the route asks for. If they did, compare the route's acr or amr with what the \
+         provider asserts, shown above: case counts.",
+    ),
+    (
+        &["websocket_origin"],
+        "The page that opened the connection is of another origin. If it is the application's own, its host belongs \
+         into the app's hosts.",
+    ),
+    (
+        &["unknown_host"],
+        "The Host header belongs to no app: add it to the app's hosts, or correct what the proxy in front sends.",
+    ),
+    (&["own_path_unknown"], "There is nothing at this path. Own paths are exact, and case counts."),
+    (
+        &["path"],
+        "The path has no normal form (dot segments, encoded slashes, double escapes). Applications that need such paths \
+         cannot be guarded by path.",
+    ),
+    (&["forwarded_malformed"], "Repair what the trusted proxy in front writes into X-Forwarded-For or Forwarded."),
+    (
+        &[
+            "framing_ambiguous",
+            "host_malformed",
+            "host_conflict",
+            "head_malformed",
+            "head_too_large",
+            "method_not_allowed",
+        ],
+        NOT_OURS,
+    ),
+    (
+        &["cross_site", "cross_site_post", "form_expected", "form_too_large", "not_a_page"],
+        "The request did not come from Anteroom's own pages, as it must. A link or form of another site was refused.",
+    ),
+    (&["rate_limited"], "Too many look-ups from one network. Behind an ingress, list it in server.trusted_proxies."),
+    (
+        &["connector_unknown", "connector_disabled", "domain_disabled"],
+        "The connector or domain of the link is not configured here, or is switched off: `anteroom check`, and the list \
+         of what is off.",
+    ),
+    // Sign-ins.
+    (&["sign_in_started"], "Nothing: the browser was sent to its provider. If it never came back, look there."),
+    (&["signed_in", "already_signed_in", "renewed", "signed_out"], "Nothing: it went well."),
+    (
+        &["address_mismatch"],
+        "The provider verified another address than the one typed; the person is asked. If the verified one is wrong, \
+         repair it at the provider, or run the readiness check for the domain.",
+    ),
+    (
+        &["tx_not_bound"],
+        "The cookie of the attempt did not come back: cookies are blocked, the sign-in began in another browser or on \
+         another host name, took more than ten minutes, or began before a key was replaced.",
+    ),
+    (
+        &["state_missing", "state_mismatch", "state_expired", "state_replayed", "not_verified_yet", "invalid_grant"],
+        ONCE_MORE,
+    ),
+    (
+        &["duplicate_parameter", "unexpected_parameter", "response_too_large", "code_missing", "hint_too_long"],
+        "The answer did not have the form of the provider's. If every sign-in ends so, something in between changes it.",
+    ),
+    (
+        &["provider_refused", "provider_error"],
+        "The provider said no; its words are above. AADSTS numbers are explained at Microsoft; access_denied means \
+         cancelled, or not assigned to the application.",
+    ),
+    (
+        &["provider_unreachable", "provider_unavailable"],
+        "The provider does not answer. Check its status page, outgoing.proxy, DNS and the firewall from this machine.",
+    ),
+    (&["invalid_client", "idp_config_rejected", "jwks_rejected", "connector_misconfigured"], SETTINGS),
+    (&["client_secret_unreadable"], "The connector's secret file cannot be read: check its path and owner."),
+    (&["expired", "not_yet_valid", "stale"], CLOCKS),
+    (&["idp_mixup", "iss_mismatch", "iss_param_missing", "aud_mismatch", "azp", "nonce_mismatch", "at_hash"], FORGED),
+    (&["sig_invalid", "alg_not_allowed", "crit_unsupported", "key_unknown", "wrong_token_type", "malformed"], FORGED),
+    (
+        &[
+            "claim_missing",
+            "type",
+            "sub_invalid",
+            "token_response_invalid",
+            "userinfo_invalid",
+            "userinfo_sub_mismatch",
+        ],
+        "The provider asserts what cannot be used; claim, expected and found are above. Change the claim mapping there, or \
+         the connector's claims here.",
+    ),
+    (
+        &["tenant_mismatch", "tenant_not_allowed", "hd_mismatch"],
+        "The account is of another organisation than the connector's. If it should come in, add the tenant \
+         (allowed_tenants) or domain (hosted_domains).",
+    ),
+    (
+        &["email_unverified", "email_missing", "email_invalid"],
+        "The provider gives no address that it vouches for. Repair the account's address there, or email_claim here.",
+    ),
+    (
+        &["domain_not_allowed"],
+        "The verified address is in no domain of this connector: add the domain to the configuration, or repair the \
+         address at the provider.",
+    ),
+    (
+        &["header_too_long"],
+        "The person's groups or name do not fit the identity headers. Narrow the groups claim at the provider.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_of_a_connector_has_an_advice() {
+        for reason in crate::connector::Reason::ALL.iter().map(|reason| reason.code()) {
+            assert_ne!(advice(reason, ""), GENERAL, "{reason}: say in src/explain/advice.rs what an operator can do");
+        }
+    }
+
+    #[test]
+    fn no_cause_has_two_advices() {
+        let mut keys: Vec<&str> = ADVICE.iter().flat_map(|(keys, _)| keys.iter().copied()).collect();
+        let count = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+    }
+
+    #[test]
+    fn of_a_challenge_the_cookie_says_what_to_do() {
+        assert!(advice("sign_in_required", "unknown").contains("idle_timeout"));
+        assert!(advice("sign_in_required", "none").contains("signs in"));
+        assert!(advice("path_dot_segment", "").contains("normal form"));
+        assert_eq!(advice("never_heard_of", "none"), GENERAL);
+    }
+}

@@ -1,0 +1,74 @@
+//! Endings: durable and for every process first; and if the directory is away, in this process at once and there as
+//! soon as it is back. Whoever asked for it is told the difference.
+
+use crate::base::clock::Timestamp;
+use crate::directory::{DirectoryError, Ended, OnceKind, Selector};
+
+use super::epochs::Epochs;
+use super::store::lock;
+use super::{SessionKey, SessionStore};
+
+/// Endings that wait for the directory at most. Beyond it the oldest is given up: it was answered with an error.
+const MAX_UNFINISHED: usize = 10_000;
+
+impl SessionStore {
+    /// Ends the sessions that `which` selects, here at once and in other processes within the revocation bound. With
+    /// `once`, only if that id was never used before (L06).
+    ///
+    /// # Errors
+    /// The directory is away. The sessions that are in this process's memory have ended all the same, and the rest is
+    /// tried again until the directory is back, as long as this process lives.
+    pub async fn end(
+        &self,
+        which: &Selector,
+        once: Option<(OnceKind, &str, Timestamp)>,
+    ) -> Result<Ended, DirectoryError> {
+        let result = self.inner().directory.sessions.end(which, once, self.wall()).await;
+        match &result {
+            Ok(ended) if ended.replayed => {}
+            Ok(ended) => {
+                ended.cookies.iter().for_each(|key| self.end_cookie_here(&SessionKey::from(*key)));
+                self.revoke_here(which, ended.number);
+            }
+            Err(_) => {
+                self.end_in_memory(which);
+                let mut unfinished = lock(&self.inner().unfinished);
+                if unfinished.len() >= MAX_UNFINISHED {
+                    unfinished.remove(0);
+                }
+                unfinished.push(which.clone());
+            }
+        }
+        result
+    }
+
+    /// Tries the endings again that the directory has not taken yet.
+    pub(super) async fn finish_endings(&self) {
+        loop {
+            let Some(which) = lock(&self.inner().unfinished).first().cloned() else { return };
+            if self.inner().directory.sessions.end(&which, None, self.wall()).await.is_err() {
+                return;
+            }
+            let mut unfinished = lock(&self.inner().unfinished);
+            if unfinished.first() == Some(&which) {
+                unfinished.remove(0);
+            }
+        }
+    }
+
+    /// Takes in an epoch: what begun before `number` ends.
+    pub(super) fn revoke_here(&self, which: &Selector, number: i64) {
+        if !which.is_epoch() {
+            return;
+        }
+        lock(&self.inner().epochs).add(which, number);
+        self.end_where(|session| session.born() < number && Epochs::fits(which, session));
+    }
+
+    fn end_in_memory(&self, which: &Selector) {
+        match which {
+            Selector::Cookie(key) => self.end_cookie_here(&SessionKey::from(*key)),
+            which => self.end_where(|session| Epochs::fits(which, session)),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Revocation epochs in memory: what ended everything begun before a certain change, whether or not it was known here.
+
+use std::collections::HashMap;
+
+use crate::directory::Selector;
+
+use super::Session;
+use super::record::subject_hash;
+
+/// For each selector the number of its newest revocation. Few: each is an administrator's or a provider's act.
+#[derive(Default)]
+pub(super) struct Epochs {
+    by_selector: HashMap<Key, i64>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Subject(String, u64),
+    Email(String),
+    Connector(String),
+    Domain(String),
+    All,
+}
+
+impl Epochs {
+    /// Takes in that `which` was revoked by the change `number`.
+    pub(super) fn add(&mut self, which: &Selector, number: i64) {
+        let key = match which {
+            Selector::Subject { connector, sub } => Key::Subject(connector.to_string(), subject_hash(sub)),
+            Selector::Email(email) => Key::Email(email.clone()),
+            Selector::Connector(connector) => Key::Connector(connector.to_string()),
+            Selector::Domain(domain) => Key::Domain(domain.as_str().to_owned()),
+            Selector::All => Key::All,
+            // These end what there is, and have no future.
+            Selector::Reference(_) | Selector::Cookie(_) | Selector::ProviderSession { .. } => return,
+        };
+        let epoch = self.by_selector.entry(key).or_insert(number);
+        *epoch = (*epoch).max(number);
+    }
+
+    /// Whether an epoch ends `session`, whose provider calls its person `sub`.
+    pub(super) fn end(&self, session: &Session, sub: &str) -> bool {
+        if self.by_selector.is_empty() {
+            return false;
+        }
+        let identity = session.identity();
+        let connector = identity.connector.to_string();
+        let keys = [
+            Key::Subject(connector.clone(), subject_hash(sub)),
+            Key::Email(identity.email.as_str().to_owned()),
+            Key::Connector(connector),
+            Key::Domain(identity.email.domain().as_str().to_owned()),
+            Key::All,
+        ];
+        keys.iter().any(|key| self.by_selector.get(key).is_some_and(|epoch| *epoch > session.born()))
+    }
+
+    /// Whether a revocation by `which` ends `session`, epochs or not.
+    pub(super) fn fits(which: &Selector, session: &Session) -> bool {
+        match which {
+            Selector::Reference(reference) => session.reference() == *reference,
+            Selector::Subject { connector, sub } => {
+                session.connector() == connector && session.is_of_subject(subject_hash(sub))
+            }
+            Selector::Email(email) => session.identity().email.as_str() == email,
+            Selector::Connector(connector) => session.connector() == connector,
+            Selector::Domain(domain) => session.identity().email.domain() == *domain,
+            Selector::All => true,
+            Selector::Cookie(_) | Selector::ProviderSession { .. } => false,
+        }
+    }
+
+    /// Forgets all, before they are read again.
+    pub(super) fn clear(&mut self) {
+        self.by_selector.clear();
+    }
+}

@@ -1,0 +1,195 @@
+//! What runs beside the sessions: follows the directory's changes, tells it of uses, and forgets what is over.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+
+use crate::base::app_log::error_chain;
+use crate::base::clock::{Tick, Timestamp};
+use crate::directory::{Change, DirectoryError, Switchboard};
+
+use super::store::lock;
+use super::{SessionKey, SessionStore};
+
+/// How often the changes are asked for. PostgreSQL tells of them at once; correctness does not rest on it.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often uses are written.
+const WRITE_EVERY: Duration = Duration::from_secs(1);
+/// How often what is over is forgotten, about.
+const TIDY_EVERY: Duration = Duration::from_secs(300);
+/// Changes read at a time.
+const CHANGES: u32 = 1000;
+/// Uses written at a time.
+const USES: usize = 500;
+/// How long changes are kept, so that a process that lost the directory can catch up: longer, and it starts anew.
+const CHANGES_KEPT: Duration = Duration::from_secs(3600);
+/// Sessions forgotten at a time.
+const TIDIED: u32 = 1000;
+/// Clocks of processes differ; who forgets sessions leaves them that much longer.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(600);
+
+/// Follows the directory's changes for one store.
+pub struct Follower {
+    store: SessionStore,
+    switchboard: Switchboard,
+    /// The last change taken in.
+    seen: i64,
+    seen_at: Tick,
+    away: bool,
+}
+
+impl Follower {
+    /// Begins where the directory is now: epochs and switches in force are read.
+    ///
+    /// # Errors
+    /// The directory is away.
+    pub async fn begin(store: SessionStore, switchboard: Switchboard) -> Result<Self, DirectoryError> {
+        let seen_at = store.now();
+        let mut follower = Self { store, switchboard, seen: 0, seen_at, away: false };
+        follower.begin_anew().await?;
+        Ok(follower)
+    }
+
+    async fn begin_anew(&mut self) -> Result<(), DirectoryError> {
+        let before = self.store.now();
+        let directory = &self.store.inner().directory;
+        let newest = directory.changes.newest().await?;
+        let from = self.epochs_from();
+        let revoked = directory.changes.revoked(from).await?;
+        let off = directory.switches.off().await?;
+        {
+            let mut epochs = lock(&self.store.inner().epochs);
+            epochs.clear();
+            for (number, change) in &revoked {
+                if let Change::Revoked(which) = change {
+                    epochs.add(which, *number);
+                }
+            }
+        }
+        self.switchboard.replace(off);
+        self.seen = newest;
+        self.seen_at = before;
+        self.store.refreshed_at(before);
+        Ok(())
+    }
+
+    /// Epochs older than any session that may still be good end nothing.
+    fn epochs_from(&self) -> Timestamp {
+        self.store.wall().minus(self.store.limits().absolute).minus(CLOCKS_DIFFER)
+    }
+
+    /// Follows until it is dropped.
+    pub async fn run(mut self) {
+        let changes = self.store.inner().directory.changes.clone();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = changes.hint() => {}
+            }
+            match self.catch_up().await {
+                Ok(()) if self.away => {
+                    self.away = false;
+                    tracing::info!("the directory database is back");
+                }
+                Ok(()) => {}
+                Err(error) if !self.away => {
+                    self.away = true;
+                    let bound = self.store.inner().bound();
+                    tracing::error!(
+                        error = error_chain(&error),
+                        "the directory database is away; sessions in memory are served for {bound:?} more, then requests get 503"
+                    );
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Takes in everything that is new.
+    ///
+    /// # Errors
+    /// The directory is away.
+    pub async fn catch_up(&mut self) -> Result<(), DirectoryError> {
+        self.store.finish_endings().await;
+        if self.store.now().since(self.seen_at) >= CHANGES_KEPT {
+            // Changes may have been forgotten meanwhile: nothing in memory counts any more, all of it is read again.
+            self.store.distrust();
+            return self.begin_anew().await;
+        }
+        loop {
+            let before = self.store.now();
+            let changes = self.store.inner().directory.changes.since(self.seen, CHANGES).await?;
+            let more = changes.len() == CHANGES as usize;
+            for (number, change) in changes {
+                self.take_in(number, change);
+                self.seen = number;
+            }
+            if !more {
+                self.seen_at = before;
+                self.store.refreshed_at(before);
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_in(&self, number: i64, change: Change) {
+        match change {
+            Change::CookieEnded(key) => self.store.end_cookie_here(&SessionKey::from(key)),
+            // Read again when it is next asked for.
+            Change::CookieRenewed(key, version) => self.store.outdated(&SessionKey::from(key), version),
+            Change::Revoked(which) => self.store.revoke_here(&which, number),
+            Change::Switched(switch) => self.switchboard.set(&switch),
+        }
+    }
+}
+
+/// Writes uses and forgets what is over, until it is dropped.
+pub async fn look_after(store: SessionStore) {
+    let mut write = tokio::time::interval(WRITE_EVERY);
+    let mut tidy = tokio::time::interval(TIDY_EVERY);
+    loop {
+        tokio::select! {
+            _ = write.tick() => write_uses(&store).await,
+            _ = tidy.tick() => forget(&store).await,
+        }
+    }
+}
+
+/// Writes the uses that the directory does not know of yet. What it does not take waits for the next time.
+pub async fn write_uses(store: &SessionStore) {
+    let mut uses = store.take_uses();
+    while !uses.is_empty() {
+        let rest = uses.split_off(uses.len().min(USES));
+        if store.inner().directory.sessions.used(&uses).await.is_err() {
+            uses.extend(rest);
+            store.put_back(uses);
+            return;
+        }
+        uses = rest;
+    }
+}
+
+/// Forgets what is over, a little at a time: another request may wait for the same database.
+pub async fn forget(store: &SessionStore) {
+    let directory = &store.inner().directory;
+    let now = store.wall();
+    let limits = store.limits();
+    let slack = CLOCKS_DIFFER;
+    let result = async {
+        while directory
+            .sessions
+            .purge(now.minus(limits.absolute).minus(slack), now.minus(limits.idle).minus(slack), TIDIED)
+            .await?
+            >= u64::from(TIDIED)
+        {
+            tokio::task::yield_now().await;
+        }
+        directory.once.purge(now.minus(slack)).await?;
+        directory.kept.purge(now.minus(slack)).await?;
+        let epochs = now.minus(limits.absolute).minus(slack * 2);
+        directory.changes.purge(now.minus(CHANGES_KEPT * 2).minus(slack), epochs).await
+    };
+    if let Err(error) = result.boxed().await {
+        tracing::warn!(error = error_chain(&error), "cannot forget what is over; trying again in five minutes");
+    }
+}

@@ -1,0 +1,144 @@
+//! A person whom a provider verified, on the way to a session: at once, or after the page that asks whether the address
+//! is right, which any process may answer.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::base::clock::Timestamp;
+use crate::base::random;
+use crate::base::return_to::ReturnTo;
+use crate::base::role::Role;
+use crate::base::seal::Sealer;
+use crate::connector::{SignedIn, TokenSet};
+use crate::directory::SessionRow;
+use crate::identity::Identity;
+use crate::identity::headers::AuthMethod;
+use crate::session::{ProviderTokens, renew_after};
+
+/// What a provider verified, and where its person wants to go.
+pub(super) struct Verified {
+    /// The session to be; its times are those of its creation.
+    pub(super) row: SessionRow,
+    pub(super) tokens: ProviderTokens,
+    pub(super) return_to: ReturnTo,
+}
+
+/// As it is kept, sealed, while the person is asked.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    connector: String,
+    subject: String,
+    email: String,
+    preferred_username: Option<String>,
+    name: Option<String>,
+    groups: Vec<String>,
+    role: Option<String>,
+    provider_sub: String,
+    provider_sid: Option<String>,
+    auth_time: Option<i64>,
+    acr: Option<String>,
+    amr: Vec<String>,
+    renew_at: Option<i64>,
+    id_token: Option<String>,
+    refresh_token: Option<String>,
+    return_to: String,
+}
+
+impl Verified {
+    /// Of a redeemed code, at `now`.
+    pub(super) fn new(signed_in: SignedIn, return_to: ReturnTo, now: Timestamp) -> Self {
+        let SignedIn { identity, provider_sub, provider_sid, auth_time, acr, amr, tokens } = signed_in;
+        let TokenSet { id_token, refresh_token, expires_in } = tokens;
+        let next = renew_after(expires_in).filter(|_| refresh_token.is_some());
+        let row = SessionRow {
+            reference: Uuid::from_bytes(random::bytes()),
+            identity,
+            auth: AuthMethod::Oidc,
+            provider_sub,
+            provider_sid,
+            auth_time,
+            acr,
+            amr,
+            created_at: now,
+            last_used: now,
+            renew_at: next.map(|next| now.plus(next)),
+            secrets: None,
+            version: 0,
+            born: 0,
+        };
+        Self { row, tokens: ProviderTokens { id_token: Some(id_token), refresh_token }, return_to }
+    }
+
+    /// Sealed to be kept under `key`.
+    pub(super) fn seal(&self, key: &str, sealer: &Sealer) -> Vec<u8> {
+        let Identity { connector, subject, email, preferred_username, name, groups, role } = &self.row.identity;
+        let text = |secret: &Option<SecretString>| secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+        let written = Written {
+            connector: connector.to_string(),
+            subject: subject.clone(),
+            email: email.as_str().to_owned(),
+            preferred_username: preferred_username.clone(),
+            name: name.clone(),
+            groups: groups.clone(),
+            role: role.map(|role| role.name().to_owned()),
+            provider_sub: self.row.provider_sub.clone(),
+            provider_sid: self.row.provider_sid.clone(),
+            auth_time: self.row.auth_time.map(Timestamp::millis),
+            acr: self.row.acr.clone(),
+            amr: self.row.amr.clone(),
+            renew_at: self.row.renew_at.map(Timestamp::millis),
+            id_token: text(&self.tokens.id_token),
+            refresh_token: text(&self.tokens.refresh_token),
+            return_to: self.return_to.as_str().to_owned(),
+        };
+        let plain = Zeroizing::new(serde_json::to_vec(&written).unwrap_or_default());
+        sealer.seal_bytes(&purpose(key), &plain)
+    }
+
+    /// Opens what was kept under `key`. `return_to` reads the target again.
+    pub(super) fn open(
+        key: &str,
+        sealed: &[u8],
+        sealer: &Sealer,
+        return_to: impl Fn(&str) -> ReturnTo,
+    ) -> Option<Self> {
+        let plain = Zeroizing::new(sealer.open_bytes(&purpose(key), sealed)?);
+        let written: Written = serde_json::from_slice(&plain).ok()?;
+        let identity = Identity {
+            connector: written.connector.parse().ok()?,
+            subject: written.subject,
+            email: written.email.parse().ok()?,
+            preferred_username: written.preferred_username,
+            name: written.name,
+            groups: written.groups,
+            role: written.role.and_then(|name| Role::ALL.into_iter().find(|role| role.name() == name)),
+        };
+        let row = SessionRow {
+            reference: Uuid::from_bytes(random::bytes()),
+            identity,
+            auth: AuthMethod::Oidc,
+            provider_sub: written.provider_sub,
+            provider_sid: written.provider_sid,
+            auth_time: written.auth_time.map(Timestamp::from_millis),
+            acr: written.acr,
+            amr: written.amr,
+            created_at: Timestamp::default(),
+            last_used: Timestamp::default(),
+            renew_at: written.renew_at.map(Timestamp::from_millis),
+            secrets: None,
+            version: 0,
+            born: 0,
+        };
+        let tokens = ProviderTokens {
+            id_token: written.id_token.map(SecretString::from),
+            refresh_token: written.refresh_token.map(SecretString::from),
+        };
+        Some(Self { row, tokens, return_to: return_to(&written.return_to) })
+    }
+}
+
+fn purpose(key: &str) -> String {
+    format!("verified {key}")
+}
