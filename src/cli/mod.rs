@@ -5,6 +5,7 @@ mod document;
 mod explain;
 mod keys;
 mod reach;
+mod readiness;
 mod serve;
 mod session;
 mod status;
@@ -47,6 +48,12 @@ enum Command {
     /// Judge the configuration as start-up would, and exit with 0 or 1. Writes, binds and fetches nothing.
     #[command(after_help = PRECEDENCE)]
     Check(Configured),
+    /// Compare the application's users with the provider's accounts before a domain is switched on.
+    ///
+    /// Reports addresses that will not match, duplicates whose owners will choose, programs whose user name is an
+    /// address, users that the provider does not know, and who will meet the provider on which day.
+    #[command(after_help = readiness::EXAMPLES)]
+    Readiness(Box<readiness::Readiness>),
     /// Print what may stand in the configuration.
     Config {
         #[command(subcommand)]
@@ -129,6 +136,8 @@ enum Failure {
     Usage(String),
     Config(Problems),
     Other(String),
+    /// The command did its work, and its report says what is wrong.
+    Found,
 }
 
 /// Runs the command line and gives the process's exit code: 0, 1 for a failure, 2 for a wrong call.
@@ -136,6 +145,7 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(configured) => serve::run(&configured),
         Command::Check(configured) => check::run(&configured),
+        Command::Readiness(asked) => readiness::run(&asked),
         Command::Config { what } => document::run(what),
         Command::Status(status) => status::run(&status),
         Command::Session { what } => session::run(&what),
@@ -146,6 +156,7 @@ pub fn run() -> ExitCode {
     };
     let (code, text) = match result {
         Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Found) => return ExitCode::FAILURE,
         Err(Failure::Usage(text)) => (2, text),
         Err(Failure::Other(text)) => (1, text),
         Err(Failure::Config(problems)) => (1, problems_text(&problems)),

@@ -30,6 +30,7 @@ mod operations;
 mod pages;
 mod paths;
 mod proxying;
+mod readiness;
 mod redirects;
 mod secrets;
 mod step_up;
