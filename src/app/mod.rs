@@ -23,11 +23,11 @@ use crate::base::seal::Sealer;
 use crate::base::secret::SecretError;
 use crate::config::{Config, DirectoryLocation, SessionsStore};
 use crate::connector::Provider;
+use crate::directory::{self, Directory, DirectoryError, Location, OpenError, Switchboard};
 use crate::gate::Snapshot;
 use crate::identity::assertion::AssertionSigner;
 use crate::identity::headers::HeaderPlan;
 use crate::proxy::{DataPlane, Shared};
-use crate::directory::{self, Directory, DirectoryError, Location, OpenError, Switchboard};
 use crate::session::{Assertions, Cookies, Follower, Hosts, Limits, Renewals, SessionStore, StoreParts};
 use crate::signin::{Parts, SignIn};
 use crate::web::Site;
@@ -120,8 +120,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         .map(|(id, connector)| {
             let redirect_uri = format!("{origin}{}", connector.callback_path);
             let domains = SignIn::enabled_domains(config, id);
-            let provider =
-                Provider::new(id.clone(), connector, domains, redirect_uri, outgoing.clone(), clock.clone());
+            let provider = Provider::new(id.clone(), connector, domains, redirect_uri, outgoing.clone(), clock.clone());
             (id.clone(), Arc::new(provider))
         })
         .collect();

@@ -291,8 +291,7 @@ async fn judge(
     let Ok(session) = session else {
         // Nobody knows whether the session is good. Its cookie is kept: it will be, when the directory is back (T10).
         let reason = "directory_unavailable";
-        let mut answer =
-            Answer::own(site.refusal(StatusCode::SERVICE_UNAVAILABLE, reason, asker, id.as_str()), reason);
+        let mut answer = Answer::own(site.refusal(StatusCode::SERVICE_UNAVAILABLE, reason, asker, id.as_str()), reason);
         answer.response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         return answer;
     };
@@ -371,7 +370,8 @@ async fn judge(
         // Before the application is asked: neither its answer nor a client that goes away meanwhile can keep a session.
         app_signed_out(core, *key, host, client, id).await;
     }
-    let judged = Judged { app, connection, rule, key, path: normal, forwarded, id, at: arrived.at, signs_out, websocket };
+    let judged =
+        Judged { app, connection, rule, key, path: normal, forwarded, id, at: arrived.at, signs_out, websocket };
     let mut answer = match forward(core, permit, &judged, request).await {
         Ok(response) => Answer { response, app: "", by, client: None },
         Err(UpstreamError::SessionEnded) => {

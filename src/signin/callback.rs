@@ -152,7 +152,8 @@ impl SignIn {
         // process, finds it burned. With the directory away nothing is used up: the same link works when it is back.
         let until = self.clock.now().plus(REMEMBERED);
         let burned = self.directory.once.use_once(OnceKind::Attempt, &id, until).await;
-        let first = burned.map_err(|error| Failed { return_to: self.return_to(&attempt.return_to), ..Failed::directory(&error) })?;
+        let first = burned
+            .map_err(|error| Failed { return_to: self.return_to(&attempt.return_to), ..Failed::directory(&error) })?;
         if !first {
             let stray = Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) };
             return self.stray(stray, callback.headers, visitor).await;

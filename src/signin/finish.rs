@@ -45,7 +45,8 @@ impl SignIn {
         if attempt.is_expired(&self.clock) {
             return Err(over(Failed::new("state_expired")));
         }
-        let verified = waiting.and_then(|sealed| Verified::open(key, &sealed, &self.sealer, |text| self.return_to(text)));
+        let verified =
+            waiting.and_then(|sealed| Verified::open(key, &sealed, &self.sealer, |text| self.return_to(text)));
         let verified = verified.ok_or_else(|| over(Failed::new("state_replayed")))?;
         self.check_enabled(&verified.row.identity).map_err(over)?;
         let mut redirect = self.finish(verified, headers, visitor).await.map_err(over)?;
