@@ -202,7 +202,7 @@ const ADVICE: &[(&[&str], &str)] = &[
          account's delegation and its key file.",
     ),
     (
-        &["client_key_unusable", "client_certificate_unreadable", "client_key_unreadable"],
+        &["client_key_unusable"],
         "The connector's client certificate or its key cannot be used: look at client_certificate_file and \
          client_key_file; they must belong together.",
     ),

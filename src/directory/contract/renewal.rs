@@ -69,8 +69,8 @@ pub(super) async fn a_renewal_is_seen_by_every_process_and_numbered(on: &Opened)
     let mut changes = on.other.changes.since(before, 9).await.unwrap();
     assert_eq!(changes.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [before + 1, before + 2]);
     let mut told: Vec<Change> = changes.drain(..).map(|(_, change)| change).collect();
-    let mut expected_changes = vec![Change::CookieRenewed(first), Change::CookieRenewed(second.key)];
-    let by_key = |change: &Change| if let Change::CookieRenewed(key) = change { *key } else { [0; 32] };
+    let mut expected_changes = vec![Change::CookieRenewed(first, 1), Change::CookieRenewed(second.key, 1)];
+    let by_key = |change: &Change| if let Change::CookieRenewed(key, _) = change { *key } else { [0; 32] };
     told.sort_by_key(by_key);
     expected_changes.sort_by_key(by_key);
     assert_eq!(told, expected_changes);

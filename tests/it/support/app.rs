@@ -94,7 +94,7 @@ impl App {
         let loaded = config::load(Some(&file), std::iter::empty(), &Overrides::default());
         let config = loaded.unwrap_or_else(|problems| panic!("{problems}\n{toml}")).config;
         let log = Log::memory();
-        let environment = Environment { clock: clock.clone(), log: log.clone() };
+        let environment = Environment { clock: clock.clone(), log: log.clone(), directory: None };
         let running = start(&config, &environment).await.unwrap();
         let (address, ops) = (running.address(), running.ops_address());
         Self { address, ops, upstream, acme, globex, clock, log, running, _dir: dir }
