@@ -24,6 +24,7 @@ use crate::base::secret::SecretError;
 use crate::config::{Config, DirectoryLocation, SessionsStore};
 use crate::connector::Provider;
 use crate::directory::{self, Directory, DirectoryError, Location, OpenError, Switchboard};
+use crate::explain::Recorder;
 use crate::gate::Snapshot;
 use crate::identity::assertion::AssertionSigner;
 use crate::identity::headers::HeaderPlan;
@@ -82,6 +83,7 @@ pub struct Environment {
 pub struct Assembled {
     pub shared: Arc<Shared>,
     pub metrics: Arc<Metrics>,
+    pub directory: Directory,
     background: Background,
 }
 
@@ -112,6 +114,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let follower = Follower::begin(sessions.clone(), switchboard.clone()).await.map_err(StartError::Directory)?;
     let counted = sessions.clone();
     let metrics = Arc::new(Metrics::new(Box::new(move || counted.count())));
+    let explain = Recorder::new(&config.explain);
     let audit = Arc::new(Audit::new(environment.log.clone(), clock.clone()));
     let origin = &config.server.public_url.origin;
     let providers: BTreeMap<Id, Arc<Provider>> = config
@@ -130,12 +133,13 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         config,
         Parts {
             providers,
-            directory,
+            directory: directory.clone(),
             switchboard,
             sealer,
             cookies: cookies.clone(),
             sessions: sessions.clone(),
             audit: audit.clone(),
+            explain: explain.clone(),
             metrics: metrics.clone(),
             clock: clock.clone(),
         },
@@ -145,20 +149,22 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         Arc::new(Assertions::new(signer, assertion.header.clone()))
     });
     let site = Site::new(config, sign_in, cookies, sessions.clone(), assertions, audit.clone(), clock.clone());
-    let background = Background { keys, sessions: sessions.clone(), follower, renewals, due };
+    let explain_to = (explain.clone(), directory.clone(), clock.clone());
+    let background = Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to };
     let shared = Arc::new(Shared {
         snapshot: Arc::new(Snapshot::new(config)),
         sessions,
         plan,
         site: Arc::new(site),
         audit,
+        explain,
         clock,
         log: environment.log.clone(),
         control: tokio::runtime::Handle::current(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         access_log: config.log.access,
     });
-    Ok(Assembled { shared, metrics, background })
+    Ok(Assembled { shared, metrics, directory, background })
 }
 
 async fn open_directory(config: &Config, environment: &Environment, keys: &KeyRing) -> Result<Directory, StartError> {
@@ -212,7 +218,7 @@ async fn listeners(config: &Config) -> Result<Listeners, StartError> {
 
 fn run(config: &Config, listeners: Listeners, assembled: Assembled) -> Result<Running, StartError> {
     let (listener, ops_listener) = listeners;
-    let Assembled { shared, metrics, background } = assembled;
+    let Assembled { shared, metrics, background, .. } = assembled;
     let plane = DataPlane::start(&shared, &metrics, config.server.workers).map_err(StartError::DataPlane)?;
     Ok(Running::begin(listener, ops_listener, plane, metrics, background))
 }

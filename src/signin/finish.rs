@@ -7,12 +7,13 @@ use crate::base::clock::Timestamp;
 use crate::base::cookie::Found;
 use crate::base::id::Id;
 use crate::directory::{KeptKind, Selector, SessionRow};
+use crate::explain;
 use crate::session::{CreateError, NewSession, SessionId, SessionKey};
 
 use super::attempt::{Attempt, Step};
 use super::callback::Failed;
 use super::verified::Verified;
-use super::{Redirect, SignIn, Visitor};
+use super::{Redirect, SignIn, Visitor, story};
 
 impl SignIn {
     /// The person says that the verified address is theirs: the attempt `id` ends in a session. Works once.
@@ -24,7 +25,7 @@ impl SignIn {
         let connector: Option<Id> = attempt.as_ref().and_then(|attempt| attempt.connector.parse().ok());
         let result = self.confirmed(id, attempt.as_ref(), headers, visitor).await;
         if let Err(failed) = &result {
-            self.rejected(visitor, connector.as_ref(), failed);
+            self.rejected(explain::Step::Confirm, visitor, connector.as_ref(), failed);
         }
         result
     }
@@ -50,6 +51,7 @@ impl SignIn {
         let verified = verified.ok_or_else(|| over(Failed::new("state_replayed")))?;
         self.check_enabled(&verified.row.identity).map_err(over)?;
         let mut redirect = self.finish(verified, headers, visitor).await.map_err(over)?;
+        self.explain.record(|| story::signed_in(self, explain::Step::Confirm, visitor, id, &attempt.connector));
         redirect.cookies.push(self.cookies.expire_attempt(id));
         Ok(redirect)
     }

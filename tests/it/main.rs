@@ -16,6 +16,7 @@ mod assertion;
 mod command_line;
 mod cookies;
 mod discovery;
+mod explain;
 mod framing;
 mod groups;
 mod headers;
