@@ -1,6 +1,7 @@
 //! The whole of Anteroom in this process.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anteroom::app::{Environment, Running, Stop, start};
@@ -64,6 +65,8 @@ pub struct App {
     pub globex: Provider,
     pub clock: Clock,
     pub log: Log,
+    /// Where commands reach it.
+    pub admin_socket: PathBuf,
     running: Running,
     _dir: tempfile::TempDir,
 }
@@ -95,7 +98,8 @@ impl App {
         let environment = Environment { clock: clock.clone(), log: log.clone() };
         let running = start(&config, &environment).await.unwrap();
         let (address, ops) = (running.address(), running.ops_address());
-        Self { address, ops, upstream, acme, globex, clock, log, running, _dir: dir }
+        let admin_socket = config.ops.admin_socket.path;
+        Self { address, ops, upstream, acme, globex, clock, log, admin_socket, running, _dir: dir }
     }
 
     /// Sends a request without cookies, on a connection of its own.
