@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use crate::admin::{self, Socket};
+use crate::audit::Audit;
 use crate::base::app_log::error_chain;
 use crate::base::clock::Clock;
 use crate::base::keys::{KeyRing, Rotation};
 use crate::directory::Directory;
 use crate::explain::Recorder;
 use crate::session::{DueRenewals, Follower, Renewals, SessionStore, look_after, write_uses};
+
+use super::control::Controls;
 
 /// How often keys are looked at: often enough that a key made by another process on the same directory is published
 /// here before it signs there.
@@ -27,6 +31,8 @@ pub(super) struct Background {
     pub(super) renewals: Renewals,
     pub(super) due: DueRenewals,
     pub(super) explain: (Recorder, Directory, Clock),
+    /// The admin socket, if there is one, and who answers there.
+    pub(super) admin: Option<(Socket, Arc<Controls>, Arc<Audit>)>,
 }
 
 /// The tasks, once they run.
@@ -43,15 +49,16 @@ impl Background {
     }
 
     pub(super) fn start(self) -> BackgroundTasks {
-        let Self { keys, sessions, follower, renewals, due, explain } = self;
+        let Self { keys, sessions, follower, renewals, due, explain, admin } = self;
         let (recorder, directory, clock) = explain;
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(look_after_keys(keys)),
             tokio::spawn(follower.run()),
             tokio::spawn(look_after(sessions.clone())),
             tokio::spawn(renewals.run(due)),
             tokio::spawn(recorder.clone().run(directory.clone(), clock)),
         ];
+        tasks.extend(admin.map(|(socket, controls, audit)| tokio::spawn(admin::serve(socket, controls, audit))));
         BackgroundTasks { tasks, sessions, explain: (recorder, directory) }
     }
 }

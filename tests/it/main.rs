@@ -11,6 +11,7 @@
     reason = "a helper of tests fails as a test does, and reads files; clippy.toml allows it in test functions alone"
 )]
 
+mod admin;
 mod asker;
 mod assertion;
 mod command_line;
@@ -22,6 +23,7 @@ mod groups;
 mod headers;
 mod identity_mapping;
 mod journey;
+mod keys;
 mod logout;
 mod native;
 mod oidc_callback;

@@ -1,6 +1,7 @@
 //! The whole of Anteroom in this process.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anteroom::app::{Environment, Running, Stop, assemble, start_assembled};
@@ -68,6 +69,8 @@ pub struct App {
     pub log: Log,
     pub explain: Recorder,
     pub directory: Directory,
+    /// Where commands reach it.
+    pub admin_socket: PathBuf,
     running: Running,
     _dir: tempfile::TempDir,
 }
@@ -103,7 +106,8 @@ impl App {
         let (explain, directory) = (assembled.shared.explain.clone(), assembled.directory.clone());
         let running = start_assembled(&config, assembled).await.unwrap();
         let (address, ops) = (running.address(), running.ops_address());
-        Self { address, ops, upstream, acme, globex, clock, log, explain, directory, running, _dir: dir }
+        let admin_socket = config.ops.admin_socket.path;
+        Self { address, ops, upstream, acme, globex, clock, log, explain, directory, admin_socket, running, _dir: dir }
     }
 
     /// Sends a request without cookies, on a connection of its own.
