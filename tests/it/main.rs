@@ -21,6 +21,7 @@ mod headers;
 mod identity_mapping;
 mod journey;
 mod logout;
+mod logout_tokens;
 mod native;
 mod oidc_callback;
 mod oidc_errors;

@@ -1,12 +1,14 @@
 //! The whole of Anteroom in this process.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anteroom::app::{Environment, Running, Stop, start};
 use anteroom::base::clock::{Clock, Timestamp};
 use anteroom::base::log::Log;
-use anteroom::config::{self, Overrides};
+use anteroom::config::{self, Config, Overrides};
+use anteroom::directory::Directory;
 use serde_json::{Value, json};
 
 use super::browser::Browser;
@@ -25,11 +27,13 @@ pub struct Setup {
     pub replace: Vec<(String, String)>,
     /// Stands where the recording application would; that one is then asked nothing.
     pub upstream: Option<SocketAddr>,
+    /// In place of the configured directory.
+    pub directory: Option<Directory>,
 }
 
 impl Setup {
     pub fn new() -> Self {
-        Self { more: String::new(), replace: vec![], upstream: None }
+        Self { more: String::new(), replace: vec![], upstream: None, directory: None }
     }
 
     /// Adds sections.
@@ -42,6 +46,12 @@ impl Setup {
     /// Another application in place of the recording one.
     pub fn upstream(mut self, address: SocketAddr) -> Self {
         self.upstream = Some(address);
+        self
+    }
+
+    /// A directory that the test can spoil, or that several processes share.
+    pub fn directory(mut self, directory: Directory) -> Self {
+        self.directory = Some(directory);
         self
     }
 
@@ -64,8 +74,10 @@ pub struct App {
     pub globex: Provider,
     pub clock: Clock,
     pub log: Log,
+    directory: Option<Directory>,
+    config: Arc<Config>,
     running: Running,
-    _dir: tempfile::TempDir,
+    _dir: Arc<tempfile::TempDir>,
 }
 
 impl App {
@@ -92,10 +104,30 @@ impl App {
         let loaded = config::load(Some(&file), std::iter::empty(), &Overrides::default());
         let config = loaded.unwrap_or_else(|problems| panic!("{problems}\n{toml}")).config;
         let log = Log::memory();
-        let environment = Environment { clock: clock.clone(), log: log.clone() };
+        let directory = setup.directory;
+        let environment = Environment { clock: clock.clone(), log: log.clone(), directory: directory.clone() };
         let running = start(&config, &environment).await.unwrap();
         let (address, ops) = (running.address(), running.ops_address());
-        Self { address, ops, upstream, acme, globex, clock, log, running, _dir: dir }
+        let (config, _dir) = (Arc::new(config), Arc::new(dir));
+        Self { address, ops, upstream, acme, globex, clock, log, directory, config, running, _dir }
+    }
+
+    /// Another process of the same deployment: the same configuration, keys and directory, a log of its own. Only where
+    /// the directory was given ([`Setup::directory`]).
+    pub async fn another(&self) -> Self {
+        assert!(self.directory.is_some(), "two processes need a directory to share");
+        let (clock, log, directory) = (self.clock.clone(), Log::memory(), self.directory.clone());
+        let environment = Environment { clock: clock.clone(), log: log.clone(), directory: directory.clone() };
+        let running = start(&self.config, &environment).await.unwrap();
+        let (address, ops) = (running.address(), running.ops_address());
+        let (upstream, acme, globex) = (self.upstream.clone(), self.acme.clone(), self.globex.clone());
+        let (config, _dir) = (self.config.clone(), self._dir.clone());
+        Self { address, ops, upstream, acme, globex, clock, log, directory, config, running, _dir }
+    }
+
+    /// The directory that was given.
+    pub fn shared_directory(&self) -> &Directory {
+        self.directory.as_ref().expect("start with Setup::directory")
     }
 
     /// Sends a request without cookies, on a connection of its own.
