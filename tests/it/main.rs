@@ -25,6 +25,7 @@ mod identity_mapping;
 mod journey;
 mod keys;
 mod logout;
+mod logout_tokens;
 mod native;
 mod oidc_callback;
 mod oidc_errors;
