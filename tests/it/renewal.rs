@@ -29,7 +29,7 @@ async fn started(setup: Setup) -> App {
 /// With a directory that another process can share.
 async fn shared() -> (App, Arc<Faults>) {
     let (directory, faults) = Faults::over(&Directory::in_memory());
-    (started(Setup::new().directory(&directory)).await, faults)
+    (started(Setup::new().directory(directory)).await, faults)
 }
 
 impl App {
@@ -357,7 +357,7 @@ async fn what_the_provider_gave_is_offered_to_the_directory_until_it_takes_it() 
 async fn a_process_that_stops_waits_for_its_renewals() {
     let (app, _) = shared().await;
     let mut alice = app.signed_in().await;
-    let next = app.beside().await;
+    let next = app.another().await;
     let hold = Arc::new(Semaphore::new(0));
     app.acme.script().refresh.hold = Some(hold.clone());
     app.advance(DUE);
@@ -377,7 +377,7 @@ async fn a_process_that_stops_waits_for_its_renewals() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_processes_one_renews_and_the_other_takes_over_what_it_brought() {
     let (app, faults) = shared().await;
-    let other = app.beside().await;
+    let other = app.another().await;
     let mut here = app.signed_in().await;
     let mut there = here.at(other.address);
     assert!(is_good(&mut there).await);
@@ -438,7 +438,7 @@ async fn of_two_cookies_of_one_session_one_renews_it() {
 async fn a_process_that_comes_too_late_ends_nothing() {
     let (app, faults) = shared().await;
     app.acme.always(|script| script.refresh.forgives_reuse = true);
-    let other = app.beside().await;
+    let other = app.another().await;
     let mut here = app.signed_in().await;
     let mut there = here.at(other.address);
     assert!(is_good(&mut there).await);

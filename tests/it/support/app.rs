@@ -1,14 +1,16 @@
 //! The whole of Anteroom in this process.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anteroom::app::{Environment, Running, Stop, assemble, start_assembled};
 use anteroom::base::clock::{Clock, Timestamp};
 use anteroom::base::log::Log;
-use anteroom::config::{self, Overrides};
+use anteroom::config::{self, Config, Overrides};
 use anteroom::directory::{Directory, Selector};
+use anteroom::explain::Recorder;
 use anteroom::session::SessionStore;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -29,19 +31,13 @@ pub struct Setup {
     pub replace: Vec<(String, String)>,
     /// Stands where the recording application would; that one is then asked nothing.
     pub upstream: Option<SocketAddr>,
-    /// In place of the configured directory: for several processes, or one that fails when a test says so.
+    /// In place of the configured directory.
     pub directory: Option<Directory>,
 }
 
 impl Setup {
     pub fn new() -> Self {
         Self { more: String::new(), replace: vec![], upstream: None, directory: None }
-    }
-
-    /// Another directory than the configured one.
-    pub fn directory(mut self, directory: &Directory) -> Self {
-        self.directory = Some(directory.clone());
-        self
     }
 
     /// Adds sections.
@@ -54,6 +50,12 @@ impl Setup {
     /// Another application in place of the recording one.
     pub fn upstream(mut self, address: SocketAddr) -> Self {
         self.upstream = Some(address);
+        self
+    }
+
+    /// A directory that the test can spoil, or that several processes share.
+    pub fn directory(mut self, directory: Directory) -> Self {
+        self.directory = Some(directory);
         self
     }
 
@@ -76,10 +78,25 @@ pub struct App {
     pub globex: Provider,
     pub clock: Clock,
     pub log: Log,
+    pub explain: Recorder,
+    pub directory: Directory,
     /// The sessions in this process's memory, and the way to make some without a sign-in.
     pub sessions: SessionStore,
-    directory: Option<Directory>,
+    /// Where commands reach it.
+    pub admin_socket: PathBuf,
+    config: Arc<Config>,
     running: Running,
+    _dir: Arc<tempfile::TempDir>,
+}
+
+/// What is there before Anteroom starts.
+struct Served {
+    upstream: Upstream,
+    acme: Provider,
+    globex: Provider,
+    clock: Clock,
+    log: Log,
+    config: Arc<Config>,
     dir: Arc<tempfile::TempDir>,
 }
 
@@ -95,7 +112,7 @@ impl App {
         let upstream = Upstream::start().await;
         let acme = Provider::start(&format!("/{TENANT}/v2.0"), alice(), clock.clone()).await;
         let globex = Provider::start("", bob(), clock.clone()).await;
-        let dir = Arc::new(tempfile::tempdir().unwrap());
+        let dir = tempfile::tempdir().unwrap();
         let mut toml = configuration(setup.upstream.unwrap_or(upstream.address), &acme, &globex);
         for (from, to) in &setup.replace {
             assert!(toml.contains(from), "{from} is not in the configuration:\n{toml}");
@@ -106,36 +123,57 @@ impl App {
         toml = toml.replace("$acme", &format!("http://{}", acme.address));
         let file = dir.path().join("anteroom.toml");
         std::fs::write(&file, &toml).unwrap();
-        Self::start_from(dir, setup.directory, clock, upstream, (acme, globex)).await
-    }
-
-    /// Another process of the same deployment: configuration, keys, providers, application and time are the same. Both
-    /// need one directory ([`Setup::directory`]).
-    pub async fn beside(&self) -> Self {
-        assert!(self.directory.is_some(), "a database file is for one process: use Setup::directory");
-        let providers = (self.acme.clone(), self.globex.clone());
-        let (clock, upstream) = (self.clock.clone(), self.upstream.clone());
-        Self::start_from(self.dir.clone(), self.directory.clone(), clock, upstream, providers).await
-    }
-
-    async fn start_from(
-        dir: Arc<tempfile::TempDir>,
-        directory: Option<Directory>,
-        clock: Clock,
-        upstream: Upstream,
-        (acme, globex): (Provider, Provider),
-    ) -> Self {
-        let file = dir.path().join("anteroom.toml");
         let loaded = config::load(Some(&file), std::iter::empty(), &Overrides::default());
-        let toml = std::fs::read_to_string(&file).unwrap();
         let config = loaded.unwrap_or_else(|problems| panic!("{problems}\n{toml}")).config;
         let log = Log::memory();
-        let environment = Environment { clock: clock.clone(), log: log.clone(), directory: directory.clone() };
+        let served = Served { upstream, acme, globex, clock, log, config: Arc::new(config), dir: Arc::new(dir) };
+        Self::serve(served, setup.directory).await
+    }
+
+    /// Another process of the same deployment: the same configuration, keys and directory, a log of its own.
+    pub async fn another(&self) -> Self {
+        let served = Served {
+            upstream: self.upstream.clone(),
+            acme: self.acme.clone(),
+            globex: self.globex.clone(),
+            clock: self.clock.clone(),
+            log: Log::memory(),
+            config: self.config.clone(),
+            dir: self._dir.clone(),
+        };
+        Self::serve(served, Some(self.directory.clone())).await
+    }
+
+    async fn serve(served: Served, directory: Option<Directory>) -> Self {
+        let Served { upstream, acme, globex, clock, log, config, dir } = served;
+        let environment = Environment { clock: clock.clone(), log: log.clone(), directory };
         let assembled = assemble(&config, &environment).await.unwrap();
+        let (explain, directory) = (assembled.shared.explain.clone(), assembled.directory.clone());
         let sessions = assembled.shared.sessions.clone();
         let running = start_assembled(&config, assembled).await.unwrap();
         let (address, ops) = (running.address(), running.ops_address());
-        Self { address, ops, upstream, acme, globex, clock, log, sessions, directory, running, dir }
+        let admin_socket = config.ops.admin_socket.path.clone();
+        Self {
+            address,
+            ops,
+            upstream,
+            acme,
+            globex,
+            clock,
+            log,
+            explain,
+            directory,
+            sessions,
+            admin_socket,
+            config,
+            running,
+            _dir: dir,
+        }
+    }
+
+    /// The directory of all its processes.
+    pub fn shared_directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// Sends a request without cookies, on a connection of its own.
@@ -195,6 +233,12 @@ impl App {
         lines.filter(|line| line["kind"] == "audit").collect()
     }
 
+    /// The story of an answer, as `anteroom explain` tells it: the text, and the records.
+    pub async fn story(&self, reference: &str) -> (String, Value) {
+        let story = self.explain.of(&self.directory, reference).await.unwrap();
+        (anteroom::explain::render(&story), anteroom::explain::json(&story))
+    }
+
     /// Stops at once and waits for the end.
     pub async fn stop(mut self, how: Stop) -> std::io::Result<()> {
         self.running.stop(how);
@@ -211,14 +255,13 @@ impl App {
         self.clock.advance(by);
     }
 
-    /// Moves time as it would pass: this process has read the directory's changes when it has. For [`Setup::directory`]
-    /// in memory.
+    /// Moves time as it would pass: this process has read the directory's changes when it has. For a directory in
+    /// memory.
     pub async fn pass(&self, by: Duration) {
-        let directory = self.directory.as_ref().unwrap();
         self.clock.advance(by);
         while !self.sessions.is_fresh(self.clock.tick()) {
             // The follower wakes up with every call that may have ended something.
-            directory.sessions.end(&Selector::Reference(Uuid::nil()), None, self.clock.now()).await.unwrap();
+            self.directory.sessions.end(&Selector::Reference(Uuid::nil()), None, self.clock.now()).await.unwrap();
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

@@ -1,6 +1,7 @@
 //! What tests are made of. Start with [`App::start`].
 
 mod app;
+mod away;
 mod before;
 mod browser;
 mod faults;
@@ -13,6 +14,7 @@ mod refused;
 mod upstream;
 
 pub use app::{App, Setup, TENANT, alice, bob, configuration};
+pub use away::{Away, spoilable};
 pub use before::no_session;
 pub use browser::Browser;
 pub use faults::Faults;
@@ -20,5 +22,5 @@ pub use http::{Answer, Ask, Connection, PATIENCE, raw};
 pub use keys::{SigningKey, b64, sign_jwt};
 pub use provider::{Edit, Provider, Script};
 pub use refusal::{Trial, Watch};
-pub use refused::until;
+pub use refused::{until, until_async};
 pub use upstream::{Backend, Recorded, Upstream, answer};
