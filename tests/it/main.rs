@@ -35,6 +35,7 @@ mod operations;
 mod pages;
 mod paths;
 mod proxying;
+mod race;
 mod readiness;
 mod redirects;
 mod renewal;
