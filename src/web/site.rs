@@ -80,6 +80,11 @@ impl Site {
         self.assertions.as_ref()
     }
 
+    /// Sign-in and the ending of sessions, for whoever operates this.
+    pub fn sign_in(&self) -> &SignIn {
+        &self.sign_in
+    }
+
     /// `scheme://host[:port]` of `public_url`.
     pub fn origin(&self) -> &str {
         &self.origin

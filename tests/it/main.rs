@@ -15,6 +15,7 @@ mod asker;
 mod assertion;
 mod command_line;
 mod cookies;
+mod disabling;
 mod discovery;
 mod framing;
 mod frontchannel;

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anteroom::app::{Environment, Running, Stop, start};
+use anteroom::app::{Environment, Running, Stop, assemble, start_assembled};
 use anteroom::base::clock::{Clock, Timestamp};
 use anteroom::base::log::Log;
 use anteroom::config::{self, Config, Overrides};
 use anteroom::directory::Directory;
+use anteroom::web::Site;
 use serde_json::{Value, json};
 
 use super::browser::Browser;
@@ -74,6 +75,8 @@ pub struct App {
     pub globex: Provider,
     pub clock: Clock,
     pub log: Log,
+    /// What an operator's command reaches.
+    pub site: Arc<Site>,
     directory: Option<Directory>,
     config: Arc<Config>,
     running: Running,
@@ -106,10 +109,12 @@ impl App {
         let log = Log::memory();
         let directory = setup.directory;
         let environment = Environment { clock: clock.clone(), log: log.clone(), directory: directory.clone() };
-        let running = start(&config, &environment).await.unwrap();
+        let assembled = assemble(&config, &environment).await.unwrap();
+        let site = assembled.shared.site.clone();
+        let running = start_assembled(&config, assembled).await.unwrap();
         let (address, ops) = (running.address(), running.ops_address());
         let (config, _dir) = (Arc::new(config), Arc::new(dir));
-        Self { address, ops, upstream, acme, globex, clock, log, directory, config, running, _dir }
+        Self { address, ops, upstream, acme, globex, clock, log, site, directory, config, running, _dir }
     }
 
     /// Another process of the same deployment: the same configuration, keys and directory, a log of its own. Only where
@@ -118,11 +123,13 @@ impl App {
         assert!(self.directory.is_some(), "two processes need a directory to share");
         let (clock, log, directory) = (self.clock.clone(), Log::memory(), self.directory.clone());
         let environment = Environment { clock: clock.clone(), log: log.clone(), directory: directory.clone() };
-        let running = start(&self.config, &environment).await.unwrap();
+        let assembled = assemble(&self.config, &environment).await.unwrap();
+        let site = assembled.shared.site.clone();
+        let running = start_assembled(&self.config, assembled).await.unwrap();
         let (address, ops) = (running.address(), running.ops_address());
         let (upstream, acme, globex) = (self.upstream.clone(), self.acme.clone(), self.globex.clone());
         let (config, _dir) = (self.config.clone(), self._dir.clone());
-        Self { address, ops, upstream, acme, globex, clock, log, directory, config, running, _dir }
+        Self { address, ops, upstream, acme, globex, clock, log, site, directory, config, running, _dir }
     }
 
     /// The directory that was given.
