@@ -16,6 +16,7 @@ use crate::base::clock::{Clock, Tick};
 use crate::base::log::Log;
 use crate::base::metrics::CoreMetrics;
 use crate::base::random;
+use crate::explain::Recorder;
 use crate::gate::Snapshot;
 use crate::identity::headers::HeaderPlan;
 use crate::session::{Ending, Session, SessionKey, SessionStore};
@@ -35,6 +36,7 @@ pub struct Shared {
     pub plan: Arc<HeaderPlan>,
     pub site: Arc<Site>,
     pub audit: Arc<Audit>,
+    pub explain: Recorder,
     pub clock: Clock,
     pub log: Log,
     /// Where own paths are answered.

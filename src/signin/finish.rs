@@ -7,12 +7,13 @@ use crate::base::clock::Timestamp;
 use crate::base::cookie::Found;
 use crate::base::id::Id;
 use crate::directory::{KeptKind, Selector, SessionRow};
+use crate::explain;
 use crate::session::{CreateError, NewSession, SessionId, SessionKey};
 
 use super::attempt::{Attempt, Step};
 use super::callback::Failed;
 use super::verified::Verified;
-use super::{Redirect, SignIn, Visitor};
+use super::{Redirect, SignIn, Visitor, story};
 
 impl SignIn {
     /// The person says that the verified address is theirs: the attempt `id` ends in a session. Works once.
@@ -24,7 +25,7 @@ impl SignIn {
         let connector: Option<Id> = attempt.as_ref().and_then(|attempt| attempt.connector.parse().ok());
         let result = self.confirmed(id, attempt.as_ref(), headers, visitor).await;
         if let Err(failed) = &result {
-            self.rejected(visitor, connector.as_ref(), failed);
+            self.rejected(explain::Step::Confirm, visitor, connector.as_ref(), failed);
         }
         result
     }
@@ -45,10 +46,12 @@ impl SignIn {
         if attempt.is_expired(&self.clock) {
             return Err(over(Failed::new("state_expired")));
         }
-        let verified = waiting.and_then(|sealed| Verified::open(key, &sealed, &self.sealer, |text| self.return_to(text)));
+        let verified =
+            waiting.and_then(|sealed| Verified::open(key, &sealed, &self.sealer, |text| self.return_to(text)));
         let verified = verified.ok_or_else(|| over(Failed::new("state_replayed")))?;
         self.check_enabled(&verified.row.identity).map_err(over)?;
         let mut redirect = self.finish(verified, headers, visitor).await.map_err(over)?;
+        self.explain.record(|| story::signed_in(self, explain::Step::Confirm, visitor, id, &attempt.connector));
         redirect.cookies.push(self.cookies.expire_attempt(id));
         Ok(redirect)
     }
@@ -95,7 +98,8 @@ impl SignIn {
     /// memory, and after it was made: an ending that came before is seen here, and one that comes later ends it.
     async fn still_welcome(&self, row: &SessionRow, verified: Timestamp) -> Result<(), Failed> {
         let off = self.directory.switches.off().await.map_err(|error| Failed::directory(&error))?;
-        let is_off = |kind, name: &str| off.iter().any(|switch| switch.off && switch.kind == kind && switch.name == name);
+        let is_off =
+            |kind, name: &str| off.iter().any(|switch| switch.off && switch.kind == kind && switch.name == name);
         self.check_enabled_by(&row.identity, is_off)?;
         match self.ended_at_provider(row, verified).await {
             Ok(false) => Ok(()),

@@ -9,6 +9,7 @@ mod provider_logout;
 mod query;
 mod sign_out;
 mod start;
+mod story;
 mod verified;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -28,6 +29,7 @@ use crate::base::seal::Sealer;
 use crate::config::{Config, Environment, OnDisable};
 use crate::connector::Provider;
 use crate::directory::{Directory, SwitchKind, Switchboard};
+use crate::explain::{Recorder, Step};
 use crate::identity::Identity;
 use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionStore};
 
@@ -48,6 +50,7 @@ pub struct SignIn {
     cookies: Cookies,
     sessions: SessionStore,
     audit: Arc<Audit>,
+    explain: Recorder,
     metrics: Arc<Metrics>,
     clock: Clock,
     /// Remembers what works once (O18) and keeps what waits for a person.
@@ -69,6 +72,7 @@ pub struct Parts {
     pub cookies: Cookies,
     pub sessions: SessionStore,
     pub audit: Arc<Audit>,
+    pub explain: Recorder,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
 }
@@ -92,6 +96,7 @@ impl SignIn {
             cookies: parts.cookies,
             sessions: parts.sessions,
             audit: parts.audit,
+            explain: parts.explain,
             metrics: parts.metrics,
             directory: parts.directory,
             switchboard: parts.switchboard,
@@ -158,7 +163,7 @@ impl SignIn {
     }
 
     /// Records a refused sign-in: one event, and the counter.
-    fn rejected(&self, visitor: Visitor<'_>, connector: Option<&Id>, failed: &Failed) {
+    fn rejected(&self, step: Step, visitor: Visitor<'_>, connector: Option<&Id>, failed: &Failed) {
         let outcome = if failed.unavailable() { Outcome::Error } else { Outcome::Failure };
         let detail = failed.detail();
         let event = Event::new("login.rejected", outcome, failed.reason)
@@ -173,6 +178,7 @@ impl SignIn {
         } else {
             self.audit.record(event);
         }
+        self.explain.record(|| story::rejected(self, step, visitor, connector, failed));
         self.count(connector, if failed.unavailable() { "error" } else { "failure" }, failed.reason);
     }
 }

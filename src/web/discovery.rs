@@ -167,7 +167,7 @@ impl Site {
         if let Err(failed) = self.sign_in.may_start(start, visit.visitor()) {
             return self.failed_page(visit, start.provider, &failed);
         }
-        match self.sign_in.start(start, &parts.headers).await {
+        match self.sign_in.start(start, &parts.headers, visit.visitor()).await {
             Ok(started) => redirect(&started.location, "sign_in_started", started.cookies),
             Err(error) => {
                 let provider: &Provider = start.provider;

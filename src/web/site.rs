@@ -70,6 +70,11 @@ impl Site {
         }
     }
 
+    /// Sign-in and sign-out as moves.
+    pub fn sign_in(&self) -> &SignIn {
+        &self.sign_in
+    }
+
     /// Our cookies.
     pub fn cookies(&self) -> &Cookies {
         &self.cookies
@@ -78,11 +83,6 @@ impl Site {
     /// The signed assertions, unless they are switched off.
     pub fn assertions(&self) -> Option<&Arc<Assertions>> {
         self.assertions.as_ref()
-    }
-
-    /// Sign-in and the ending of sessions, for whoever operates this.
-    pub fn sign_in(&self) -> &SignIn {
-        &self.sign_in
     }
 
     /// `scheme://host[:port]` of `public_url`.

@@ -82,10 +82,7 @@ async fn the_right_ones_end_that_session_alone_and_ask_the_provider_nothing_l10(
     assert!(!page.text().contains("alice") && !page.text().contains("<form"));
     let events = app.events();
     assert_eq!(events.len(), 1, "{events:?}");
-    assert_eq!(
-        (&events[0]["event"], &events[0]["reason"]),
-        (&json!("session.ended"), &json!("front_channel_logout"))
-    );
+    assert_eq!((&events[0]["event"], &events[0]["reason"]), (&json!("session.ended"), &json!("front_channel_logout")));
     assert!(!is_signed_in(&mut here).await);
     assert!(is_signed_in(&mut there).await, "the other one is not concerned");
     assert_eq!(app.acme.count(""), asked, "no token is revoked, nothing is asked");

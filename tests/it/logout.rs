@@ -198,7 +198,9 @@ async fn a_cookie_from_before_is_worth_nothing_in_any_process_l13() {
         let (mut browser, mut other) = (app.signed_in().await, another.signed_in().await);
         let copy = browser.clone();
         for process in [&app, &another] {
-            assert!(is_signed_in(&mut copy.at(process.address)).await && is_signed_in(&mut other.at(process.address)).await);
+            assert!(
+                is_signed_in(&mut copy.at(process.address)).await && is_signed_in(&mut other.at(process.address)).await
+            );
         }
         browser = browser.at(here.address);
         assert_eq!(browser.send(Ask::form("/.anteroom/sign-out", &[])).await.status, 303);

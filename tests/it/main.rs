@@ -11,17 +11,21 @@
     reason = "a helper of tests fails as a test does, and reads files; clippy.toml allows it in test functions alone"
 )]
 
+mod admin;
 mod asker;
 mod assertion;
 mod command_line;
 mod cookies;
 mod disabling;
 mod discovery;
+mod explain;
 mod framing;
 mod frontchannel;
+mod groups;
 mod headers;
 mod identity_mapping;
 mod journey;
+mod keys;
 mod logout;
 mod logout_tokens;
 mod native;
@@ -33,6 +37,7 @@ mod operations;
 mod pages;
 mod paths;
 mod proxying;
+mod readiness;
 mod redirects;
 mod secrets;
 mod step_up;

@@ -203,7 +203,9 @@ fn every_answer_carries_the_headers_that_keep_it_safe() {
         assert!(policy.contains(form), "{name}: {policy}");
         let (frames, old) = match name {
             "frame_notice" => ("", ""),
-            "front_channel_done" => ("; frame-ancestors https://login.microsoftonline.com https://idp.example:8443", ""),
+            "front_channel_done" => {
+                ("; frame-ancestors https://login.microsoftonline.com https://idp.example:8443", "")
+            }
             _ => ("; frame-ancestors 'none'", "DENY"),
         };
         assert!(policy.ends_with(&format!("{form}{frames}")), "{name}: {policy}");

@@ -1,6 +1,7 @@
 //! The whole of Anteroom in this process.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use anteroom::base::clock::{Clock, Timestamp};
 use anteroom::base::log::Log;
 use anteroom::config::{self, Config, Overrides};
 use anteroom::directory::Directory;
+use anteroom::explain::Recorder;
 use anteroom::web::Site;
 use serde_json::{Value, json};
 
@@ -75,12 +77,26 @@ pub struct App {
     pub globex: Provider,
     pub clock: Clock,
     pub log: Log,
+    pub explain: Recorder,
     /// What an operator's command reaches.
     pub site: Arc<Site>,
-    directory: Option<Directory>,
+    pub directory: Directory,
+    /// Where commands reach it.
+    pub admin_socket: PathBuf,
     config: Arc<Config>,
     running: Running,
     _dir: Arc<tempfile::TempDir>,
+}
+
+/// What is there before Anteroom starts.
+struct Served {
+    upstream: Upstream,
+    acme: Provider,
+    globex: Provider,
+    clock: Clock,
+    log: Log,
+    config: Arc<Config>,
+    dir: Arc<tempfile::TempDir>,
 }
 
 impl App {
@@ -102,39 +118,61 @@ impl App {
             toml = toml.replace(from, to);
         }
         toml.push_str(&setup.more);
+        // For settings beside `issuer` that name the provider's origin.
+        toml = toml.replace("$acme", &format!("http://{}", acme.address));
         let file = dir.path().join("anteroom.toml");
         std::fs::write(&file, &toml).unwrap();
         let loaded = config::load(Some(&file), std::iter::empty(), &Overrides::default());
         let config = loaded.unwrap_or_else(|problems| panic!("{problems}\n{toml}")).config;
         let log = Log::memory();
-        let directory = setup.directory;
-        let environment = Environment { clock: clock.clone(), log: log.clone(), directory: directory.clone() };
+        let served = Served { upstream, acme, globex, clock, log, config: Arc::new(config), dir: Arc::new(dir) };
+        Self::serve(served, setup.directory).await
+    }
+
+    /// Another process of the same deployment: the same configuration, keys and directory, a log of its own.
+    pub async fn another(&self) -> Self {
+        let served = Served {
+            upstream: self.upstream.clone(),
+            acme: self.acme.clone(),
+            globex: self.globex.clone(),
+            clock: self.clock.clone(),
+            log: Log::memory(),
+            config: self.config.clone(),
+            dir: self._dir.clone(),
+        };
+        Self::serve(served, Some(self.directory.clone())).await
+    }
+
+    async fn serve(served: Served, directory: Option<Directory>) -> Self {
+        let Served { upstream, acme, globex, clock, log, config, dir } = served;
+        let environment = Environment { clock: clock.clone(), log: log.clone(), directory };
         let assembled = assemble(&config, &environment).await.unwrap();
         let site = assembled.shared.site.clone();
+        let (explain, directory) = (assembled.shared.explain.clone(), assembled.directory.clone());
         let running = start_assembled(&config, assembled).await.unwrap();
         let (address, ops) = (running.address(), running.ops_address());
-        let (config, _dir) = (Arc::new(config), Arc::new(dir));
-        Self { address, ops, upstream, acme, globex, clock, log, site, directory, config, running, _dir }
+        let admin_socket = config.ops.admin_socket.path.clone();
+        Self {
+            address,
+            ops,
+            upstream,
+            acme,
+            globex,
+            clock,
+            log,
+            explain,
+            site,
+            directory,
+            admin_socket,
+            config,
+            running,
+            _dir: dir,
+        }
     }
 
-    /// Another process of the same deployment: the same configuration, keys and directory, a log of its own. Only where
-    /// the directory was given ([`Setup::directory`]).
-    pub async fn another(&self) -> Self {
-        assert!(self.directory.is_some(), "two processes need a directory to share");
-        let (clock, log, directory) = (self.clock.clone(), Log::memory(), self.directory.clone());
-        let environment = Environment { clock: clock.clone(), log: log.clone(), directory: directory.clone() };
-        let assembled = assemble(&self.config, &environment).await.unwrap();
-        let site = assembled.shared.site.clone();
-        let running = start_assembled(&self.config, assembled).await.unwrap();
-        let (address, ops) = (running.address(), running.ops_address());
-        let (upstream, acme, globex) = (self.upstream.clone(), self.acme.clone(), self.globex.clone());
-        let (config, _dir) = (self.config.clone(), self._dir.clone());
-        Self { address, ops, upstream, acme, globex, clock, log, site, directory, config, running, _dir }
-    }
-
-    /// The directory that was given.
+    /// The directory of all its processes.
     pub fn shared_directory(&self) -> &Directory {
-        self.directory.as_ref().expect("start with Setup::directory")
+        &self.directory
     }
 
     /// Sends a request without cookies, on a connection of its own.
@@ -192,6 +230,12 @@ impl App {
         let lines =
             log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|e| panic!("{e}: {line}")));
         lines.filter(|line| line["kind"] == "audit").collect()
+    }
+
+    /// The story of an answer, as `anteroom explain` tells it: the text, and the records.
+    pub async fn story(&self, reference: &str) -> (String, Value) {
+        let story = self.explain.of(&self.directory, reference).await.unwrap();
+        (anteroom::explain::render(&story), anteroom::explain::json(&story))
     }
 
     /// Stops at once and waits for the end.

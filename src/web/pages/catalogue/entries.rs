@@ -321,6 +321,23 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
         ),
     ),
     (
+        &["groups_elsewhere", "groups_too_many"],
+        refused(
+            "You are in too many groups for this application",
+            "{provider} did not tell this application all groups of yours, because there are too many.",
+            "Ask your administrator to let this application ask for them, or to send it only the groups that it needs.",
+        ),
+    ),
+    (
+        &["groups_unavailable", "groups_invalid"],
+        wait(
+            "Your groups cannot be looked up",
+            "{provider} knows you, but the service that knows your groups does not answer as it should.",
+            "Wait a minute, then try again. If it goes on, tell your administrator.",
+        ),
+    ),
+    (&["groups_denied", "service_account_unreadable"], MISCONFIGURED),
+    (
         &["email_missing"],
         refused(
             "{provider} did not send your e-mail address",
