@@ -31,6 +31,7 @@ export async function reserveFrontDoor() {
     opsPort: await freePort(),
     callback: (connector) => `${origin}/.anteroom/oidc/${connector}/callback`,
     signedOut: `${origin}/.anteroom/sign-out/done`,
+    backChannelLogout: (connector) => `${origin}/.anteroom/backchannel-logout/${connector}`,
   };
 }
 
