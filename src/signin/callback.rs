@@ -61,7 +61,15 @@ pub struct Failed {
 
 impl Failed {
     pub(super) fn new(reason: &'static str) -> Self {
-        Self { reason, provider_error: None, cookies: Vec::new(), return_to: root(), anybody: false, attempt: None, cause: None }
+        Self {
+            reason,
+            provider_error: None,
+            cookies: Vec::new(),
+            return_to: root(),
+            anybody: false,
+            attempt: None,
+            cause: None,
+        }
     }
 
     /// For a message that no attempt of ours came with.
