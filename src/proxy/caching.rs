@@ -75,7 +75,7 @@ fn is_asset(headers: &HeaderMap) -> bool {
         [b"text/css", b"text/javascript", b"application/javascript", b"application/wasm", b"font/", b"image/"];
     let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let begins = |name: &&[u8]| kind.get(..name.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(name));
-    KINDS.iter().any(|name| begins(name)) && (headers.contains_key(ETAG) || headers.contains_key(LAST_MODIFIED))
+    KINDS.iter().any(begins) && (headers.contains_key(ETAG) || headers.contains_key(LAST_MODIFIED))
 }
 
 #[cfg(test)]

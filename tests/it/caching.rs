@@ -104,6 +104,8 @@ async fn w02_no_cookie_is_given_to_somebody_else() {
         for _ in 0..2 {
             let answer = Connection::open(cache.address).await.send(&Ask::page("/public/app.css")).await;
             assert_eq!((answer.status, answer.header("x-cache")), (200, Some("MISS")), "{answer:?}");
+            // nginx keeps no Set-Cookie by itself; other caches go by this.
+            assert!(answer.all("cache-control").any(|said| ["no-store", "private"].contains(&said)), "{answer:?}");
         }
     }
     // The application's sign-out page, which it lets everybody cache, takes our cookie back.
