@@ -14,6 +14,7 @@
 mod admin;
 mod asker;
 mod assertion;
+mod caching;
 mod command_line;
 mod cookies;
 mod discovery;
