@@ -11,6 +11,7 @@ use anteroom::base::log::Log;
 use anteroom::config::{self, Config, Overrides};
 use anteroom::directory::Directory;
 use anteroom::explain::Recorder;
+use anteroom::web::Site;
 use serde_json::{Value, json};
 
 use super::browser::Browser;
@@ -77,6 +78,8 @@ pub struct App {
     pub clock: Clock,
     pub log: Log,
     pub explain: Recorder,
+    /// What an operator's command reaches.
+    pub site: Arc<Site>,
     pub directory: Directory,
     /// Where commands reach it.
     pub admin_socket: PathBuf,
@@ -144,6 +147,7 @@ impl App {
         let Served { upstream, acme, globex, clock, log, config, dir } = served;
         let environment = Environment { clock: clock.clone(), log: log.clone(), directory };
         let assembled = assemble(&config, &environment).await.unwrap();
+        let site = assembled.shared.site.clone();
         let (explain, directory) = (assembled.shared.explain.clone(), assembled.directory.clone());
         let running = start_assembled(&config, assembled).await.unwrap();
         let (address, ops) = (running.address(), running.ops_address());
@@ -157,6 +161,7 @@ impl App {
             clock,
             log,
             explain,
+            site,
             directory,
             admin_socket,
             config,

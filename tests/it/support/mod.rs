@@ -13,7 +13,7 @@ mod refused;
 mod upstream;
 
 pub use app::{App, Setup, TENANT, alice, bob, configuration};
-pub use away::{Away, spoilable};
+pub use away::spoilable;
 pub use before::no_session;
 pub use browser::Browser;
 pub use cache::SharedCache;
