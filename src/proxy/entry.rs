@@ -165,7 +165,7 @@ async fn answer<'a>(
     let Some((app, host)) = snapshot.app_of_host(authority.host()).zip(snapshot.known_host(authority.host())) else {
         return refuse("http.malformed", StatusCode::MISDIRECTED_REQUEST, "unknown_host", client);
     };
-    let mut answer = judge(core, connection, app, host, &normal, forwarded, request, arrived).await;
+    let mut answer = judge(core, connection, Aim { app, host, normal: &normal }, forwarded, request, arrived).await;
     if chunked {
         close_after(&mut answer.response);
     }
@@ -225,18 +225,24 @@ impl Drop for AbortOnDrop {
     }
 }
 
+/// What a request is for: an app, at one of its hosts, and a path in normal form.
+struct Aim<'a> {
+    app: &'a AppRules,
+    host: &'a str,
+    normal: &'a str,
+}
+
 /// A request for an app: rule, credentials, decision; then on, or not.
 async fn judge(
     core: &Rc<Core>,
     connection: &Arc<Connection>,
-    app: &AppRules,
-    host: &str,
-    normal: &str,
+    aim: Aim<'_>,
     forwarded: Forwarded,
     mut request: Request<Incoming>,
     arrived: Arrived,
 ) -> Answer<'static> {
     let Arrived { id, asker, .. } = arrived;
+    let Aim { app, host, normal } = aim;
     let site = &core.shared.site;
     let client = forwarded.client;
     let rule = app.rule(request.method(), request.headers(), normal);
