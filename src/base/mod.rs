@@ -17,6 +17,7 @@ pub mod net;
 pub mod outgoing;
 pub mod path;
 pub mod pattern;
+pub mod query;
 pub mod random;
 pub mod return_to;
 pub mod role;

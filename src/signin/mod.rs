@@ -4,9 +4,11 @@
 mod attempt;
 mod callback;
 mod finish;
+mod hand_off;
 mod query;
 mod sign_out;
 mod start;
+mod targets;
 mod verified;
 
 use std::collections::{BTreeMap, HashMap};
@@ -23,15 +25,17 @@ use crate::base::id::Id;
 use crate::base::metrics::{Login, Metrics};
 use crate::base::return_to::ReturnTo;
 use crate::base::seal::Sealer;
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, OwnHosts};
 use crate::connector::Provider;
 use crate::directory::{Directory, SwitchKind, Switchboard};
 use crate::identity::Identity;
 use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionStore};
 
 pub use callback::{Callback, Completed, Failed};
+pub use hand_off::{HandOff, Joined};
 pub use sign_out::SignedOut;
 pub use start::{Start, Started};
+pub use targets::LeadsTo;
 
 /// How long a used attempt is remembered: its life, and the clock difference between processes that it is allowed.
 const REMEMBERED: Duration = ATTEMPT_LIFETIME.saturating_add(Duration::from_secs(120));
@@ -49,6 +53,7 @@ pub struct SignIn {
     /// Remembers what works once (O18) and keeps what waits for a person.
     directory: Directory,
     switchboard: Switchboard,
+    hosts: OwnHosts,
     sign_out_done: String,
     prefix: String,
 }
@@ -90,6 +95,7 @@ impl SignIn {
             switchboard: parts.switchboard,
             clock: parts.clock,
             sign_out_done: format!("{}{}/sign-out/done", config.server.public_url.origin, config.server.prefix),
+            hosts: OwnHosts::new(config),
             prefix: config.server.prefix.clone(),
             providers: parts.providers,
         }
