@@ -232,10 +232,12 @@ impl SetCookie<'_> {
         let octet = |b: u8| b.is_ascii_graphic() && !b"\",;\\".contains(&b);
         let named = !self.name.is_empty() && self.name.bytes().all(token);
         let prefixed = self.secure || !self.name.starts_with("__");
-        let domain = self.domain.unwrap_or_default();
-        let spread = domain.is_empty()
-            || !self.name.starts_with("__Host-") && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
-        if !named || !prefixed || !spread || !self.value.bytes().all(octet) || self.name.len() + self.value.len() > MAX_LEN {
+        let host_only = self.name.starts_with("__Host-");
+        let shared = |domain: &str| {
+            !host_only && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+        };
+        let valued = self.value.bytes().all(octet) && self.name.len() + self.value.len() <= MAX_LEN;
+        if !named || !prefixed || !self.domain.is_none_or(shared) || !valued {
             return Err(InvalidCookie);
         }
         let mut text = format!("{}={}; Path=/; HttpOnly", self.name, self.value);
@@ -265,7 +267,8 @@ impl SetCookie<'_> {
 /// # Errors
 /// See [`InvalidCookie`].
 pub fn expire(name: &str, secure: bool) -> Result<HeaderValue, InvalidCookie> {
-    SetCookie { name, value: "", domain: None, max_age: Some(Duration::ZERO), same_site: SameSite::Lax, secure }.header()
+    SetCookie { name, value: "", domain: None, max_age: Some(Duration::ZERO), same_site: SameSite::Lax, secure }
+        .header()
 }
 
 #[cfg(test)]

@@ -217,7 +217,8 @@ fn hosts(
             cx.report.problem(&twice.place, format!("found {:?} twice; once is enough", twice.value));
         }
         if let Some(own) = own.filter(|own| !items.iter().any(|item| item.value == own.host)) {
-            let text = format!("found {:?}, whose host is not among the app's hosts; add it or leave hosts out", own.origin);
+            let text =
+                format!("found {:?}, whose host is not among the app's hosts; add it or leave hosts out", own.origin);
             cx.report.problem(own_place, text);
         }
     }

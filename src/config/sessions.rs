@@ -185,5 +185,9 @@ fn cookie_domain(text: &str, public_url: Option<&PublicUrl>) -> Result<String, S
     if !url.https {
         return fail(", and public_url is plain http: such a cookie could be read and set by anybody on the way");
     }
-    if is_inside(&url.host, &domain) { Ok(domain) } else { fail(&format!(", and public_url's host {} is not in it", url.host)) }
+    if is_inside(&url.host, &domain) {
+        Ok(domain)
+    } else {
+        fail(&format!(", and public_url's host {} is not in it", url.host))
+    }
 }

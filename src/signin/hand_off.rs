@@ -189,22 +189,12 @@ impl SignIn {
     /// # Errors
     /// The message is not the answer to an attempt of this browser, the session has ended meanwhile, or the directory is
     /// away. Recorded.
-    pub async fn end_hand_off(
-        &self,
-        query: &str,
-        headers: &HeaderMap,
-        visitor: Visitor<'_>,
-    ) -> Result<Joined, Failed> {
+    pub async fn end_hand_off(&self, query: &str, headers: &HeaderMap, visitor: Visitor<'_>) -> Result<Joined, Failed> {
         let result = self.redeem_code(query, headers, visitor).await;
         result.inspect_err(|failed| self.rejected(visitor, None, failed))
     }
 
-    async fn redeem_code(
-        &self,
-        query: &str,
-        headers: &HeaderMap,
-        visitor: Visitor<'_>,
-    ) -> Result<Joined, Failed> {
+    async fn redeem_code(&self, query: &str, headers: &HeaderMap, visitor: Visitor<'_>) -> Result<Joined, Failed> {
         let [code, state] = parameters(query, ["code", "state"]).map_err(Failed::by_anybody)?;
         let (Some(code), Some(id)) = (code, state.filter(|state| is_id(state))) else {
             return Err(Failed::by_anybody("hand_off_malformed"));
@@ -237,7 +227,8 @@ impl SignIn {
         if !same(&record.challenge, &hash(secret)) {
             return Err(failed("hand_off_other_browser"));
         }
-        let mut cookies = self.join(&record, headers, visitor).await?.ok_or_else(|| failed("hand_off_session_ended"))?;
+        let mut cookies =
+            self.join(&record, headers, visitor).await?.ok_or_else(|| failed("hand_off_session_ended"))?;
         cookies.push(self.cookies.expire_attempt(&id));
         Ok(Joined::HandedOff(Redirect { location: return_to.as_str().to_owned(), cookies }))
     }

@@ -67,8 +67,9 @@ impl Site {
         }
         let provider = self.sign_in.logout_origin(&parts.headers, &visit.host).await;
         // The provider sends the browser on to the sign-in host.
-        let back = self.sign_in.hosts().sign_in().origin();
-        let origins: Vec<&str> = provider.iter().flat_map(|provider| [provider.as_str(), back]).collect();
+        let hosts = self.sign_in.hosts();
+        let back = hosts.other(&visit.host).and(provider.as_ref()).map(|_| hosts.sign_in().origin());
+        let origins: Vec<&str> = provider.as_deref().into_iter().chain(back).collect();
         SignOutAsk { setting: self.setting(""), stay_href: "/" }.render(&origins).into_response()
     }
 
