@@ -6,6 +6,10 @@ pub mod cli;
 
 pub mod app;
 
+pub mod readiness;
+
+pub mod admin;
+
 pub mod proxy;
 
 pub mod web;

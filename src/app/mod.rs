@@ -23,11 +23,12 @@ use crate::base::seal::Sealer;
 use crate::base::secret::SecretError;
 use crate::config::{Config, DirectoryLocation, SessionsStore};
 use crate::connector::Provider;
+use crate::directory::{self, Directory, DirectoryError, Location, OpenError, Switchboard};
+use crate::explain::Recorder;
 use crate::gate::Snapshot;
 use crate::identity::assertion::AssertionSigner;
 use crate::identity::headers::HeaderPlan;
 use crate::proxy::{DataPlane, Shared};
-use crate::directory::{self, Directory, DirectoryError, Location, OpenError, Switchboard};
 use crate::session::{Assertions, Cookies, Follower, Hosts, Limits, Renewals, SessionStore, StoreParts};
 use crate::signin::{Parts, SignIn};
 use crate::web::Site;
@@ -74,12 +75,15 @@ pub enum StartError {
 pub struct Environment {
     pub clock: Clock,
     pub log: Log,
+    /// In place of the configured directory: what several processes of one deployment would share.
+    pub directory: Option<Directory>,
 }
 
 /// The parts that answer requests, before anything listens.
 pub struct Assembled {
     pub shared: Arc<Shared>,
     pub metrics: Arc<Metrics>,
+    pub directory: Directory,
     background: Background,
 }
 
@@ -95,7 +99,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let keys = Arc::new(keys);
     let sealer = Sealer::new(keys.clone());
     let outgoing = Outgoing::new(&config.outgoing).map_err(StartError::Outgoing)?;
-    let directory = open_directory(config, &keys, &clock).await?;
+    let directory = open_directory(config, environment, &keys).await?;
     let plan = Arc::new(HeaderPlan::new(&config.identity));
     let (sessions, due) = SessionStore::new(StoreParts {
         directory: directory.clone(),
@@ -110,6 +114,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let follower = Follower::begin(sessions.clone(), switchboard.clone()).await.map_err(StartError::Directory)?;
     let counted = sessions.clone();
     let metrics = Arc::new(Metrics::new(Box::new(move || counted.count())));
+    let explain = Recorder::new(&config.explain);
     let audit = Arc::new(Audit::new(environment.log.clone(), clock.clone()));
     let origin = &config.server.public_url.origin;
     let providers: BTreeMap<Id, Arc<Provider>> = config
@@ -118,8 +123,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         .map(|(id, connector)| {
             let redirect_uri = format!("{origin}{}", connector.callback_path);
             let domains = SignIn::enabled_domains(config, id);
-            let provider =
-                Provider::new(id.clone(), connector, domains, redirect_uri, outgoing.clone(), clock.clone());
+            let provider = Provider::new(id.clone(), connector, domains, redirect_uri, outgoing.clone(), clock.clone());
             (id.clone(), Arc::new(provider))
         })
         .collect();
@@ -129,12 +133,13 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         config,
         Parts {
             providers,
-            directory,
+            directory: directory.clone(),
             switchboard,
             sealer,
             cookies: cookies.clone(),
             sessions: sessions.clone(),
             audit: audit.clone(),
+            explain: explain.clone(),
             metrics: metrics.clone(),
             clock: clock.clone(),
         },
@@ -144,25 +149,30 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         Arc::new(Assertions::new(signer, assertion.header.clone()))
     });
     let site = Site::new(config, sign_in, cookies, sessions.clone(), assertions, audit.clone(), clock.clone());
-    let background = Background { keys, sessions: sessions.clone(), follower, renewals, due };
+    let explain_to = (explain.clone(), directory.clone(), clock.clone());
+    let background = Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to };
     let shared = Arc::new(Shared {
         snapshot: Arc::new(Snapshot::new(config)),
         sessions,
         plan,
         site: Arc::new(site),
         audit,
+        explain,
         clock,
         log: environment.log.clone(),
         control: tokio::runtime::Handle::current(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         access_log: config.log.access,
     });
-    Ok(Assembled { shared, metrics, background })
+    Ok(Assembled { shared, metrics, directory, background })
 }
 
-async fn open_directory(config: &Config, keys: &KeyRing, clock: &Clock) -> Result<Directory, StartError> {
-    let directory = directory::open(&location(config)?).await.map_err(StartError::OpenDirectory)?;
-    let shared = directory.keys.share(&keys.fingerprints(), clock.now()).await.map_err(StartError::Directory)?;
+async fn open_directory(config: &Config, environment: &Environment, keys: &KeyRing) -> Result<Directory, StartError> {
+    let directory = match &environment.directory {
+        Some(directory) => directory.clone(),
+        None => directory::open(&location(config)?).await.map_err(StartError::OpenDirectory)?,
+    };
+    let shared = directory.keys.share(&keys.fingerprints(), environment.clock.now()).await.map_err(StartError::Directory)?;
     if shared { Ok(directory) } else { Err(StartError::OtherKeys { dir: config.keys.dir.clone() }) }
 }
 
@@ -208,7 +218,7 @@ async fn listeners(config: &Config) -> Result<Listeners, StartError> {
 
 fn run(config: &Config, listeners: Listeners, assembled: Assembled) -> Result<Running, StartError> {
     let (listener, ops_listener) = listeners;
-    let Assembled { shared, metrics, background } = assembled;
+    let Assembled { shared, metrics, background, .. } = assembled;
     let plane = DataPlane::start(&shared, &metrics, config.server.workers).map_err(StartError::DataPlane)?;
     Ok(Running::begin(listener, ops_listener, plane, metrics, background))
 }

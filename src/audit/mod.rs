@@ -2,7 +2,7 @@
 //!
 //! Event names are by area (security cases 0.1): `login.accepted`, `login.rejected`, `login.paused`, `session.ended`,
 //! `session.rejected`, `logout.rejected`, `header.stripped`, `path.denied`, `redirect.rejected`, `browser.denied`,
-//! `native.denied`, `limit.hit`. Two different causes never share a `reason`.
+//! `native.denied`, `limit.hit`, `admin.changed`. Two different causes never share a `reason`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -96,6 +96,12 @@ impl EmailAddress {
     pub fn looks_like(&self, other: &Self) -> bool {
         self.text.eq_ignore_ascii_case(&other.text)
     }
+
+    /// The text that two addresses share exactly if they [look alike](Self::looks_like): a key for finding the one by
+    /// the other, never an identity.
+    pub fn look_alike_key(&self) -> String {
+        self.text.to_ascii_lowercase()
+    }
 }
 
 impl FromStr for EmailAddress {

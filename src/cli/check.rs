@@ -1,13 +1,12 @@
 //! `anteroom check`: start-up's judgements, without starting.
 
-use std::io::Write as _;
-
+use crate::admin;
 use crate::base::app_log::error_chain;
 use crate::base::keys::KeyRing;
 use crate::base::outgoing::Outgoing;
 use crate::config::SessionsStore;
 
-use super::{Configured, Failure};
+use super::{Configured, Failure, print};
 
 pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
     let loaded = configured.load()?;
@@ -18,10 +17,16 @@ pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
     if config.sessions.store == SessionsStore::Directory {
         config.directory.location.check().map_err(|error| Failure::Other(error_chain(&error)))?;
     }
-    let mut out = std::io::stdout().lock();
+    let no_socket = match (admin::check(&config.ops.admin_socket), config.ops.admin_socket.is_written) {
+        (Err(error), true) => return Err(Failure::Other(format!("ops.admin_socket: {}", error_chain(&error)))),
+        (result, _) => result.err(),
+    };
     let mut text = String::new();
     for warning in &loaded.warnings {
         text.push_str(&format!("warning: {warning}\n"));
+    }
+    if let Some(error) = no_socket {
+        text.push_str(&format!("warning: no command will reach the process: {}\n", error_chain(&error)));
     }
     text.push_str(&format!(
         "ok: {} app(s), {} connector(s), {} domain(s) at {}\n",
@@ -33,5 +38,5 @@ pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
     if !keys.will_make.is_empty() {
         text.push_str(&format!("keys will be made in {} at the first start\n", config.keys.dir.display()));
     }
-    out.write_all(text.as_bytes()).map_err(|error| Failure::Other(format!("cannot write: {error}")))
+    print(&text)
 }

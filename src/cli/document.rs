@@ -1,12 +1,10 @@
 //! `anteroom config`: the configuration's schema and reference, from the types.
 
-use std::io::Write as _;
-
 use clap::Subcommand;
 
 use crate::config;
 
-use super::Failure;
+use super::{Failure, print};
 
 #[derive(Subcommand, Clone, Copy)]
 pub(super) enum Document {
@@ -21,5 +19,5 @@ pub(super) fn run(what: Document) -> Result<(), Failure> {
         Document::Schema => config::schema(),
         Document::Reference => config::reference(),
     };
-    std::io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::Other(format!("cannot write: {error}")))
+    print(&text)
 }

@@ -2,7 +2,15 @@
 
 mod check;
 mod document;
+mod explain;
+mod keys;
+mod reach;
+mod readiness;
 mod serve;
+mod session;
+mod status;
+mod switch;
+mod table;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -40,10 +48,45 @@ enum Command {
     /// Judge the configuration as start-up would, and exit with 0 or 1. Writes, binds and fetches nothing.
     #[command(after_help = PRECEDENCE)]
     Check(Configured),
+    /// Compare the application's users with the provider's accounts before a domain is switched on.
+    ///
+    /// Reports addresses that will not match, duplicates whose owners will choose, programs whose user name is an
+    /// address, users that the provider does not know, and who will meet the provider on which day.
+    #[command(after_help = readiness::EXAMPLES)]
+    Readiness(Box<readiness::Readiness>),
     /// Print what may stand in the configuration.
     Config {
         #[command(subcommand)]
         what: document::Document,
+    },
+    /// Show how the running process is: version, sessions, keys, what is switched off.
+    #[command(after_help = format!("Example: anteroom status --config anteroom.toml\n\n{}", reach::WHERE))]
+    Status(status::Status),
+    /// List sessions, or end them.
+    Session {
+        #[command(subcommand)]
+        what: session::Session,
+    },
+    /// Say why a request or a sign-in was answered as it was, by its reference.
+    ///
+    /// The reference stands on every page of Anteroom, in the X-Request-Id of every answer and in the log. Kept are
+    /// sign-ins, challenges and refusals, for a time.
+    #[command(after_help = format!("Example: anteroom explain --config anteroom.toml 5xR2p0aVbq\n\n{}", reach::WHERE))]
+    Explain(explain::Explain),
+    /// List the sealing and assertion keys, or make new ones.
+    Keys {
+        #[command(subcommand)]
+        what: keys::Keys,
+    },
+    /// Switch a connector off or on again.
+    Connector {
+        #[command(subcommand)]
+        what: switch::Connector,
+    },
+    /// Switch an e-mail domain off or on again.
+    Domain {
+        #[command(subcommand)]
+        what: switch::Domain,
     },
 }
 
@@ -93,6 +136,8 @@ enum Failure {
     Usage(String),
     Config(Problems),
     Other(String),
+    /// The command did its work, and its report says what is wrong.
+    Found,
 }
 
 /// Runs the command line and gives the process's exit code: 0, 1 for a failure, 2 for a wrong call.
@@ -100,10 +145,18 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(configured) => serve::run(&configured),
         Command::Check(configured) => check::run(&configured),
+        Command::Readiness(asked) => readiness::run(&asked),
         Command::Config { what } => document::run(what),
+        Command::Status(status) => status::run(&status),
+        Command::Session { what } => session::run(&what),
+        Command::Explain(explain) => explain::run(&explain),
+        Command::Keys { what } => keys::run(&what),
+        Command::Connector { what } => switch::connector(&what),
+        Command::Domain { what } => switch::domain(&what),
     };
     let (code, text) = match result {
         Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Found) => return ExitCode::FAILURE,
         Err(Failure::Usage(text)) => (2, text),
         Err(Failure::Other(text)) => (1, text),
         Err(Failure::Config(problems)) => (1, problems_text(&problems)),
@@ -111,6 +164,19 @@ pub fn run() -> ExitCode {
     // Nothing is left to do where even this cannot be written.
     drop(writeln!(std::io::stderr(), "anteroom: {text}"));
     ExitCode::from(code)
+}
+
+/// Writes `text` to standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| Failure::Other(format!("cannot write: {error}")))
+}
+
+/// A value for programs.
+fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value);
+    text.map(|text| text + "\n").map_err(|error| Failure::Other(format!("cannot write: {error}")))
 }
 
 fn problems_text(problems: &Problems) -> String {

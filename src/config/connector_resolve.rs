@@ -12,7 +12,7 @@ use super::problem::Place;
 use super::read::{At, Field, Keyed};
 use super::renewal::Renewal;
 use super::words::Choice;
-use super::{entra, renewal, requirement, secrets};
+use super::{entra, groups, renewal, requirement, secrets};
 use crate::base::email::EmailDomain;
 use crate::base::id::Id;
 
@@ -113,7 +113,12 @@ impl Resolving<'_, '_, '_> {
             self.cx.report.warn(&self.place.child("client_secret_file"), text);
         }
         let renewal = renewal::resolve(known, raw.renewal, raw.renewal_interval, self.cx);
-        let scopes = renewal::scopes(known, renewal, raw.scopes, self.place, self.cx);
+        let groups = groups::Raw { overage: raw.groups_overage, graph_url: raw.graph_url, directory: raw.directory };
+        let groups = groups.resolve(known, self.place, self.around.insecure_http, self.cx);
+        let mut scopes = renewal::scopes(known, renewal, raw.scopes, self.place, self.cx);
+        if let (Some(scopes), Some(groups)) = (&mut scopes, &groups) {
+            groups::complete_scopes(scopes, groups);
+        }
         let max_age_place = raw.max_age.set().map(|at| at.place.clone());
         let requirement = requirement::resolve(raw.max_age, raw.acr, raw.amr, self.cx);
         if let (Some(Renewal::PromptNone { .. }), Some(requirement), Some(place)) =
@@ -154,6 +159,7 @@ impl Resolving<'_, '_, '_> {
             scopes: scopes?,
             email_claim: email_claim?,
             groups_claim: groups_claim?,
+            groups: groups?,
             roles_claim: roles_claim?,
             algorithms: algorithms?,
             prompt: prompt?,
@@ -197,7 +203,7 @@ impl Resolving<'_, '_, '_> {
             (Kind::Google, "hosted_domains", raw.hosted_domains.set().map(|at| &at.place)),
             (Kind::Oidc, "email_is_verified", raw.email_is_verified.set().map(|at| &at.place)),
         ];
-        for (owner, key, place) in keys {
+        for (owner, key, place) in keys.into_iter().chain(groups::places(raw)) {
             if let (Some(place), true) = (place, owner != kind) {
                 let text = format!(
                     "{key} belongs to kind = {:?}, and this connector is kind = {:?}; remove it",

@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::groups::{self, GroupsFrom};
 use super::kinds::{ByOperator, Kind};
 use super::node::{Node, Value};
 use super::problem::Report;
@@ -36,6 +37,8 @@ pub struct Connector {
     pub email_claim: Option<String>,
     /// Default `groups`.
     pub groups_claim: String,
+    /// Default: the groups claim.
+    pub groups: GroupsFrom,
     /// Default `roles`.
     pub roles_claim: String,
     /// Signature algorithms of ID tokens that are accepted; default RS256 alone. Never `none`, never HMAC.
@@ -134,6 +137,20 @@ section! {
         /// The claim that holds the groups.
         #[schemars(extend("default" = "groups"))]
         groups_claim: String,
+        /// entra: what happens when somebody is in more groups than a token holds (200), so that it only says that they
+        /// are elsewhere. `refuse`: the sign-in is refused. `graph`: Microsoft Graph is asked for all groups of the
+        /// person by object id, as in the token: nested ones too, and those without security (Microsoft 365, distribution
+        /// lists). `always-graph`: it is asked at every sign-in, for registrations that assert no groups. Graph is asked
+        /// in the person's own name, so that Anteroom can read nobody else's groups; the scope for it, `User.Read`, is
+        /// added, and has to be consented to. When Graph does not answer, or with more than 10,000 groups, the sign-in is
+        /// refused. Default: `refuse`.
+        groups_overage: Choice<groups::Overage>,
+        /// entra: the origin of Microsoft Graph, for national clouds. Default: `https://graph.microsoft.com`.
+        graph_url: String,
+        /// google: groups from the Directory API of the Admin SDK, asked for at each sign-in. A group is its e-mail
+        /// address; groups that a person is in only through another group are not among them. When they cannot be had,
+        /// or are more than 10,000, the sign-in is refused. Left out: no groups.
+        directory: groups::RawDirectory,
         /// The claim that holds the roles.
         #[schemars(extend("default" = "roles"))]
         roles_claim: String,

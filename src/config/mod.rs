@@ -15,6 +15,7 @@ mod explain;
 mod file;
 mod from_toml;
 mod from_yaml;
+mod groups;
 mod headers;
 mod identity;
 mod keys;
@@ -36,7 +37,6 @@ mod schema;
 mod secrets;
 mod server;
 mod sessions;
-mod step_up;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -51,6 +51,7 @@ pub use connectors::{Connector, ConnectorKind, SigningAlgorithm};
 pub use directory::{Directory, DirectoryLocation, DirectoryPathError};
 pub use domains::Domain;
 pub use explain::{Explain, PersonalData};
+pub use groups::{GoogleDirectory, GroupsFrom};
 pub use identity::{Assertion, CustomHeader, HeaderPreset, Identity, IdentityField, TemplatePart};
 pub use keys::Keys;
 pub use load::{Loaded, environment, load};
@@ -66,7 +67,6 @@ pub use routes::{Access, Authorization, Route};
 pub use schema::{reference, schema};
 pub use server::{Environment, PublicUrl, Server};
 pub use sessions::{OnDisable, Sessions, SessionsStore};
-pub use step_up::StepUp;
 
 /// The whole configuration.
 #[derive(Clone, Debug)]

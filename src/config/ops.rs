@@ -28,8 +28,17 @@ pub struct AdminSocket {
 impl AdminSocket {
     /// The longest path of a Unix socket in bytes (unix(7): `sun_path` has 108, with its end).
     pub const MAX: usize = 107;
+    /// The longest path of its directory in bytes: the socket is made in a private directory inside it, whose name and
+    /// file take the rest.
+    pub const MAX_DIR: usize = 95;
     /// Its name in the default place.
     const FILE: &'static str = "anteroom.sock";
+
+    /// Whether the system takes the path, and the one at which the socket is made.
+    pub fn fits(path: &Path) -> bool {
+        let length = |path: &Path| path.as_os_str().len();
+        length(path) <= Self::MAX && path.parent().is_none_or(|dir| length(dir) <= Self::MAX_DIR)
+    }
 }
 
 section! {
@@ -39,7 +48,7 @@ section! {
         #[schemars(extend("default" = "127.0.0.1:9090"))]
         listen: String,
         /// The Unix socket over which commands such as `anteroom session list` reach the running process; at most 107
-        /// bytes. Only Anteroom's user and root may use it. Default: `anteroom.sock` beside the SQLite file of
+        /// bytes, of which its directory has at most 95. Only Anteroom's user and root may use it. Default: `anteroom.sock` beside the SQLite file of
         /// directory.url, or with PostgreSQL in keys.dir. Each process needs one of its own.
         admin_socket: String,
     }
@@ -53,12 +62,12 @@ impl RawOps {
         let listen_place: Place = raw.listen.set().map_or_else(|| place.child("listen"), |at| at.place.clone());
         let listen = raw.listen.parse(cx.report, |text| socket(text)).or(SocketAddr::from(([127, 0, 0, 1], 9090)));
         let written = cx.path(raw.admin_socket).parse(cx.report, |path| {
-            let length = path.as_os_str().len();
-            if length > AdminSocket::MAX {
-                let (path, max) = (path.display(), AdminSocket::MAX);
-                return Err(format!("{path} has {length} bytes; allowed: at most {max}, the limit of the system"));
+            if AdminSocket::fits(path) {
+                return Ok(path.clone());
             }
-            Ok(path.clone())
+            let (length, path, max, dir) =
+                (path.as_os_str().len(), path.display(), AdminSocket::MAX, AdminSocket::MAX_DIR);
+            Err(format!("{path} has {length} bytes; allowed: at most {max}, of which the directory has at most {dir}"))
         });
         let admin_socket = match written.optional()? {
             Some(path) => AdminSocket { path, is_written: true },

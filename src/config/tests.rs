@@ -11,6 +11,7 @@ use crate::base::secret::Secret;
 
 mod connectors;
 mod durable;
+mod groups;
 mod mistakes;
 mod renewal;
 mod sources;

@@ -5,13 +5,14 @@ use serde_json::{Map, Value};
 use super::entra;
 use super::error::{ProviderError, Reason};
 use super::google;
+use super::groups::is_elsewhere;
 use super::oidc::id_token::IdToken;
 use crate::base::email::{EmailAddress, EmailDomain};
 use crate::base::role::Role;
 use crate::config::{Connector, ConnectorKind};
 
-/// More groups than this are none: no application was meant to get them (I10).
-const MAX_GROUPS: usize = 1_000;
+/// More roles than this are none: no application was meant to get them.
+const MAX_ROLES: usize = 1_000;
 
 /// Longest display or user name that is passed on, in characters.
 const MAX_NAME: usize = 255;
@@ -23,13 +24,12 @@ pub(crate) struct Reader<'a> {
     pub(crate) single_tenant: bool,
 }
 
-/// What the claims say about a person. All of it is verified.
+/// What the claims say about a person, but their groups. All of it is verified.
 pub(crate) struct Attributes {
     pub(crate) subject: String,
     pub(crate) email: EmailAddress,
     pub(crate) preferred_username: Option<String>,
     pub(crate) name: Option<String>,
-    pub(crate) groups: Vec<String>,
     pub(crate) role: Option<Role>,
 }
 
@@ -128,8 +128,7 @@ impl Reader<'_> {
             email,
             preferred_username: text(claims, "preferred_username").filter(|name| is_own_name(name, domains)),
             name: text(claims, "name"),
-            groups: list(claims, &self.connector.groups_claim),
-            role: list(claims, &self.connector.roles_claim).iter().filter_map(|name| Role::from_name(name)).max(),
+            role: roles(claims, &self.connector.roles_claim).max(),
         })
     }
 
@@ -181,23 +180,15 @@ fn text(claims: &Claims, name: &str) -> Option<String> {
     (!text.is_empty() && text.chars().count() <= MAX_NAME).then(|| text.to_owned())
 }
 
-/// A claim that is a list of strings, or one. A list that the provider keeps elsewhere (Entra's overage, Core section
-/// 5.6.2) is empty: its address is never fetched.
-fn list(claims: &Claims, name: &str) -> Vec<String> {
-    if is_elsewhere(claims, name) {
-        return Vec::new();
-    }
-    match claims.get(name) {
-        Some(Value::String(one)) => vec![one.clone()],
-        Some(Value::Array(many)) if many.len() <= MAX_GROUPS => {
-            many.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn is_elsewhere(claims: &Claims, name: &str) -> bool {
-    claims.get("_claim_names").and_then(Value::as_object).is_some_and(|names| names.contains_key(name))
+/// The roles that we know in a claim that is a list of strings, or one.
+fn roles(claims: &Claims, name: &str) -> impl Iterator<Item = Role> {
+    let claim = claims.get(name).filter(|_| !is_elsewhere(claims, name));
+    let names = match claim {
+        Some(Value::Array(many)) if many.len() <= MAX_ROLES => many.as_slice(),
+        Some(one @ Value::String(_)) => std::slice::from_ref(one),
+        _ => &[],
+    };
+    names.iter().filter_map(Value::as_str).filter_map(Role::from_name)
 }
 
 #[cfg(test)]

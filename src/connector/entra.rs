@@ -173,7 +173,8 @@ fn is_member(claims: &Map<String, Value>) -> bool {
     account && claims.get("idp").is_none_or(|idp| Some(idp) == claims.get("iss"))
 }
 
-fn is_id(text: &str) -> bool {
+/// Whether this is an id of Entra's: a GUID with hyphens.
+pub(crate) fn is_id(text: &str) -> bool {
     text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
 }
 

@@ -135,6 +135,19 @@ reasons! {
     SidInvalid = "sid_invalid", Refused;
     /// More sign-ins wait for the provider's token endpoint than it answers (T22).
     ProviderBusy = "provider_busy", Unavailable;
+    /// The token says that the groups are elsewhere, and this connector does not fetch them (I10).
+    GroupsElsewhere = "groups_elsewhere", NotAllowed;
+    /// More groups than are read: they are not cut (I10).
+    GroupsTooMany = "groups_too_many", NotAllowed;
+    /// The groups cannot be had now: Microsoft Graph or the Directory API is away, busy or slow.
+    GroupsUnavailable = "groups_unavailable", Unavailable;
+    /// The answer with the groups cannot be used; nothing is wrong with the person.
+    GroupsInvalid = "groups_invalid", Unavailable;
+    /// Graph or the Directory API does not let us read groups; the detail has its word for it. A consent, a role or the
+    /// delegation is missing.
+    GroupsDenied = "groups_denied", Misconfigured;
+    /// The service account's key file cannot be read or is none.
+    ServiceAccountUnreadable = "service_account_unreadable", Misconfigured;
     /// The provider's discovery document is not acceptable (O34).
     IdpConfigRejected = "idp_config_rejected", Misconfigured;
     /// The provider's key set is not acceptable (O13).

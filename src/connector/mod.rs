@@ -6,6 +6,7 @@ mod endings;
 mod entra;
 mod error;
 mod google;
+mod groups;
 mod limits;
 mod oidc;
 mod remote;
@@ -23,6 +24,7 @@ use crate::config::{Connector, ConnectorKind};
 
 use entra::Authority;
 pub use error::{Kind, ProviderError, Reason};
+use groups::Groups;
 use limits::CallLimits;
 pub use limits::RenewalPermit;
 pub use oidc::authorize::{AuthorizationRequest, pkce_challenge};
@@ -42,6 +44,7 @@ pub struct Provider {
     /// For entra alone.
     authority: Option<Arc<Authority>>,
     remote: Arc<Remote>,
+    groups: Groups,
     limits: CallLimits,
 }
 
@@ -69,10 +72,11 @@ impl Provider {
                 Box::new(move |found| metadata::is_issuer(&issuer, found))
             }
         };
+        let groups = Groups::new(config, &outgoing, &clock);
         let document_url = metadata::document_url(&config.issuer);
         let remote = Remote::new(id.clone(), document_url, accepts, outgoing, clock.clone());
         let (connector, limits) = (config.clone(), CallLimits::new());
-        Self { id, connector, domains, redirect_uri, clock, authority, remote, limits }
+        Self { id, connector, domains, redirect_uri, clock, authority, remote, groups, limits }
     }
 
     /// The connector's id.

@@ -106,15 +106,13 @@ impl Provider {
             Reason::UserinfoSubMismatch => ProviderError::new(Reason::RefreshIdentityChanged).caused_by(refused),
             _ => refused,
         })?;
-        let identity = match userinfo {
-            Some(userinfo) => {
-                let reader = self.reader(discovered);
-                reader.check(&id_token)?;
-                let claims = reader.renew(id_token.claims, userinfo);
-                self.identity(&reader, id_token.subject, &claims, Some(&tokens.access_token)).await?
-            }
-            None => before.identity.clone(),
+        let reader = self.reader(discovered);
+        reader.check(&id_token)?;
+        let claims = match userinfo {
+            Some(userinfo) => reader.renew(id_token.claims, userinfo),
+            None => id_token.claims,
         };
+        let identity = self.identity(&reader, id_token.subject, &claims, Some(&tokens.access_token)).await?;
         same_person(before.identity, &identity)?;
         Ok((identity, of(before)))
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::attributes::Reader;
 use super::error::{Kind, ProviderError, Reason};
+use super::groups::Person;
 use super::oidc::client_auth::{self, ClientAuthentication};
 use super::oidc::id_token::{self, Expected, IdToken};
 use super::oidc::jwks::KeySet;
@@ -116,8 +117,8 @@ impl Provider {
         Reader { connector: &self.connector, single_tenant }
     }
 
-    /// The person that verified claims speak of: the same at a sign-in and at each renewal. `access_token` is the one
-    /// that came with the claims.
+    /// The person that verified claims speak of, with all groups: the same at a sign-in and at each renewal. Groups are
+    /// asked for last, and only for somebody who may sign in here. `access_token` is the one that came with the claims.
     pub(super) async fn identity(
         &self,
         reader: &Reader<'_>,
@@ -126,13 +127,14 @@ impl Provider {
         access_token: Option<&str>,
     ) -> Result<Identity, ProviderError> {
         let attributes = reader.read(subject, claims, &self.domains)?;
+        let groups = self.groups.of(&Person { claims, email: &attributes.email, access_token }).await?;
         Ok(Identity {
             connector: self.id.clone(),
             subject: attributes.subject,
             email: attributes.email,
             preferred_username: attributes.preferred_username,
             name: attributes.name,
-            groups: attributes.groups,
+            groups,
             role: attributes.role,
         })
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::oidc::fixture::{self, CLIENT, NONCE, NOW, TestKey, rsa, sign, with};
@@ -15,6 +15,7 @@ use crate::config::SigningAlgorithm;
 mod credentials;
 mod endings;
 mod fake_idp;
+mod groups;
 mod renewals;
 mod requirements;
 
@@ -30,6 +31,7 @@ fn connector(issuer: &str, kind: ConnectorKind) -> Connector {
         scopes: ["openid", "email"].map(String::from).into(),
         email_claim: None,
         groups_claim: "groups".into(),
+        groups: crate::config::GroupsFrom::Token,
         roles_claim: "roles".into(),
         algorithms: vec![SigningAlgorithm::RS256],
         prompt: None,
@@ -374,16 +376,6 @@ async fn an_entra_identity_is_tenant_and_object_i01_i02() {
     assert_eq!(verdict(&provider).await, Ok(format!("{TENANT}.{OBJECT}")));
     idp.claim("tid", json!("99999999-2222-4333-8444-555555555555"));
     assert_eq!(verdict(&provider).await, Err("tenant_mismatch"));
-}
-
-#[tokio::test]
-async fn an_unreadable_secret_is_our_own_fault_and_costs_no_code() {
-    let (idp, provider, clock) = setup().await;
-    let secret = Some(Secret::File("/nonexistent/secret".into()));
-    let config = Connector { client_secret: secret, ..provider.connector.clone() };
-    let error = redeem(&self::provider(&config, &clock)).await.unwrap_err();
-    assert_eq!((error.reason(), error.kind()), ("client_secret_unreadable", Kind::Misconfigured));
-    assert_eq!(idp.asked("/token"), 0);
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ fn asked(request_id: &str, after: u64) -> Asked<'_> {
 }
 
 fn challenge(request_id: &str) -> Record {
-    Record::challenge("sign_in_required", asked(request_id, 0)).with(Field::Cookie, "unknown")
+    Record::challenge(Step::Request, "sign_in_required", true, asked(request_id, 0)).with(Field::Cookie, "unknown")
 }
 
 /// A sign-in that began and could not be finished, in three requests.
@@ -204,7 +204,8 @@ impl Explanations for Away {
 
 #[tokio::test(start_paused = true)]
 async fn a_directory_that_is_away_stops_nothing() {
-    let directory = Directory { explanations: Arc::new(Away), ..Directory::in_memory() };
+    let mut directory = Directory::in_memory();
+    directory.explanations = Arc::new(Away);
     let recorder = Recorder::new(&settings());
     let running = tokio::spawn(recorder.clone().run(directory.clone(), Clock::manual(NOW)));
     for _ in 0..100 {

@@ -248,8 +248,13 @@ impl SessionStore {
         }
         let _turn = self.0.looking.acquire().await;
         let Some((row, host)) = self.0.directory.sessions.by_cookie(key.bytes()).await? else {
-            if let Some(session) = self.0.live.get(key) {
-                self.end_here(key, &session);
+            match self.0.live.get(key) {
+                // Past its limits, and forgotten.
+                Some(session) if matches!(session.check(&self.0.limits, now), Err(Ending::Idle | Ending::Absolute)) => {
+                    self.0.live.invalidate(key);
+                }
+                Some(session) => self.end_here(key, &session),
+                None => {}
             }
             return Ok(None);
         };

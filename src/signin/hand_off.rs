@@ -18,10 +18,11 @@ use crate::base::random;
 use crate::base::return_to::{HAND_OFF, MAX_LEN, ReturnTo};
 use crate::config::OwnHost;
 use crate::directory::{KeptKind, Selector};
+use crate::explain;
 use crate::identity::headers::AuthMethod;
 
 use super::attempt::{Attempt, Step, is_id, new_id};
-use super::{Failed, Redirect, SignIn, Visitor};
+use super::{Failed, Redirect, SignIn, Visitor, story};
 
 /// How long a code may be on its way: one redirect.
 const CODE_LIFETIME: Duration = Duration::from_secs(30);
@@ -151,7 +152,7 @@ impl SignIn {
     /// No host of ours asked, or the directory is away. Recorded.
     pub async fn hand_off(&self, query: &str, headers: &HeaderMap, visitor: Visitor<'_>) -> Result<HandOff, Failed> {
         let result = self.handed_off(query, headers, visitor).await;
-        result.inspect_err(|failed| self.rejected(visitor, None, failed))
+        result.inspect_err(|failed| self.rejected(explain::Step::HandOff, visitor, None, failed))
     }
 
     async fn handed_off(&self, query: &str, headers: &HeaderMap, visitor: Visitor<'_>) -> Result<HandOff, Failed> {
@@ -191,7 +192,7 @@ impl SignIn {
     /// away. Recorded.
     pub async fn end_hand_off(&self, query: &str, headers: &HeaderMap, visitor: Visitor<'_>) -> Result<Joined, Failed> {
         let result = self.redeem_code(query, headers, visitor).await;
-        result.inspect_err(|failed| self.rejected(visitor, None, failed))
+        result.inspect_err(|failed| self.rejected(explain::Step::HandOff, visitor, None, failed))
     }
 
     async fn redeem_code(&self, query: &str, headers: &HeaderMap, visitor: Visitor<'_>) -> Result<Joined, Failed> {
@@ -203,10 +204,12 @@ impl SignIn {
             // The other tab was first, or the page was loaded again.
             return match self.signed_in(headers, visitor.host).await {
                 true => Ok(Joined::AlreadySignedIn(Redirect { location: "/".into(), cookies: vec![] })),
-                false => Err(Failed::by_anybody("hand_off_not_bound")),
+                false => Err(Failed::by_anybody("hand_off_not_bound").named(Some(&id))),
             };
         };
-        let Step::HandOff { secret } = &attempt.step else { return Err(Failed::new("hand_off_other_step")) };
+        let Step::HandOff { secret } = &attempt.step else {
+            return Err(Failed::new("hand_off_other_step").named(Some(&id)));
+        };
         let return_to = self.return_to(visitor.host, &attempt.return_to);
         if attempt.is_expired(&self.clock) {
             return Err(Failed::new("hand_off_expired").of(&id, &attempt, self, visitor));
@@ -215,7 +218,7 @@ impl SignIn {
         let failed = |reason| {
             let mut failed = Failed::new(reason);
             failed.return_to = return_to.clone();
-            failed
+            failed.named(Some(&id))
         };
         let record = self.take_record(&code).await?.ok_or_else(|| failed("hand_off_code_unknown"))?;
         if !same(&record.host, visitor.host) {
@@ -230,6 +233,7 @@ impl SignIn {
         let mut cookies =
             self.join(&record, headers, visitor).await?.ok_or_else(|| failed("hand_off_session_ended"))?;
         cookies.push(self.cookies.expire_attempt(&id));
+        self.explain.record(|| story::handed_off(self, visitor, &id, &record.connector));
         Ok(Joined::HandedOff(Redirect { location: return_to.as_str().to_owned(), cookies }))
     }
 

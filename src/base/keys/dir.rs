@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::key::{AssertionKey, SealingKey};
 use super::plan::KeyTimes;
 use crate::base::clock::Timestamp;
-use crate::base::random;
+use crate::base::{place, random};
 
 /// No key file is near this long.
 const MAX_FILE: u64 = 16 * 1024;
@@ -282,22 +282,6 @@ impl Drop for Temp {
 
 /// Whether keys could be made in `dir`: it, or the nearest directory above it that exists, can be written.
 pub(super) fn check_writable(dir: &Path) -> Result<(), KeysError> {
-    use rustix::fs::{Access, access};
     let kind = read(dir)?.missing().next().unwrap_or(KeyKind::Sealing);
-    let not_writable = |source| KeysError::NotWritable { dir: dir.to_owned(), kind, source };
-    let mut existing = dir;
-    let found = loop {
-        match fs::metadata(existing) {
-            Ok(found) => break found,
-            Err(error) if error.kind() == ErrorKind::NotFound => match existing.parent() {
-                Some(parent) => existing = parent,
-                None => return Err(not_writable(error)),
-            },
-            Err(error) => return Err(not_writable(error)),
-        }
-    };
-    if !found.is_dir() {
-        return Err(not_writable(ErrorKind::NotADirectory.into()));
-    }
-    access(existing, Access::WRITE_OK | Access::EXEC_OK).map_err(|errno| not_writable(errno.into()))
+    place::check_writable(dir).map_err(|source| KeysError::NotWritable { dir: dir.to_owned(), kind, source })
 }

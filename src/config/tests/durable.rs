@@ -164,6 +164,9 @@ fn the_admin_socket_has_a_path_that_the_system_takes() {
     assert!(config.ops.admin_socket.is_written);
     let longest = format!("/{}", "a".repeat(AdminSocket::MAX - 1));
     loads("", &ops(&longest));
+    let longest_dir = format!("/{}", "a".repeat(AdminSocket::MAX_DIR - 1));
+    loads("", &ops(&format!("{longest_dir}/s")));
+    wrong("", &ops(&format!("{longest_dir}a/s")), "ops.admin_socket", "the directory has at most 95");
     wrong("", &ops(&format!("{longest}a")), "ops.admin_socket", "has 108 bytes; allowed: at most 107");
 }
 

@@ -1,4 +1,4 @@
-//! `private_key_jwt` (RFC 7523): what the provider is shown is verified here as it would verify it.
+//! Secrets, and `private_key_jwt` (RFC 7523): what the provider is shown is verified here as it would verify it.
 
 use std::path::Path;
 
@@ -161,4 +161,14 @@ fn every_form_of_a_private_key_is_read() {
     let pem = format!("-----BEGIN EC PRIVATE KEY-----\n{text}\n-----END EC PRIVATE KEY-----\n");
     assert!(crate::base::client_certificate::SigningPair::parse(&certificate, &pem).is_ok());
     assert!(crate::base::client_certificate::SigningPair::parse(&certificate, &key).is_ok());
+}
+
+#[tokio::test]
+async fn an_unreadable_secret_is_our_own_fault_and_costs_no_code() {
+    let (idp, provider, clock) = setup().await;
+    let secret = Some(Secret::File("/nonexistent/secret".into()));
+    let config = Connector { client_secret: secret, ..provider.connector.clone() };
+    let error = redeem(&self::provider(&config, &clock)).await.unwrap_err();
+    assert_eq!((error.reason(), error.kind()), ("client_secret_unreadable", Kind::Misconfigured));
+    assert_eq!(idp.asked("/token"), 0);
 }

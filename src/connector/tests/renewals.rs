@@ -49,7 +49,7 @@ async fn refusal(provider: &Provider, session: &SignedIn) -> (&'static str, bool
 }
 
 fn text(secret: Option<&SecretString>) -> Option<&str> {
-    secret.map(|secret| secret.expose_secret())
+    secret.map(ExposeSecret::expose_secret)
 }
 
 #[tokio::test]

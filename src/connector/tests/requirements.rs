@@ -65,7 +65,7 @@ async fn how_somebody_signed_in_is_told() {
     idp.claim("amr", json!(["pwd", "otp"]));
     idp.claim("sid", json!("the-session"));
     let told = redeem(&provider).await.unwrap();
-    assert_eq!(told.auth_time.map(|at| at.secs()), Some(NOW.secs() - 5));
+    assert_eq!(told.auth_time.map(crate::base::clock::Timestamp::secs), Some(NOW.secs() - 5));
     assert_eq!((told.acr.as_deref(), told.amr.as_slice()), (Some("gold"), ["pwd".to_owned(), "otp".into()].as_slice()));
     assert_eq!((told.provider_sub.as_str(), told.provider_sid.as_deref()), ("ann", Some("the-session")));
     for odd in [json!(1), json!(""), json!("a".repeat(256)), json!("a\u{7}")] {

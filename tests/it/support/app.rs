@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anteroom::app::{Environment, Running, Stop, start};
+use anteroom::app::{Environment, Running, Stop, assemble, start_assembled};
 use anteroom::base::clock::{Clock, Timestamp};
 use anteroom::base::log::Log;
 use anteroom::config::{self, Overrides};
+use anteroom::directory::Directory;
+use anteroom::explain::Recorder;
 use serde_json::{Value, json};
 
 use super::browser::Browser;
@@ -64,6 +66,8 @@ pub struct App {
     pub globex: Provider,
     pub clock: Clock,
     pub log: Log,
+    pub explain: Recorder,
+    pub directory: Directory,
     running: Running,
     _dir: tempfile::TempDir,
 }
@@ -87,15 +91,19 @@ impl App {
             toml = toml.replace(from, to);
         }
         toml.push_str(&setup.more);
+        // For settings beside `issuer` that name the provider's origin.
+        toml = toml.replace("$acme", &format!("http://{}", acme.address));
         let file = dir.path().join("anteroom.toml");
         std::fs::write(&file, &toml).unwrap();
         let loaded = config::load(Some(&file), std::iter::empty(), &Overrides::default());
         let config = loaded.unwrap_or_else(|problems| panic!("{problems}\n{toml}")).config;
         let log = Log::memory();
-        let environment = Environment { clock: clock.clone(), log: log.clone() };
-        let running = start(&config, &environment).await.unwrap();
+        let environment = Environment { clock: clock.clone(), log: log.clone(), directory: None };
+        let assembled = assemble(&config, &environment).await.unwrap();
+        let (explain, directory) = (assembled.shared.explain.clone(), assembled.directory.clone());
+        let running = start_assembled(&config, assembled).await.unwrap();
         let (address, ops) = (running.address(), running.ops_address());
-        Self { address, ops, upstream, acme, globex, clock, log, running, _dir: dir }
+        Self { address, ops, upstream, acme, globex, clock, log, explain, directory, running, _dir: dir }
     }
 
     /// Sends a request without cookies, on a connection of its own.
@@ -153,6 +161,12 @@ impl App {
         let lines =
             log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|e| panic!("{e}: {line}")));
         lines.filter(|line| line["kind"] == "audit").collect()
+    }
+
+    /// The story of an answer, as `anteroom explain` tells it: the text, and the records.
+    pub async fn story(&self, reference: &str) -> (String, Value) {
+        let story = self.explain.of(&self.directory, reference).await.unwrap();
+        (anteroom::explain::render(&story), anteroom::explain::json(&story))
     }
 
     /// Stops at once and waits for the end.

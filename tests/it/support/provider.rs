@@ -46,6 +46,8 @@ pub struct Script {
     pub token_headers: Vec<(&'static str, String)>,
     /// The userinfo endpoint's answer.
     pub userinfo: (u16, &'static str, String),
+    /// What Microsoft Graph, at the provider's own origin, answers to each question.
+    pub graph: (u16, &'static str, String),
     /// Answers 503 to everything.
     pub down: bool,
     pub access_token: String,
@@ -113,6 +115,7 @@ impl Provider {
             token_answer: None,
             token_headers: vec![],
             userinfo: (200, "application/json", json!({ "sub": "nobody" }).to_string()),
+            graph: (200, "application/json", json!({ "value": [] }).to_string()),
             down: false,
             access_token: "canary-access-token".to_owned(),
             edit_header: None,
@@ -211,6 +214,8 @@ impl Provider {
             script.token(&body)
         } else if path.ends_with("/userinfo") {
             script.userinfo.clone()
+        } else if path.starts_with("/v1.0/") {
+            script.graph.clone()
         } else {
             (404, "text/plain", "no such thing here".to_owned())
         };

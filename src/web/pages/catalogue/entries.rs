@@ -367,6 +367,23 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
         ),
     ),
     (
+        &["groups_elsewhere", "groups_too_many"],
+        refused(
+            "You are in too many groups for this application",
+            "{provider} did not tell this application all groups of yours, because there are too many.",
+            "Ask your administrator to let this application ask for them, or to send it only the groups that it needs.",
+        ),
+    ),
+    (
+        &["groups_unavailable", "groups_invalid"],
+        wait(
+            "Your groups cannot be looked up",
+            "{provider} knows you, but the service that knows your groups does not answer as it should.",
+            "Wait a minute, then try again. If it goes on, tell your administrator.",
+        ),
+    ),
+    (&["groups_denied", "service_account_unreadable"], MISCONFIGURED),
+    (
         &["email_missing"],
         refused(
             "{provider} did not send your e-mail address",
@@ -380,6 +397,38 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
             "Your address belongs to another company",
             "{provider} signed you in with an address whose domain does not sign in this way.",
             "Try again and begin with the address that you use at work.",
+        ),
+    ),
+    (
+        &["connector_disabled"],
+        refused(
+            "Signing in with {provider} is switched off",
+            "An administrator switched this way of signing in off, maybe only for a while.",
+            "Ask your administrator when it is back, or whether there is another way in.",
+        ),
+    ),
+    (
+        &["domain_disabled"],
+        refused(
+            "Signing in is switched off for your company",
+            "{provider} knows you, but an administrator switched sign-in off for addresses like yours.",
+            "Ask your administrator when it is back, or whether there is another way in.",
+        ),
+    ),
+    (
+        &["provider_session_ended"],
+        failed(
+            "You signed out meanwhile",
+            "{provider} ended your session while this sign-in was waiting for you, so it was not completed.",
+            "Start again to sign in.",
+        ),
+    ),
+    (
+        &["directory_unavailable"],
+        wait(
+            "The sign-in cannot be completed right now",
+            "Part of this service does not answer at the moment. Nothing is wrong with your account.",
+            "Wait a minute, then try again. If it goes on, tell your administrator.",
         ),
     ),
 ];

@@ -1,0 +1,86 @@
+//! The local admin socket: how a command asks or changes the running process. HTTP/1.1 with JSON over a Unix socket that
+//! only Anteroom's own user and root may use; nothing of it is reachable from the network.
+//!
+//! | request | what it does |
+//! | --- | --- |
+//! | `GET /status` | version, process, sessions, keys, switches |
+//! | `GET /sessions?user=&connector=&sub=&domain=&reference=&limit=` | lists sessions |
+//! | `POST /sessions/revoke` | ends the sessions that a [`Which`] names |
+//! | `GET /keys`, `POST /keys/rotate` | lists keys, makes new ones |
+//! | `GET /explain/REFERENCE` | what was decided under a reference |
+//! | `POST /connectors/ID/{disable,enable}`, `POST /domains/NAME/{disable,enable}` | switches one off or on |
+//!
+//! The server ([`serve`]) knows no store and no session: it hands what it read to a [`Control`], which `app` implements
+//! on the running parts. Every change is an audit event, `admin.changed`, with the local user's id.
+
+mod client;
+mod routes;
+mod server;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use async_trait::async_trait;
+
+use crate::directory::{Explained, Selector, SwitchKind};
+
+pub use client::{Client, ClientError};
+pub use server::serve;
+pub use socket::{Socket, SocketError, check, open};
+pub use types::{
+    KeyList, KeyView, Revoked, SessionList, SessionView, Status, Story, SwitchOrder, SwitchView, Switched, Which,
+};
+
+/// What the running process can be asked and told. Each call may come from several connections at once.
+#[async_trait]
+pub trait Control: Send + Sync {
+    /// How the process is.
+    async fn status(&self) -> Result<Status, ControlError>;
+
+    /// The sessions that `which` selects, newest first, at most `limit`.
+    async fn sessions(&self, which: &Selector, limit: u32) -> Result<Vec<SessionView>, ControlError>;
+
+    /// Ends the sessions that `which` selects, in every process. How many.
+    async fn revoke(&self, which: &Selector) -> Result<u64, ControlError>;
+
+    /// All keys: sealing keys first, each kind oldest first.
+    async fn keys(&self) -> Result<Vec<KeyView>, ControlError>;
+
+    /// Makes a new key of each kind, used once everybody knows it. All keys.
+    async fn rotate_keys(&self) -> Result<Vec<KeyView>, ControlError>;
+
+    /// What is kept under `reference`, oldest first; empty: nothing.
+    async fn explain(&self, reference: &str) -> Result<Vec<Explained>, ControlError>;
+
+    /// Switches a connector or domain off or on, in every process. `end_sessions` over `sessions.on_disable`; without
+    /// meaning when it is switched on. How many sessions ended; `None`: they were to be kept.
+    ///
+    /// # Errors
+    /// [`ControlError::NotFound`]: the configuration has none of that name.
+    async fn switch(
+        &self,
+        kind: SwitchKind,
+        name: &str,
+        off: bool,
+        end_sessions: Option<bool>,
+    ) -> Result<Option<u64>, ControlError>;
+}
+
+/// Why the process could not do what it was asked. The text is shown to the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// What was named is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// It did not work now: the directory is away, the keys' directory cannot be written.
+    #[error("it could not be done")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl ControlError {
+    /// From whatever went wrong.
+    pub fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Failed(Box::new(error))
+    }
+}
