@@ -111,3 +111,48 @@ impl OwnHost {
         self.shares_cookie
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Overrides, load};
+
+    fn of(text: &str) -> OwnHosts {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("anteroom.toml");
+        std::fs::write(&file, text).unwrap();
+        let loaded = load(Some(&file), std::iter::empty(), &Overrides::default());
+        OwnHosts::new(&loaded.unwrap_or_else(|problems| panic!("{problems}")).config)
+    }
+
+    const SIGN_IN: &str = "[server]\npublic_url = \"https://login.example.com\"\n";
+    const SUITE: &str = "[apps.suite]\nupstream = \"http://b:1\"\npublic_url = \"https://suite.example.org:8443\"\n";
+    const WIKI: &str = "[apps.wiki]\nupstream = \"http://b:2\"\npublic_url = \"https://wiki.example.com\"\n";
+
+    #[test]
+    fn every_host_has_its_origin() {
+        let hosts = of(&format!("{SIGN_IN}{SUITE}{WIKI}"));
+        let origin = |name: &str| hosts.get(name).map(OwnHost::origin);
+        assert_eq!(origin("login.example.com"), Some("https://login.example.com"));
+        assert_eq!(origin("suite.example.org"), Some("https://suite.example.org:8443"));
+        assert_eq!((origin("suite.example.org:8443"), origin("example.org")), (None, None));
+        assert!(hosts.other("login.example.com").is_none() && hosts.other("wiki.example.com").is_some());
+        let suite = hosts.get("suite.example.org").unwrap().forwarded();
+        assert_eq!((suite.host.as_bytes(), suite.port.as_bytes()), (b"suite.example.org:8443".as_slice(), b"8443".as_slice()));
+        assert!(hosts.is_origin(b"https://wiki.example.com"));
+        for other in ["https://suite.example.org", "http://wiki.example.com", "https://wiki.example.com.evil", "null", ""] {
+            assert!(!hosts.is_origin(other.as_bytes()), "{other}");
+        }
+        assert!(hosts.all().all(|host| !host.shares_cookie()));
+        assert_eq!(hosts.home(), "https://suite.example.org:8443/", "no app on the sign-in host: the first one");
+        assert_eq!(of(&format!("{SIGN_IN}[apps.portal]\nupstream = \"http://b:3\"\n{SUITE}")).home(), "/");
+    }
+
+    #[test]
+    fn hosts_of_the_cookie_domain_share_their_cookie() {
+        let shared = "[sessions]\ncookie_domain = \"shared-with-every-host-of:example.com\"\n";
+        let hosts = of(&format!("{SIGN_IN}{SUITE}{WIKI}{shared}"));
+        let shares = |name: &str| hosts.get(name).unwrap().shares_cookie();
+        assert!(shares("login.example.com") && shares("wiki.example.com") && !shares("suite.example.org"));
+    }
+}

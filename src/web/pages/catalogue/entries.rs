@@ -227,7 +227,7 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
         failed(
             "You have been signed out meanwhile",
             "Your session ended while you were on the way to the application.",
-            "Sign in again.",
+            "Start again from the application.",
         ),
     ),
     (&["state_missing", "state_mismatch", "state_expired", "state_replayed", "not_verified_yet"], STALE),
