@@ -41,7 +41,6 @@ fn session(number: u128) -> SessionView {
         secs_left: 3600,
         acr: None,
         amr: vec!["pwd".to_owned()],
-        hosts: vec![],
     }
 }
 

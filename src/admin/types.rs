@@ -91,8 +91,6 @@ pub struct SessionView {
     pub secs_left: u64,
     pub acr: Option<String>,
     pub amr: Vec<String>,
-    /// Hosts that have a cookie for it, where they are known.
-    pub hosts: Vec<String>,
 }
 
 /// The answer of `GET /sessions`.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use crate::admin::{self, Socket};
+use crate::audit::Audit;
 use crate::base::app_log::error_chain;
 use crate::base::clock::Clock;
 use crate::base::keys::{KeyRing, Rotation};
@@ -12,12 +14,18 @@ use crate::directory::Directory;
 use crate::explain::Recorder;
 use crate::session::{DueRenewals, Follower, Renewals, SessionStore, look_after, write_uses};
 
+use super::control::Controls;
+
 /// How often keys are looked at: often enough that a key made by another process on the same directory is published
 /// here before it signs there.
 const KEYS_EVERY: Duration = Duration::from_secs(300);
 
 /// How long the last uses may take to be written at the end.
 const LAST_WRITE: Duration = Duration::from_secs(2);
+
+/// How long renewals under way may take to end at the end: the provider has taken their refresh tokens, perhaps, and
+/// what it gave for them would be lost.
+const LAST_RENEWALS: Duration = Duration::from_secs(3);
 
 /// The parts of it.
 pub(super) struct Background {
@@ -27,12 +35,15 @@ pub(super) struct Background {
     pub(super) renewals: Renewals,
     pub(super) due: DueRenewals,
     pub(super) explain: (Recorder, Directory, Clock),
+    /// The admin socket, if there is one, and who answers there.
+    pub(super) admin: Option<(Socket, Arc<Controls>, Arc<Audit>)>,
 }
 
 /// The tasks, once they run.
 pub(super) struct BackgroundTasks {
     tasks: Vec<JoinHandle<()>>,
     sessions: SessionStore,
+    renewals: Renewals,
     explain: (Recorder, Directory),
 }
 
@@ -43,16 +54,17 @@ impl Background {
     }
 
     pub(super) fn start(self) -> BackgroundTasks {
-        let Self { keys, sessions, follower, renewals, due, explain } = self;
+        let Self { keys, sessions, follower, renewals, due, explain, admin } = self;
         let (recorder, directory, clock) = explain;
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(look_after_keys(keys)),
             tokio::spawn(follower.run()),
             tokio::spawn(look_after(sessions.clone())),
-            tokio::spawn(renewals.run(due)),
+            tokio::spawn(renewals.clone().run(due)),
             tokio::spawn(recorder.clone().run(directory.clone(), clock)),
         ];
-        BackgroundTasks { tasks, sessions, explain: (recorder, directory) }
+        tasks.extend(admin.map(|(socket, controls, audit)| tokio::spawn(admin::serve(socket, controls, audit))));
+        BackgroundTasks { tasks, sessions, renewals, explain: (recorder, directory) }
     }
 }
 
@@ -60,7 +72,13 @@ impl BackgroundTasks {
     /// Ends them; what is only in memory is written first.
     pub(super) async fn stop(self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        if tokio::time::timeout(LAST_WRITE, write_uses(&self.sessions)).await.is_err() {
+        let written = tokio::time::timeout(LAST_WRITE, write_uses(&self.sessions));
+        let renewed = tokio::time::timeout(LAST_RENEWALS, self.renewals.finished());
+        let (written, renewed) = tokio::join!(written, renewed);
+        if renewed.is_err() {
+            tracing::warn!("renewals under way were cut off: some of their sessions may have to sign in again");
+        }
+        if written.is_err() {
             tracing::warn!("the last uses of sessions could not be written: they count as idle a minute longer");
         }
         let (recorder, directory) = &self.explain;

@@ -1,6 +1,7 @@
 //! The composition root: puts the parts together, listens, and shuts down. The only place that knows them all.
 
 mod background;
+mod control;
 mod lifecycle;
 mod ops;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
+use crate::admin;
 use crate::audit::Audit;
 use crate::base::clock::Clock;
 use crate::base::id::Id;
@@ -34,6 +36,7 @@ use crate::signin::{Parts, SignIn};
 use crate::web::Site;
 
 use background::Background;
+use control::Controls;
 
 pub use lifecycle::{Running, Stop};
 
@@ -65,6 +68,8 @@ pub enum StartError {
         dir.display()
     )]
     OtherKeys { dir: PathBuf },
+    #[error("cannot open the admin socket (ops.admin_socket)")]
+    AdminSocket(#[source] admin::SocketError),
     #[error("cannot set up calls to providers")]
     Outgoing(#[source] OutgoingSetupError),
     #[error("cannot start the data plane")]
@@ -85,6 +90,7 @@ pub struct Assembled {
     pub metrics: Arc<Metrics>,
     pub directory: Directory,
     background: Background,
+    controls: Arc<Controls>,
 }
 
 /// Puts the parts together. Own paths are answered on the runtime that calls.
@@ -134,7 +140,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         Parts {
             providers,
             directory: directory.clone(),
-            switchboard,
+            switchboard: switchboard.clone(),
             sealer,
             cookies: cookies.clone(),
             sessions: sessions.clone(),
@@ -149,13 +155,25 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         Arc::new(Assertions::new(signer, assertion.header.clone()))
     });
     let site = Site::new(config, sign_in, cookies, sessions.clone(), assertions, audit.clone(), clock.clone());
+    let site = Arc::new(site);
+    let controls = Controls::new(
+        config,
+        directory.clone(),
+        sessions.clone(),
+        switchboard,
+        keys.clone(),
+        site.clone(),
+        explain.clone(),
+        clock.clone(),
+    );
     let explain_to = (explain.clone(), directory.clone(), clock.clone());
-    let background = Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to };
+    let background =
+        Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to, admin: None };
     let shared = Arc::new(Shared {
         snapshot: Arc::new(Snapshot::new(config)),
         sessions,
         plan,
-        site: Arc::new(site),
+        site,
         audit,
         explain,
         clock,
@@ -164,7 +182,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         trusted_proxies: config.server.trusted_proxies.clone(),
         access_log: config.log.access,
     });
-    Ok(Assembled { shared, metrics, directory, background })
+    Ok(Assembled { shared, metrics, directory, background, controls: Arc::new(controls) })
 }
 
 async fn open_directory(config: &Config, environment: &Environment, keys: &KeyRing) -> Result<Directory, StartError> {
@@ -172,7 +190,8 @@ async fn open_directory(config: &Config, environment: &Environment, keys: &KeyRi
         Some(directory) => directory.clone(),
         None => directory::open(&location(config)?).await.map_err(StartError::OpenDirectory)?,
     };
-    let shared = directory.keys.share(&keys.fingerprints(), environment.clock.now()).await.map_err(StartError::Directory)?;
+    let shared =
+        directory.keys.share(&keys.fingerprints(), environment.clock.now()).await.map_err(StartError::Directory)?;
     if shared { Ok(directory) } else { Err(StartError::OtherKeys { dir: config.keys.dir.clone() }) }
 }
 
@@ -198,7 +217,7 @@ fn own_hosts(config: &Config) -> impl Iterator<Item = &str> {
 /// See [`StartError`]; nothing is left running.
 pub async fn start(config: &Config, environment: &Environment) -> Result<Running, StartError> {
     let listeners = listeners(config).await?;
-    run(config, listeners, assemble(config, environment).await?)
+    run(config, listeners, assemble(config, environment).await?).await
 }
 
 /// Starts what [`assemble`] made, for a caller that fills it first: the benchmark.
@@ -206,7 +225,7 @@ pub async fn start(config: &Config, environment: &Environment) -> Result<Running
 /// # Errors
 /// See [`StartError`]; nothing is left running.
 pub async fn start_assembled(config: &Config, assembled: Assembled) -> Result<Running, StartError> {
-    run(config, listeners(config).await?, assembled)
+    run(config, listeners(config).await?, assembled).await
 }
 
 /// The data listener and the operators'.
@@ -216,9 +235,11 @@ async fn listeners(config: &Config) -> Result<Listeners, StartError> {
     Ok((listen("server.listen", config.server.listen).await?, listen("ops.listen", config.ops.listen).await?))
 }
 
-fn run(config: &Config, listeners: Listeners, assembled: Assembled) -> Result<Running, StartError> {
+async fn run(config: &Config, listeners: Listeners, assembled: Assembled) -> Result<Running, StartError> {
     let (listener, ops_listener) = listeners;
-    let Assembled { shared, metrics, background, .. } = assembled;
+    let Assembled { shared, metrics, mut background, controls, .. } = assembled;
+    let socket = admin::open(&config.ops.admin_socket).await.map_err(StartError::AdminSocket)?;
+    background.admin = socket.map(|socket| (socket, controls, shared.audit.clone()));
     let plane = DataPlane::start(&shared, &metrics, config.server.workers).map_err(StartError::DataPlane)?;
     Ok(Running::begin(listener, ops_listener, plane, metrics, background))
 }

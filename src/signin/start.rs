@@ -5,8 +5,8 @@ use http::header::HeaderMap;
 
 use crate::base::email::EmailAddress;
 use crate::base::return_to::ReturnTo;
-use crate::explain;
 use crate::connector::{AuthorizationRequest, Provider, ProviderError, pkce_challenge};
+use crate::explain;
 
 use super::attempt::{Attempt, Pending, Step, new_id, surplus};
 use super::{Failed, Redirect, SignIn, Visitor, root, story};

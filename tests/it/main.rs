@@ -11,20 +11,26 @@
     reason = "a helper of tests fails as a test does, and reads files; clippy.toml allows it in test functions alone"
 )]
 
+mod admin;
 mod asker;
 mod assertion;
+mod caching;
 mod command_line;
 mod cookies;
+mod disabling;
 mod discovery;
 mod explain;
 mod framing;
+mod frontchannel;
 mod groups;
 mod hand_off;
 mod hand_off_refused;
 mod headers;
 mod identity_mapping;
 mod journey;
+mod keys;
 mod logout;
+mod logout_tokens;
 mod native;
 mod oidc_callback;
 mod oidc_errors;
@@ -39,5 +45,6 @@ mod redirects;
 mod secrets;
 mod shared_cookie;
 mod step_up;
+mod streams;
 mod support;
 mod websocket;

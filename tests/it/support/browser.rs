@@ -25,6 +25,11 @@ impl Browser {
         Self { address, cookies: BTreeMap::new(), elsewhere: BTreeMap::new(), shared: BTreeMap::new() }
     }
 
+    /// The same browser in front of another process.
+    pub fn at(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     /// Sends the request with the jar's cookies, and keeps the answer's.
     pub async fn send(&mut self, ask: Ask) -> Answer {
         let host = ask.headers.iter().find(|(name, _)| name == "Host").map_or(HERE, |(_, host)| host.as_str());
