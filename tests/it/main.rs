@@ -42,6 +42,7 @@ mod paths;
 mod proxying;
 mod readiness;
 mod redirects;
+mod renewal;
 mod secrets;
 mod shared_cookie;
 mod step_up;
