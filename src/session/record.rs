@@ -162,7 +162,8 @@ impl Session {
         self.born
     }
 
-    pub(super) fn version(&self) -> i64 {
+    /// How often the session was renewed.
+    pub fn version(&self) -> i64 {
         self.version
     }
 
@@ -234,7 +235,10 @@ impl Session {
 
     /// Counts a renewal that failed; how many did, one after the other.
     pub(super) fn renewal_failed(&self) -> u8 {
-        self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+        let failures = self.failures.load(Ordering::Relaxed).saturating_add(1);
+        // Whoever counts has claimed the renewal.
+        self.failures.store(failures, Ordering::Relaxed);
+        failures
     }
 
     /// The signed assertions that are held.

@@ -258,7 +258,7 @@ impl SessionStore {
             }
             return Ok(None);
         };
-        let Some(scope) = self.0.hosts.scope(&host) else { return Ok(None) };
+        let Some(scope) = self.0.hosts.written(&host) else { return Ok(None) };
         // The configuration may have changed since: headers that do not fit any more mean a new sign-in.
         Ok(self.keep(key, &row, scope).ok().filter(|session| session.check(&self.0.limits, self.now()).is_ok()))
     }
@@ -273,6 +273,10 @@ impl SessionStore {
             let _one = lock(&self.0.keeping);
             let old = self.0.live.get(key).filter(|old| old.reference() == row.reference);
             let new = Arc::new(Session::new(row, headers, host, old.as_deref(), &self.0.clock));
+            if self.is_over(key, &new, row) {
+                // Signed out while it was renewed, say: not good for a moment.
+                new.end();
+            }
             match old {
                 Some(old)
                     if old.version() >= row.version
@@ -292,10 +296,15 @@ impl SessionStore {
             }
         };
         // Its ending may have come between reading the row and this line: then nobody else would find it here.
-        if self.0.ended.contains_key(key) || lock(&self.0.epochs).end(&kept, &row.provider_sub) {
+        if self.is_over(key, &kept, row) {
             self.end_here(key, &kept);
         }
         Ok(kept)
+    }
+
+    /// Whether an ending that this process knows of is the session's.
+    fn is_over(&self, key: &SessionKey, session: &Session, row: &SessionRow) -> bool {
+        self.0.ended.contains_key(key) || lock(&self.0.epochs).end(session, &row.provider_sub)
     }
 
     /// Makes a session, durable when this returns; the id is the cookie for `host`.
@@ -328,7 +337,7 @@ impl SessionStore {
 
     /// Where a cookie set on `host` counts. None: no host of ours.
     pub fn scope(&self, host: &str) -> Option<HostScope> {
-        self.0.hosts.scope(host)
+        self.0.hosts.of(host)
     }
 
     /// The provider's ID token of the session that `key` leads to. None: no session, no token, or sealed with a key that
