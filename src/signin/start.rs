@@ -4,7 +4,7 @@ use http::header::HeaderMap;
 
 use crate::base::email::EmailAddress;
 use crate::base::return_to::ReturnTo;
-use crate::connector::{AuthorizationRequest, Provider, ProviderError, pkce_challenge};
+use crate::connector::{AuthorizationRequest, Provider, ProviderError, Requirement, pkce_challenge};
 
 use super::attempt::{Attempt, Pending, Step, new_id, surplus};
 use super::{Failed, Redirect, SignIn, Visitor, root};
@@ -47,8 +47,7 @@ impl SignIn {
                 login_hint: pending.hint.as_deref(),
                 domain_hint: start.domain_hint.or(hinted_domain.as_deref()),
                 select_account: start.select_account,
-                max_age: None,
-                acr_values: &[],
+                requirement: &Requirement::default(),
                 prompt_none: false,
             })
             .await?;
