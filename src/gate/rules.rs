@@ -1,6 +1,5 @@
 //! Hosts, routes and what each asks for, compiled from the configuration.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -204,26 +203,42 @@ impl AppRules {
     /// ways — a servlet container drops `;parameters`, a framework obeys a method-override header — it is judged in
     /// both, and what either asks for holds (P05).
     pub fn rule(&self, method: &Method, headers: &HeaderMap, path: &str) -> Rule {
+        let mut rule: Option<Rule> = None;
+        self.each_reading(method, headers, path, |method, path| {
+            let found = self.first_match(method, path).map_or(&DEFAULT, |(_, _, rule)| rule);
+            rule = Some(rule.take().map_or_else(|| found.clone(), |rule| rule.and(found)));
+        });
+        rule.unwrap_or(Rule::DEFAULT)
+    }
+
+    /// Shows `see` each method and path that a request may be read as.
+    pub(super) fn each_reading(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        path: &str,
+        mut see: impl FnMut(&Method, &str),
+    ) {
+        see(method, path);
         let plain = path::without_parameters(path);
-        let mut rule = self.first_match(method, path).clone();
         if let Some(plain) = &plain {
-            rule = rule.and(self.first_match(method, plain));
+            see(method, plain);
         }
         for name in METHOD_OVERRIDES {
             for value in headers.get_all(name) {
                 let overridden = overriding_method(value);
-                let plain = plain.as_ref().map_or(Cow::Borrowed(path), |p| Cow::Borrowed(p.as_ref()));
-                rule = rule.and(self.first_match(&overridden, path)).and(self.first_match(&overridden, &plain));
+                see(&overridden, path);
+                if let Some(plain) = &plain {
+                    see(&overridden, plain);
+                }
             }
         }
-        rule
     }
 
-    fn first_match(&self, method: &Method, path: &str) -> &Rule {
+    pub(super) fn first_match(&self, method: &Method, path: &str) -> Option<&(PathPattern, Vec<Method>, Rule)> {
         self.rules
             .iter()
             .find(|(pattern, methods, _)| (methods.is_empty() || methods.contains(method)) && pattern.matches(path))
-            .map_or(&DEFAULT, |(_, _, rule)| rule)
     }
 }
 

@@ -9,17 +9,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::{Request, Response, StatusCode, Uri};
 use hyper::body::{Body as _, Incoming};
 
 use crate::audit::{Event, Outcome};
 use crate::base::app_log::error_chain;
-use crate::base::authority::Authority;
 use crate::base::client_addr::Forwarded;
 use crate::base::clock::{Tick, Timestamp};
 use crate::base::cookie::Found as Cookie;
 use crate::base::path::{self, Own};
 use crate::config::Access;
+use crate::explain;
 use crate::gate::{
     AppRules, Asker, Challenge, Decision, Denial, Grant, NativeCredential, SessionCredential, decide, wants_session,
 };
@@ -31,8 +31,9 @@ use super::access_log::Line;
 use super::body::Body;
 use super::connection::{Connection, Doing};
 use super::core::{Core, Exchange, RequestId};
-use super::forward::{Judged, forward};
-use super::sanitize::is_chunked;
+use super::forward::{Judged, UpstreamError, forward};
+use super::head::head_problem;
+use super::story::{self, Story};
 use super::upgrade;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -117,6 +118,8 @@ async fn answer<'a>(
     let refuse = |event: &'static str, status: StatusCode, reason: &'static str, client: IpAddr| {
         let event = Event::new(event, Outcome::Failure, reason).from_client(client, id.as_str());
         core.shared.audit.record_frequent(event);
+        let asked = explain::Asked { at: arrived.at, client, request_id: id.as_str() };
+        core.shared.explain.record(|| explain::Record::denial(explain::Step::Request, reason, true, asked));
         let mut answer = Answer::own(core.shared.site.refusal(status, reason, asker, id.as_str()), reason);
         answer.client = Some(client);
         answer
@@ -170,39 +173,6 @@ async fn answer<'a>(
     answer
 }
 
-/// What is wrong with the head itself, before anything is looked up: its framing, its method, its host.
-fn head_problem(request: &Request<Incoming>) -> Result<Authority<'_>, (StatusCode, &'static str)> {
-    let headers = request.headers();
-    let count = |name: HeaderName| headers.get_all(name).iter().count();
-    if headers.contains_key(header::TRANSFER_ENCODING)
-        && (!is_chunked(headers)
-            || headers.contains_key(header::CONTENT_LENGTH)
-            || request.version() != Version::HTTP_11)
-    {
-        return Err((StatusCode::BAD_REQUEST, "framing_ambiguous"));
-    }
-    if count(header::CONTENT_LENGTH) > 1 {
-        return Err((StatusCode::BAD_REQUEST, "framing_ambiguous"));
-    }
-    if matches!(*request.method(), Method::CONNECT | Method::TRACE)
-        || ["TRACK", "PRI"].contains(&request.method().as_str())
-    {
-        return Err((StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"));
-    }
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return Err((StatusCode::BAD_REQUEST, "host_malformed"));
-    };
-    let authority = Authority::parse(host.as_bytes()).ok_or((StatusCode::BAD_REQUEST, "host_malformed"))?;
-    // Absolute form: both say the same, or somebody wants two readers to disagree (F13, P06).
-    if let Some(target) = request.uri().authority()
-        && Authority::parse(target.as_str().as_bytes()).as_ref() != Some(&authority)
-    {
-        return Err((StatusCode::BAD_REQUEST, "host_conflict"));
-    }
-    Ok(authority)
-}
-
 /// Ends the connection with this answer.
 ///
 /// Beside heads with a problem, every chunked request gets it: hyper drops a Content-Length that stands beside
@@ -219,7 +189,7 @@ async fn control(
     visit: Visit,
     request: Request<Incoming>,
 ) -> Answer<'static> {
-    let (site, id) = (core.shared.site.clone(), visit.request_id.clone());
+    let (site, id, path) = (core.shared.site.clone(), visit.request_id.clone(), visit.path.clone());
     let (client, asker) = (visit.client, visit.asker);
     let mut task = AbortOnDrop(core.shared.control.spawn(async move { site.answer(visit, request).await }));
     let answered = tokio::select! {
@@ -239,6 +209,8 @@ async fn control(
             core.shared.site.internal_error(&id)
         }
     };
+    let at = core.shared.clock.now();
+    story::own_path(&core.shared.explain, &path, &response, explain::Asked { at, client, request_id: &id });
     let mut answer = Answer::own(response, "own");
     answer.client = Some(client);
     answer
@@ -291,8 +263,7 @@ async fn judge(
     let Ok(session) = session else {
         // Nobody knows whether the session is good. Its cookie is kept: it will be, when the directory is back (T10).
         let reason = "directory_unavailable";
-        let mut answer =
-            Answer::own(site.refusal(StatusCode::SERVICE_UNAVAILABLE, reason, asker, id.as_str()), reason);
+        let mut answer = Answer::own(site.refusal(StatusCode::SERVICE_UNAVAILABLE, reason, asker, id.as_str()), reason);
         answer.response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         return answer;
     };
@@ -308,17 +279,30 @@ async fn judge(
         core.shared.audit.record_frequent(event);
     }
 
+    let story = || Story {
+        recorder: &core.shared.explain,
+        at: arrived.at,
+        id: id.as_str(),
+        client,
+        asker,
+        app,
+        host,
+        path: normal,
+        rule: &rule,
+        cookie: story::cookie_word(key.is_some(), wanted, rejected),
+    };
     let decision = decide(app, &rule, native, session, request.headers(), arrived.at);
     let permit = match decision {
         Decision::Permit(permit) => permit,
         Decision::Challenge(challenge) => {
             let (method, uri, headers) = (request.method(), request.uri(), request.headers());
             let asked = Asked { asker, method, uri, headers, client, request_id: id.as_str() };
-            let (mut response, by) = match challenge {
+            let (mut response, by) = match &challenge {
                 Challenge::SignIn => (site.challenge(&asked), "sign_in_required"),
                 Challenge::Native => (site.native_challenge(&app.native_challenge, id.as_str()), "credential_required"),
-                Challenge::StepUp(step_up) => (site.step_up(&asked, &step_up, arrived.at), "step_up_required"),
+                Challenge::StepUp(step_up) => (site.step_up(&asked, step_up, arrived.at), "step_up_required"),
             };
+            story().challenged(&request, &challenge, response.status());
             if twice {
                 site.cookies().expire_session(response.headers_mut());
             }
@@ -339,6 +323,7 @@ async fn judge(
             };
             let event = event.from_client(client, id.as_str()).with("app", app.id.as_str());
             core.shared.audit.record_frequent(event);
+            story().denied(&request, &denial, reason, response.status());
             return Answer::own(response, reason);
         }
     };
@@ -354,6 +339,7 @@ async fn judge(
         && matches!(permit.grant(), Grant::Session(_))
         && !upgrade::from_own_origin(request.headers(), site.origin())
     {
+        story().foreign_websocket(&request, site.origin(), StatusCode::FORBIDDEN);
         let event = Event::new("browser.denied", Outcome::Failure, "websocket_origin");
         core.shared.audit.record_frequent(event.from_client(client, id.as_str()).with("app", app.id.as_str()));
         return Answer::own(
@@ -371,9 +357,15 @@ async fn judge(
         // Before the application is asked: neither its answer nor a client that goes away meanwhile can keep a session.
         app_signed_out(core, *key, host, client, id).await;
     }
-    let judged = Judged { app, connection, rule, key, path: normal, forwarded, id, at: arrived.at, signs_out, websocket };
+    let judged =
+        Judged { app, connection, rule, key, path: normal, forwarded, id, at: arrived.at, signs_out, websocket };
     let mut answer = match forward(core, permit, &judged, request).await {
         Ok(response) => Answer { response, app: "", by, client: None },
+        Err(UpstreamError::SessionEnded) => {
+            let event = Event::new("session.rejected", Outcome::Failure, "session_ended");
+            core.shared.audit.record_frequent(event.from_client(client, id.as_str()));
+            Answer::own(site.session_over(asker, id.as_str()), "session_ended")
+        }
         Err(error) => {
             tracing::warn!(
                 request_id = id.as_str(),

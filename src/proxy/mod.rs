@@ -10,10 +10,12 @@ mod connection;
 mod core;
 mod entry;
 mod forward;
+mod head;
 mod listen;
 mod phase;
 mod recent;
 mod sanitize;
+mod story;
 mod upgrade;
 mod upstream;
 

@@ -7,6 +7,7 @@ mod discovery;
 mod form;
 mod limit;
 pub mod pages;
+mod provider_logout;
 mod refusal;
 mod router;
 mod site;
