@@ -8,7 +8,7 @@ use crate::base::app_log::error_chain;
 use crate::base::clock::Timestamp;
 use crate::base::email::EmailAddress;
 use crate::base::return_to::ReturnTo;
-use crate::connector::{Kind, Provider, ProviderError, Requirement};
+use crate::connector::{Kind, Provider, ProviderError};
 use crate::directory::{DirectoryError, KeptKind, OnceKind};
 use crate::explain;
 use crate::session::Found;
@@ -185,7 +185,7 @@ impl SignIn {
                 &code,
                 &pending.verifier,
                 &pending.nonce,
-                &Requirement::default(),
+                &pending.required,
                 Timestamp::from_millis(attempt.started),
             )
             .await
