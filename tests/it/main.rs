@@ -22,6 +22,7 @@ mod framing;
 mod groups;
 mod headers;
 mod identity_mapping;
+mod initiated;
 mod journey;
 mod keys;
 mod logout;
