@@ -169,7 +169,8 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         clock.clone(),
     );
     let explain_to = (explain.clone(), directory.clone(), clock.clone());
-    let background = Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to, admin: None };
+    let background =
+        Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to, admin: None };
     let shared = Arc::new(Shared {
         snapshot,
         sessions,
@@ -191,7 +192,8 @@ async fn open_directory(config: &Config, environment: &Environment, keys: &KeyRi
         Some(directory) => directory.clone(),
         None => directory::open(&location(config)?).await.map_err(StartError::OpenDirectory)?,
     };
-    let shared = directory.keys.share(&keys.fingerprints(), environment.clock.now()).await.map_err(StartError::Directory)?;
+    let shared =
+        directory.keys.share(&keys.fingerprints(), environment.clock.now()).await.map_err(StartError::Directory)?;
     if shared { Ok(directory) } else { Err(StartError::OtherKeys { dir: config.keys.dir.clone() }) }
 }
 

@@ -29,6 +29,7 @@ use crate::web::{Asked, Visit};
 
 use super::access_log::Line;
 use super::body::Body;
+use super::caching;
 use super::connection::{Connection, Doing};
 use super::core::{Core, Exchange, RequestId};
 use super::forward::{Judged, UpstreamError, forward};
@@ -380,6 +381,7 @@ async fn judge(
     if ending.is_some() {
         site.cookies().expire_session(answer.response.headers_mut());
         answer.response.headers_mut().append(header::SET_COOKIE, site.cookies().expire_done());
+        caching::forbid(answer.response.headers_mut());
     }
     answer
 }

@@ -98,7 +98,8 @@ impl SignIn {
     /// memory, and after it was made: an ending that came before is seen here, and one that comes later ends it.
     async fn still_welcome(&self, row: &SessionRow, verified: Timestamp) -> Result<(), Failed> {
         let off = self.directory.switches.off().await.map_err(|error| Failed::directory(&error))?;
-        let is_off = |kind, name: &str| off.iter().any(|switch| switch.off && switch.kind == kind && switch.name == name);
+        let is_off =
+            |kind, name: &str| off.iter().any(|switch| switch.off && switch.kind == kind && switch.name == name);
         self.check_enabled_by(&row.identity, is_off)?;
         match self.ended_at_provider(row, verified).await {
             Ok(false) => Ok(()),

@@ -19,8 +19,8 @@ pub use refusals::{
     UpstreamTrouble,
 };
 pub use signing_in::{
-    ConnectorChoice, EmailError, FrontChannelDone, Loop, Mismatch, SignIn, SignInFailed, SignOutAsk, SignedOut, TooManyTries,
-    UnknownDomain,
+    ConnectorChoice, EmailError, FrontChannelDone, Loop, Mismatch, SignIn, SignInFailed, SignOutAsk, SignedOut,
+    TooManyTries, UnknownDomain,
 };
 
 /// Why Anteroom answered by itself: `X-Anteroom: <reason>`.

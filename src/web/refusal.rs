@@ -195,7 +195,9 @@ impl Site {
         let name = match visit.path.as_str() {
             _ if status == StatusCode::NOT_FOUND => "path.denied",
             "sign-out" => "logout.rejected",
-            path if path.starts_with(super::provider_logout::BACK) || path.starts_with(super::provider_logout::FRONT) => {
+            path if path.starts_with(super::provider_logout::BACK)
+                || path.starts_with(super::provider_logout::FRONT) =>
+            {
                 "logout.rejected"
             }
             "me" => "browser.denied",
