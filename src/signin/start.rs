@@ -1,5 +1,6 @@
 //! Sending a browser to its provider.
 
+use http::HeaderValue;
 use http::header::HeaderMap;
 
 use crate::base::email::EmailAddress;
@@ -10,7 +11,7 @@ use crate::explain;
 use crate::session::SessionRef;
 
 use super::attempt::{Attempt, Pending, Step, new_id, surplus};
-use super::{Failed, Redirect, SignIn, Visitor, root, story};
+use super::{Failed, LeadsTo, Redirect, SignIn, Visitor, root, story};
 
 /// Longest sealed attempt, in bytes: with its name it has to fit into the 4096 that browsers keep of a cookie.
 const MAX_SEALED_ATTEMPT: usize = 4000;
@@ -41,7 +42,7 @@ impl Purpose {
     pub fn parse(text: &str, own_prefix: &str) -> Option<Self> {
         let (method, target) = text.split_once(' ')?;
         let named = (1..=16).contains(&method.len()) && method.bytes().all(|b| b.is_ascii_uppercase());
-        let target = ReturnTo::parse(target, &[], own_prefix).ok().filter(|_| named)?;
+        let target = ReturnTo::path(target, own_prefix).ok().filter(|_| named)?;
         Some(Self(format!("{method} {target}")))
     }
 }
@@ -75,7 +76,7 @@ impl SignIn {
         visitor: Visitor<'_>,
     ) -> Result<Started, ProviderError> {
         let person = match (&start.hint, &start.person, start.select_account) {
-            (None, None, false) => self.known_at(start.provider, headers).await,
+            (None, None, false) => self.known_at(start.provider, headers, visitor.host).await,
             (_, person, _) => person.clone(),
         };
         let hinted_domain = start.hint.as_ref().map(|hint| hint.domain());
@@ -86,7 +87,7 @@ impl SignIn {
             login_hint: start.hint.as_ref().or(person.as_ref()),
             domain_hint: start.domain_hint.or(hinted_domain.as_ref().map(|domain| domain.as_str())),
             select_account: start.select_account,
-            required: self.required_for(&start.return_to, start.purpose.as_ref(), visitor),
+            required: self.required_for(&start.return_to, start.purpose.as_ref()),
             renews: None,
         };
         let (id, redirect) = self.begin(beginning, headers).await?;
@@ -116,37 +117,44 @@ impl SignIn {
                 prompt_none: renews.is_some(),
             })
             .await?;
-        let mut attempt = Attempt {
+        let attempt = Attempt {
             started: now.millis(),
             connector: provider.id().to_string(),
             return_to: return_to.as_str().to_owned(),
             step: Step::Pending(pending),
         };
-        let mut sealed = attempt.seal(&id, &self.cookies, &self.sealer);
+        let cookies = self.remember(&id, attempt, headers);
+        Ok((id, Redirect { location, cookies }))
+    }
+
+    /// The cookies by which the browser remembers a new attempt; the oldest are recycled.
+    pub(super) fn remember(&self, id: &str, mut attempt: Attempt, headers: &HeaderMap) -> Vec<HeaderValue> {
+        let mut sealed = attempt.seal(id, &self.cookies, &self.sealer);
         if sealed.len() > MAX_SEALED_ATTEMPT {
             // A target full of characters that JSON escapes, or one that asks for much, gets here. No browser would keep
             // the cookie.
             root().as_str().clone_into(&mut attempt.return_to);
-            sealed = attempt.seal(&id, &self.cookies, &self.sealer);
+            sealed = attempt.seal(id, &self.cookies, &self.sealer);
         }
         let recycled = surplus(sealed.len(), headers, &self.cookies);
         let mut cookies: Vec<_> = recycled.iter().map(|old| self.cookies.expire_attempt(old)).collect();
-        cookies.push(self.cookies.set_attempt(&id, &sealed));
-        Ok((id, Redirect { location, cookies }))
+        cookies.push(self.cookies.set_attempt(id, &sealed));
+        cookies
     }
 
     /// What the rules here ask of a sign-in for `return_to` and for `purpose`. Nothing of a link says it (O41).
-    fn required_for(&self, return_to: &ReturnTo, purpose: Option<&Purpose>, visitor: Visitor<'_>) -> Requirement {
-        let required = self.snapshot.requirement_for(visitor.host, return_to.as_str());
+    fn required_for(&self, return_to: &ReturnTo, purpose: Option<&Purpose>) -> Requirement {
+        let LeadsTo { host, target } = self.leads_to(return_to);
+        let required = self.snapshot.requirement_for(host, &target);
         match purpose {
-            Some(Purpose(purpose)) => required.and(&self.snapshot.requirement_for(visitor.host, purpose)),
+            Some(Purpose(purpose)) => required.and(&self.snapshot.requirement_for(host, purpose)),
             None => required,
         }
     }
 
     /// Who is signed in in this browser, if `provider` vouched for them: it may offer them first.
-    async fn known_at(&self, provider: &Provider, headers: &HeaderMap) -> Option<EmailAddress> {
-        let session = self.sessions.look_up(&self.session_key(headers)?).await.ok()??;
+    async fn known_at(&self, provider: &Provider, headers: &HeaderMap, host: &str) -> Option<EmailAddress> {
+        let session = self.session(headers, host).await.ok()??;
         (session.connector() == provider.id()).then(|| session.identity().email)
     }
 

@@ -24,21 +24,21 @@ const MAX_HINT: usize = 320;
 
 /// The parameters of a link to the sign-in.
 #[derive(Default)]
-struct Link {
-    rd: Option<String>,
-    login_hint: Option<String>,
-    domain_hint: Option<String>,
-    connector: Option<String>,
-    /// A request that the sign-in is for and does not return to (`for`).
-    purpose: Option<String>,
+pub(super) struct Link {
+    pub(super) rd: Option<String>,
+    pub(super) login_hint: Option<String>,
+    pub(super) domain_hint: Option<String>,
+    pub(super) connector: Option<String>,
+    /// The request that the sign-in is for, where the way back is another (`for`).
+    pub(super) request: Option<String>,
     /// The provider, as one that sends its people here names itself (OpenID Connect Core, section 4).
-    iss: Option<String>,
-    select_account: bool,
+    pub(super) iss: Option<String>,
+    pub(super) select_account: bool,
 }
 
 impl Link {
     /// Reads the query; a parameter given twice, or a hint that is too long, is a reason to refuse it.
-    fn parse(query: &str) -> Result<Self, &'static str> {
+    pub(super) fn parse(query: &str) -> Result<Self, &'static str> {
         let mut link = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let slot = match &*name {
@@ -47,7 +47,7 @@ impl Link {
                 "login_hint" => &mut link.login_hint,
                 "domain_hint" => &mut link.domain_hint,
                 "connector" => &mut link.connector,
-                "for" => &mut link.purpose,
+                "for" => &mut link.request,
                 "iss" => &mut link.iss,
                 "select_account" => {
                     link.select_account = value == "1";
@@ -80,8 +80,8 @@ impl Site {
         let address = link.address();
         let hinted = address.as_ref().map(EmailAddress::domain);
         let hinted = hinted.or_else(|| link.domain_hint.as_ref().and_then(|hint| hint.parse::<EmailDomain>().ok()));
-        if hinted.is_none() && self.sign_in.signed_in(&parts.headers, &visit.host).await {
-            return redirect(return_to.as_str(), "already_signed_in", vec![]);
+        if hinted.is_none() && self.sign_in.may_go_on(&return_to, &parts.headers, &visit.host).await {
+            return redirect(&self.sign_in.location(&return_to), "already_signed_in", vec![]);
         }
         // A single known domain in the link skips the page; only a top-level GET starts an attempt.
         if let (Some(domain), Asker::Page, &Method::GET) = (&hinted, visit.asker, &parts.method) {
@@ -103,7 +103,7 @@ impl Site {
 
     /// `sign-in/start`: the typed address leads to a button, or to a page that says that its domain is not known.
     pub(super) async fn sign_in_start(&self, visit: &Visit, parts: &Parts, body: Incoming) -> Response<Bytes> {
-        let form = match Form::read(&parts.headers, body, self.origin()).await {
+        let form = match Form::read(&parts.headers, body, self.origin(&visit.host)).await {
             Ok(form) => form,
             Err(bad) => return self.bad_form(visit, bad),
         };
@@ -166,10 +166,10 @@ impl Site {
         if visit.asker != Asker::Page {
             return refuse(StatusCode::BAD_REQUEST, "not_a_page");
         }
-        let purpose = link.purpose.as_deref().map(|purpose| Purpose::parse(purpose, self.prefix()));
-        if let Some(None) = purpose {
-            return refuse(StatusCode::BAD_REQUEST, "purpose_malformed");
-        }
+        let purpose = match self.purpose(&link) {
+            Ok(purpose) => purpose,
+            Err(reason) => return refuse(StatusCode::BAD_REQUEST, reason),
+        };
         let hint = link.address();
         let provider = match self.linked_provider(&link, hint.as_ref()) {
             Ok(Some(provider)) => provider,
@@ -184,9 +184,14 @@ impl Site {
         // Not counted as a look-up: it tells nothing, and one stranger must not use up what a whole network signs in by.
         let return_to = self.return_to(link.rd.as_deref(), visit.visitor());
         let (domain_hint, select_account) = (link.domain_hint.as_deref(), link.select_account);
-        let purpose = purpose.flatten();
         let start = Start { provider, return_to, purpose, hint, person: None, domain_hint, select_account };
         self.start(visit, parts, &start).await
+    }
+
+    /// What `link` says that the sign-in is for beside the page it returns to.
+    pub(super) fn purpose(&self, link: &Link) -> Result<Option<Purpose>, &'static str> {
+        let read = |text| Purpose::parse(text, self.prefix()).ok_or("purpose_malformed");
+        link.request.as_deref().map(read).transpose()
     }
 
     /// The provider that `link` names. None: several are of its issuer.

@@ -5,6 +5,7 @@ mod account;
 mod callback;
 mod discovery;
 mod form;
+mod hand_off;
 mod limit;
 pub mod pages;
 mod provider_logout;
