@@ -27,6 +27,7 @@ mod hand_off;
 mod hand_off_refused;
 mod headers;
 mod identity_mapping;
+mod initiated;
 mod journey;
 mod keys;
 mod logout;
