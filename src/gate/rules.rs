@@ -249,6 +249,7 @@ fn overriding_method(value: &HeaderValue) -> Method {
 }
 
 #[cfg(test)]
+<<<<<<< HEAD
 mod tests {
     use std::time::Duration;
 
@@ -400,3 +401,6 @@ mod tests {
         assert_eq!(acr("other.example.com", "/pay"), "");
     }
 }
+=======
+mod tests;
+>>>>>>> h3-gate
