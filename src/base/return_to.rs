@@ -8,6 +8,9 @@ use crate::base::path::{self, Own};
 /// Longest accepted text, in bytes.
 pub const MAX_LEN: usize = 2048;
 
+/// Own pages that a sign-in may lead to, below the own prefix: each goes on to an application.
+const OWN_PAGES: [&str; 1] = ["sign-in/resend"];
+
 /// A place on the origin that asks: path and query, and a fragment if one was given. Starts with exactly one `/`, is
 /// visible ASCII without backslash, and its path is in normal form, so no browser reads another host out of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +32,7 @@ pub enum Rejected {
     /// The path has no normal form, or a script's scheme for a first segment.
     #[error("the target's path is not acceptable")]
     Path,
-    /// A page of our own: signing in leads to an application.
+    /// A page of our own, but for the few that go on from a sign-in.
     #[error("the target is an own page")]
     OwnPath,
 }
@@ -83,8 +86,10 @@ impl ReturnTo {
         if looks_like_script(&normal) {
             return Err(Rejected::Path);
         }
-        if path::own(&normal, &normal, own_prefix) != Own::No {
-            return Err(Rejected::OwnPath);
+        match path::own(&normal, &normal, own_prefix) {
+            Own::No => {}
+            Own::Exact(page) if OWN_PAGES.contains(&page) => {}
+            Own::Exact(_) | Own::Confusable => return Err(Rejected::OwnPath),
         }
         // As a browser would write it; and it is sealed as JSON, where a quote would take twice its room.
         let target = format!("{normal}{query}{fragment}").replace('"', "%22");

@@ -88,7 +88,7 @@ fn hex8() -> String {
 }
 
 /// Whether `id` has the form of ours: nothing else goes into a cookie name.
-fn is_id(id: &str) -> bool {
+pub(super) fn is_id(id: &str) -> bool {
     id.len() == 20 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 

@@ -4,6 +4,7 @@
 mod attempt;
 mod callback;
 mod finish;
+mod keep_post;
 mod query;
 mod sign_out;
 mod start;
@@ -30,6 +31,7 @@ use crate::identity::Identity;
 use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionStore};
 
 pub use callback::{Callback, Completed, Failed};
+pub use keep_post::{Fields, Kept, NotKept, POST_LIFETIME, PostClaim, UnsentPost, Waiting};
 pub use sign_out::SignedOut;
 pub use start::{Start, Started};
 

@@ -5,6 +5,7 @@ mod account;
 mod callback;
 mod discovery;
 mod form;
+mod keep_post;
 mod limit;
 pub mod pages;
 mod refusal;
@@ -12,6 +13,7 @@ mod router;
 mod site;
 mod step_up;
 
+pub use keep_post::Unsent;
 pub use refusal::Asked;
 pub use router::Visit;
 pub use site::Site;

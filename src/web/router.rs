@@ -42,7 +42,7 @@ impl Site {
         let path = visit.path.as_str();
         let callback = path.strip_prefix("oidc/").and_then(|rest| rest.strip_suffix("/callback"));
         let methods = match path {
-            "sign-in" | "sign-out/done" | "me" | "jwks.json" => GET,
+            "sign-in" | "sign-in/resend" | "sign-out/done" | "me" | "jwks.json" => GET,
             "sign-in/go" => GET_ALONE,
             "sign-in/start" | "sign-in/continue" => POST,
             "sign-out" => GET_OR_POST,
@@ -59,6 +59,7 @@ impl Site {
         }
         match path {
             "sign-in" => self.sign_in_page(&visit, &parts).await,
+            "sign-in/resend" => self.resend(&visit, &parts).await,
             "sign-in/start" => self.sign_in_start(&visit, &parts, body).await,
             "sign-in/go" => self.sign_in_go(&visit, &parts).await,
             "sign-in/continue" => self.sign_in_continue(&visit, &parts, body).await,

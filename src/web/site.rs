@@ -7,6 +7,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::header::{HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use http::{Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::Semaphore;
 
 use crate::audit::{Audit, Event, Outcome};
 use crate::base::client_addr::OwnOrigin;
@@ -16,11 +17,14 @@ use crate::config::Config;
 use crate::session::{Assertions, Cookies, SessionKey, SessionStore};
 use crate::signin::{SignIn, Visitor};
 
-use super::limit::Limit;
+use super::limit::{KEPT_POSTS, LOOKUPS, Limit};
 use super::pages::{Setting, X_ANTEROOM};
 
 /// What a query value keeps as it is: unreserved characters, and `/` for readable links.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// Forms that are read at a time to be kept: each takes up to 64 KB of memory, from anybody who asks.
+const READING: usize = 64;
 
 /// The own site of one Anteroom.
 pub struct Site {
@@ -29,6 +33,9 @@ pub struct Site {
     pub(super) audit: Arc<Audit>,
     pub(super) clock: Clock,
     pub(super) lookups: Limit,
+    pub(super) kept_posts: Limit,
+    /// Forms that are read to be kept, at a time.
+    pub(super) reading: Semaphore,
     cookies: Cookies,
     assertions: Option<Arc<Assertions>>,
     prefix: String,
@@ -55,7 +62,9 @@ impl Site {
             sign_in,
             sessions,
             audit,
-            lookups: Limit::new(clock.clone()),
+            lookups: Limit::new(LOOKUPS, clock.clone()),
+            kept_posts: Limit::new(KEPT_POSTS, clock.clone()),
+            reading: Semaphore::new(READING),
             clock,
             cookies,
             assertions,
