@@ -18,7 +18,7 @@ test: ## everything: installs what the tests need, then Rust, the samples, and r
 	ci/verify-samples
 	ci/interop
 
-test-fast: ## the Rust tests: no other server, nothing to install
+test-fast: ## the Rust tests alone; they start a PostgreSQL of their own (ci/install test)
 	cargo test --locked
 
 test-interop: build ## sign-in and sign-out against oidc-provider and Keycloak, and the demo in Chromium

@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 
 use crate::directory::SwitchKind;
 
-use super::types::{Explained, KeyList, Revoked, SessionList, Status, SwitchOrder, Switched, Which};
+use super::types::{KeyList, Revoked, SessionList, Status, Story, SwitchOrder, Switched, Which};
 
 /// How long the process may take to take the connection.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -95,7 +95,7 @@ impl Client {
     }
 
     /// `GET /explain/REFERENCE`
-    pub async fn explain(&self, reference: &str) -> Result<Explained, ClientError> {
+    pub async fn explain(&self, reference: &str) -> Result<Story, ClientError> {
         self.get(&format!("/explain/{}", utf8_percent_encode(reference, NON_ALPHANUMERIC))).await
     }
 

@@ -23,14 +23,13 @@ mod types;
 
 use async_trait::async_trait;
 
-use crate::directory::{Selector, SwitchKind};
+use crate::directory::{Explained, Selector, SwitchKind};
 
 pub use client::{Client, ClientError};
 pub use server::serve;
 pub use socket::{Socket, SocketError, check, open};
 pub use types::{
-    Explained, Explanation, KeyList, KeyView, Revoked, SessionList, SessionView, Status, SwitchOrder, SwitchView,
-    Switched, Which,
+    KeyList, KeyView, Revoked, SessionList, SessionView, Status, Story, SwitchOrder, SwitchView, Switched, Which,
 };
 
 /// What the running process can be asked and told. Each call may come from several connections at once.
@@ -52,7 +51,7 @@ pub trait Control: Send + Sync {
     async fn rotate_keys(&self) -> Result<Vec<KeyView>, ControlError>;
 
     /// What is kept under `reference`, oldest first; empty: nothing.
-    async fn explain(&self, reference: &str) -> Result<Vec<Explanation>, ControlError>;
+    async fn explain(&self, reference: &str) -> Result<Vec<Explained>, ControlError>;
 
     /// Switches a connector or domain off or on, in every process. `end_sessions` over `sessions.on_disable`; without
     /// meaning when it is switched on. How many sessions ended; `None`: they were to be kept.

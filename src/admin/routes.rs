@@ -16,10 +16,11 @@ use crate::audit::{Event, Outcome};
 use crate::base::app_log::error_chain;
 use crate::base::json;
 use crate::directory::{Selector, SwitchKind};
+use crate::explain;
 
 use super::ControlError;
 use super::server::{Peer, Served};
-use super::types::{Explained, KeyList, Revoked, SessionList, SwitchOrder, Switched, Which};
+use super::types::{KeyList, Revoked, SessionList, Story, SwitchOrder, Switched, Which};
 
 /// Nothing that is sent here is near this long.
 const MAX_BODY: usize = 64 * 1024;
@@ -112,8 +113,10 @@ async fn route(served: &Served, peer: Peer, request: Request<Incoming>) -> Resul
         ["explain", reference] => {
             get()?;
             let reference = name(reference)?;
-            let records = control.explain(&reference).await?;
-            Ok(answered(&Explained { reference, records }))
+            let story = control.explain(&reference).await?;
+            let (records, text) = (explain::json(&story), explain::render(&story));
+            let records = records.as_array().cloned().unwrap_or_default();
+            Ok(answered(&Story { reference, records, text }))
         }
         ["connectors", id, what @ ("disable" | "enable")] => {
             post()?;

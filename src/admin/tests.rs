@@ -41,7 +41,6 @@ fn session(number: u128) -> SessionView {
         secs_left: 3600,
         acr: None,
         amr: vec!["pwd".to_owned()],
-        hosts: vec![],
     }
 }
 
@@ -84,9 +83,10 @@ impl Control for Notes {
         Err(ControlError::failed(std::io::Error::other("the disk is full")))
     }
 
-    async fn explain(&self, reference: &str) -> Result<Vec<Explanation>, ControlError> {
+    async fn explain(&self, reference: &str) -> Result<Vec<Explained>, ControlError> {
         self.add(format!("explain {reference}"));
-        Ok(vec![Explanation { at: "x".to_owned(), record: json!({ "reason": "state_missing" }) }])
+        let record = json!({ "step": "callback", "kind": "denial", "reason": "state_missing" }).to_string();
+        Ok(vec![Explained { reference: reference.to_owned(), at: Timestamp::from_secs(1_800_000_000), record }])
     }
 
     async fn switch(
@@ -329,7 +329,9 @@ async fn every_change_is_noted_with_who_made_it() {
 async fn names_in_paths_are_taken_as_they_are_meant() {
     let running = running().await;
     for reference in ["3f2a", "a/b", "x y%2F", "…"] {
-        assert_eq!(running.client.explain(reference).await.unwrap().reference, reference);
+        let story = running.client.explain(reference).await.unwrap();
+        assert_eq!((story.reference.as_str(), &story.records[0]["reason"]), (reference, &json!("state_missing")));
+        assert!(story.text.contains("back from the provider: refused, state_missing"), "{}", story.text);
     }
     assert_eq!(running.notes.taken(), ["explain 3f2a", "explain a/b", "explain x y%2F", "explain …"]);
     assert!(running.client.explain("").await.is_err());

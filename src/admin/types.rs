@@ -7,7 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::base::email::EmailAddress;
 use crate::base::keys::plan::Stage;
 use crate::base::keys::{KeyInfo, KeyKind};
-use crate::directory::{self, Selector};
+use crate::directory::Selector;
 
 /// How the process is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,8 +91,6 @@ pub struct SessionView {
     pub secs_left: u64,
     pub acr: Option<String>,
     pub amr: Vec<String>,
-    /// Hosts that have a cookie for it, where they are known.
-    pub hosts: Vec<String>,
 }
 
 /// The answer of `GET /sessions`.
@@ -110,27 +108,14 @@ pub struct Revoked {
     pub ended: u64,
 }
 
-/// What was decided once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Explanation {
-    pub at: String,
-    /// An object.
-    pub record: serde_json::Value,
-}
-
-impl From<&directory::Explained> for Explanation {
-    fn from(kept: &directory::Explained) -> Self {
-        let record = serde_json::from_str(&kept.record).unwrap_or_else(|_| kept.record.clone().into());
-        Self { at: kept.at.rfc3339(), record }
-    }
-}
-
 /// The answer of `GET /explain/REFERENCE`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Explained {
+pub struct Story {
     pub reference: String,
-    /// Oldest first.
-    pub records: Vec<Explanation>,
+    /// What was decided, oldest first; empty if nothing is kept.
+    pub records: Vec<serde_json::Value>,
+    /// The same in words.
+    pub text: String,
 }
 
 /// The body of `POST …/disable`; may be left out.

@@ -5,9 +5,16 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use crate::admin::{self, Socket};
+use crate::audit::Audit;
 use crate::base::app_log::error_chain;
+use crate::base::clock::Clock;
 use crate::base::keys::{KeyRing, Rotation};
+use crate::directory::Directory;
+use crate::explain::Recorder;
 use crate::session::{DueRenewals, Follower, Renewals, SessionStore, look_after, write_uses};
+
+use super::control::Controls;
 
 /// How often keys are looked at: often enough that a key made by another process on the same directory is published
 /// here before it signs there.
@@ -23,12 +30,16 @@ pub(super) struct Background {
     pub(super) follower: Follower,
     pub(super) renewals: Renewals,
     pub(super) due: DueRenewals,
+    pub(super) explain: (Recorder, Directory, Clock),
+    /// The admin socket, if there is one, and who answers there.
+    pub(super) admin: Option<(Socket, Arc<Controls>, Arc<Audit>)>,
 }
 
 /// The tasks, once they run.
 pub(super) struct BackgroundTasks {
     tasks: Vec<JoinHandle<()>>,
     sessions: SessionStore,
+    explain: (Recorder, Directory),
 }
 
 impl Background {
@@ -38,14 +49,17 @@ impl Background {
     }
 
     pub(super) fn start(self) -> BackgroundTasks {
-        let Self { keys, sessions, follower, renewals, due } = self;
-        let tasks = vec![
+        let Self { keys, sessions, follower, renewals, due, explain, admin } = self;
+        let (recorder, directory, clock) = explain;
+        let mut tasks = vec![
             tokio::spawn(look_after_keys(keys)),
             tokio::spawn(follower.run()),
             tokio::spawn(look_after(sessions.clone())),
             tokio::spawn(renewals.run(due)),
+            tokio::spawn(recorder.clone().run(directory.clone(), clock)),
         ];
-        BackgroundTasks { tasks, sessions }
+        tasks.extend(admin.map(|(socket, controls, audit)| tokio::spawn(admin::serve(socket, controls, audit))));
+        BackgroundTasks { tasks, sessions, explain: (recorder, directory) }
     }
 }
 
@@ -55,6 +69,10 @@ impl BackgroundTasks {
         self.tasks.iter().for_each(JoinHandle::abort);
         if tokio::time::timeout(LAST_WRITE, write_uses(&self.sessions)).await.is_err() {
             tracing::warn!("the last uses of sessions could not be written: they count as idle a minute longer");
+        }
+        let (recorder, directory) = &self.explain;
+        if !matches!(tokio::time::timeout(LAST_WRITE, recorder.flush(directory)).await, Ok(Ok(()))) {
+            tracing::warn!("the last refusals could not be kept for anteroom explain");
         }
     }
 }

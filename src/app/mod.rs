@@ -1,6 +1,7 @@
 //! The composition root: puts the parts together, listens, and shuts down. The only place that knows them all.
 
 mod background;
+mod control;
 mod lifecycle;
 mod ops;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
+use crate::admin;
 use crate::audit::Audit;
 use crate::base::clock::Clock;
 use crate::base::id::Id;
@@ -23,16 +25,18 @@ use crate::base::seal::Sealer;
 use crate::base::secret::SecretError;
 use crate::config::{Config, DirectoryLocation, SessionsStore};
 use crate::connector::Provider;
+use crate::directory::{self, Directory, DirectoryError, Location, OpenError, Switchboard};
+use crate::explain::Recorder;
 use crate::gate::Snapshot;
 use crate::identity::assertion::AssertionSigner;
 use crate::identity::headers::HeaderPlan;
 use crate::proxy::{DataPlane, Shared};
-use crate::directory::{self, Directory, DirectoryError, Location, OpenError, Switchboard};
 use crate::session::{Assertions, Cookies, Follower, Hosts, Limits, Renewals, SessionStore, StoreParts};
 use crate::signin::{Parts, SignIn};
 use crate::web::Site;
 
 use background::Background;
+use control::Controls;
 
 pub use lifecycle::{Running, Stop};
 
@@ -64,6 +68,8 @@ pub enum StartError {
         dir.display()
     )]
     OtherKeys { dir: PathBuf },
+    #[error("cannot open the admin socket (ops.admin_socket)")]
+    AdminSocket(#[source] admin::SocketError),
     #[error("cannot set up calls to providers")]
     Outgoing(#[source] OutgoingSetupError),
     #[error("cannot start the data plane")]
@@ -74,13 +80,17 @@ pub enum StartError {
 pub struct Environment {
     pub clock: Clock,
     pub log: Log,
+    /// In place of the configured directory: what several processes of one deployment would share.
+    pub directory: Option<Directory>,
 }
 
 /// The parts that answer requests, before anything listens.
 pub struct Assembled {
     pub shared: Arc<Shared>,
     pub metrics: Arc<Metrics>,
+    pub directory: Directory,
     background: Background,
+    controls: Arc<Controls>,
 }
 
 /// Puts the parts together. Own paths are answered on the runtime that calls.
@@ -95,7 +105,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let keys = Arc::new(keys);
     let sealer = Sealer::new(keys.clone());
     let outgoing = Outgoing::new(&config.outgoing).map_err(StartError::Outgoing)?;
-    let directory = open_directory(config, &keys, &clock).await?;
+    let directory = open_directory(config, environment, &keys).await?;
     let plan = Arc::new(HeaderPlan::new(&config.identity));
     let (sessions, due) = SessionStore::new(StoreParts {
         directory: directory.clone(),
@@ -110,6 +120,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let follower = Follower::begin(sessions.clone(), switchboard.clone()).await.map_err(StartError::Directory)?;
     let counted = sessions.clone();
     let metrics = Arc::new(Metrics::new(Box::new(move || counted.count())));
+    let explain = Recorder::new(&config.explain);
     let audit = Arc::new(Audit::new(environment.log.clone(), clock.clone()));
     let origin = &config.server.public_url.origin;
     let providers: BTreeMap<Id, Arc<Provider>> = config
@@ -118,23 +129,25 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         .map(|(id, connector)| {
             let redirect_uri = format!("{origin}{}", connector.callback_path);
             let domains = SignIn::enabled_domains(config, id);
-            let provider =
-                Provider::new(id.clone(), connector, domains, redirect_uri, outgoing.clone(), clock.clone());
+            let provider = Provider::new(id.clone(), connector, domains, redirect_uri, outgoing.clone(), clock.clone());
             (id.clone(), Arc::new(provider))
         })
         .collect();
+    let controls =
+        Controls::new(config, directory.clone(), sessions.clone(), switchboard.clone(), keys.clone(), clock.clone());
     let renewals = Renewals::new(sessions.clone(), providers.clone(), audit.clone());
     let cookies = Cookies::new(&config.server.public_url, &config.sessions);
     let sign_in = SignIn::new(
         config,
         Parts {
             providers,
-            directory,
+            directory: directory.clone(),
             switchboard,
             sealer,
             cookies: cookies.clone(),
             sessions: sessions.clone(),
             audit: audit.clone(),
+            explain: explain.clone(),
             metrics: metrics.clone(),
             clock: clock.clone(),
         },
@@ -144,25 +157,32 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         Arc::new(Assertions::new(signer, assertion.header.clone()))
     });
     let site = Site::new(config, sign_in, cookies, sessions.clone(), assertions, audit.clone(), clock.clone());
-    let background = Background { keys, sessions: sessions.clone(), follower, renewals, due };
+    let explain_to = (explain.clone(), directory.clone(), clock.clone());
+    let background =
+        Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to, admin: None };
     let shared = Arc::new(Shared {
         snapshot: Arc::new(Snapshot::new(config)),
         sessions,
         plan,
         site: Arc::new(site),
         audit,
+        explain,
         clock,
         log: environment.log.clone(),
         control: tokio::runtime::Handle::current(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         access_log: config.log.access,
     });
-    Ok(Assembled { shared, metrics, background })
+    Ok(Assembled { shared, metrics, directory, background, controls: Arc::new(controls) })
 }
 
-async fn open_directory(config: &Config, keys: &KeyRing, clock: &Clock) -> Result<Directory, StartError> {
-    let directory = directory::open(&location(config)?).await.map_err(StartError::OpenDirectory)?;
-    let shared = directory.keys.share(&keys.fingerprints(), clock.now()).await.map_err(StartError::Directory)?;
+async fn open_directory(config: &Config, environment: &Environment, keys: &KeyRing) -> Result<Directory, StartError> {
+    let directory = match &environment.directory {
+        Some(directory) => directory.clone(),
+        None => directory::open(&location(config)?).await.map_err(StartError::OpenDirectory)?,
+    };
+    let shared =
+        directory.keys.share(&keys.fingerprints(), environment.clock.now()).await.map_err(StartError::Directory)?;
     if shared { Ok(directory) } else { Err(StartError::OtherKeys { dir: config.keys.dir.clone() }) }
 }
 
@@ -188,7 +208,7 @@ fn own_hosts(config: &Config) -> impl Iterator<Item = &str> {
 /// See [`StartError`]; nothing is left running.
 pub async fn start(config: &Config, environment: &Environment) -> Result<Running, StartError> {
     let listeners = listeners(config).await?;
-    run(config, listeners, assemble(config, environment).await?)
+    run(config, listeners, assemble(config, environment).await?).await
 }
 
 /// Starts what [`assemble`] made, for a caller that fills it first: the benchmark.
@@ -196,7 +216,7 @@ pub async fn start(config: &Config, environment: &Environment) -> Result<Running
 /// # Errors
 /// See [`StartError`]; nothing is left running.
 pub async fn start_assembled(config: &Config, assembled: Assembled) -> Result<Running, StartError> {
-    run(config, listeners(config).await?, assembled)
+    run(config, listeners(config).await?, assembled).await
 }
 
 /// The data listener and the operators'.
@@ -206,9 +226,11 @@ async fn listeners(config: &Config) -> Result<Listeners, StartError> {
     Ok((listen("server.listen", config.server.listen).await?, listen("ops.listen", config.ops.listen).await?))
 }
 
-fn run(config: &Config, listeners: Listeners, assembled: Assembled) -> Result<Running, StartError> {
+async fn run(config: &Config, listeners: Listeners, assembled: Assembled) -> Result<Running, StartError> {
     let (listener, ops_listener) = listeners;
-    let Assembled { shared, metrics, background } = assembled;
+    let Assembled { shared, metrics, mut background, controls, .. } = assembled;
+    let socket = admin::open(&config.ops.admin_socket).await.map_err(StartError::AdminSocket)?;
+    background.admin = socket.map(|socket| (socket, controls, shared.audit.clone()));
     let plane = DataPlane::start(&shared, &metrics, config.server.workers).map_err(StartError::DataPlane)?;
     Ok(Running::begin(listener, ops_listener, plane, metrics, background))
 }

@@ -23,7 +23,12 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers until it is dropped.
-pub(super) async fn serve(listener: TcpListener, ready: Arc<AtomicBool>, sessions: SessionStore, metrics: Arc<Metrics>) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    ready: Arc<AtomicBool>,
+    sessions: SessionStore,
+    metrics: Arc<Metrics>,
+) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,5 +1,6 @@
 //! Path patterns of routes.
 
+use std::fmt;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
@@ -81,6 +82,20 @@ fn literal(part: &str) -> Result<Segment, InvalidPattern> {
     Ok(Segment::Exact { normal, decoded })
 }
 
+impl fmt::Display for PathPattern {
+    /// In normal form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            let name = match segment {
+                Segment::Exact { normal, .. } => normal,
+                Segment::Any => "*",
+            };
+            write!(f, "/{name}")?;
+        }
+        if self.open { f.write_str("/**") } else { Ok(()) }
+    }
+}
+
 impl Segment {
     fn is(&self, have: &str) -> bool {
         match self {
@@ -138,6 +153,7 @@ mod tests {
         ];
         for (text, yes, no) in table {
             let pattern = pattern(text);
+            assert_eq!(pattern.to_string(), text);
             for path in yes {
                 assert!(pattern.matches(path), "{text} should match {path}");
             }

@@ -11,9 +11,10 @@ use crate::config::{self, Overrides};
 use super::Failure;
 
 /// What the help of every command that talks to the running process ends with.
-pub(super) const WHERE: &str = "The command talks to the process over its admin socket (ops.admin_socket), so it runs on \
-    the same machine or in the same container, as Anteroom's user or as root:\n  \
-    kubectl exec deploy/portal -c anteroom -- anteroom status --config /etc/anteroom/anteroom.toml";
+pub(super) const WHERE: &str = "\
+The command talks to the process over its admin socket (ops.admin_socket), so it runs on the same
+machine or in the same container, as Anteroom's user or as root:
+  kubectl exec deploy/portal -c anteroom -- anteroom status --config /etc/anteroom/anteroom.toml";
 
 /// Which running process.
 #[derive(Args)]

@@ -30,7 +30,7 @@ pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| fail("cannot start the runtime", &error))?;
-    let result = runtime.block_on(serve(config, &Environment { clock, log: log.clone() }));
+    let result = runtime.block_on(serve(config, &Environment { clock, log: log.clone(), directory: None }));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     log.flush();
     result

@@ -18,7 +18,7 @@ pub(super) enum Session {
     /// List sessions, newest first.
     ///
     /// IDLE is the time since the last use, LEFT the time until the session ends if nobody uses it. `--format json` has
-    /// everything else: when it began, acr and amr of the sign-in, hosts.
+    /// everything else: when it began, acr and amr of the sign-in.
     #[command(after_help = format!("Example: anteroom session list --config anteroom.toml --user alice@acme.com\n\n{WHERE}"))]
     List(List),
     /// End sessions, in every process of the deployment. The person's next request has to sign in again.
@@ -190,7 +190,6 @@ mod tests {
             secs_left: 31_536_000,
             acr: None,
             amr: vec![],
-            hosts: vec![],
         };
         let text = listed(&SessionList { sessions: vec![session], more: true });
         let widest = text.lines().map(|line| line.chars().count()).max();

@@ -36,7 +36,6 @@ mod schema;
 mod secrets;
 mod server;
 mod sessions;
-mod step_up;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -66,7 +65,6 @@ pub use routes::{Access, Authorization, Route};
 pub use schema::{reference, schema};
 pub use server::{Environment, PublicUrl, Server};
 pub use sessions::{OnDisable, Sessions, SessionsStore};
-pub use step_up::StepUp;
 
 /// The whole configuration.
 #[derive(Clone, Debug)]

@@ -1,11 +1,13 @@
 //! `apps.<id>.routes`: who may reach which path.
 
+use std::time::Duration;
+
 use http::Method;
 
-use super::parse::{Context, duplicate, wrong};
+use super::parse::{Context, duplicate, shown, wrong};
 use super::problem::{Place, hint, quoted};
 use super::read::{At, Field, section};
-use super::step_up::StepUp;
+use super::requirement::{self, Requirement};
 use super::words::{Choice, Word};
 use crate::base::pattern::PathPattern;
 use crate::base::role::{RequiredRole, Role};
@@ -24,7 +26,7 @@ pub struct Route {
     /// What happens to an `Authorization` header that is not ours, on other than native routes.
     pub authorization: Authorization,
     /// What is asked of the sign-in itself. Empty unless `access` is `SignedIn`.
-    pub step_up: StepUp,
+    pub step_up: Requirement,
     /// A form that arrives without a session is kept and can be sent again after the sign-in.
     pub keep_post: bool,
 }
@@ -95,7 +97,7 @@ section! {
         max_age: String,
         /// On signed-in routes: the sign-in was of one of these classes (the claim `acr`).
         acr: Vec<At<String>>,
-        /// On signed-in routes: the sign-in used all of these methods (the claim `amr`).
+        /// On signed-in routes: the sign-in used one of these methods (the claim `amr`).
         amr: Vec<At<String>>,
         /// On signed-in routes: a form of our own pages' origin (at most 64 KB, form-encoded) that arrives without a good
         /// session is kept, sealed, and can be sent again after the sign-in.
@@ -103,6 +105,9 @@ section! {
         keep_post: bool,
     }
 }
+
+/// Below it, a sign-in would be too old before its person is back, for ever.
+const MIN_MAX_AGE: Duration = Duration::from_secs(60);
 
 /// RFC 9110 and WebDAV (RFC 4918, 3253, 5323). A closed list: a route for `PSOT` would match nothing, and what it
 /// was meant to guard would fall to the next one.
@@ -195,7 +200,17 @@ impl RawRoute {
         }
         let role = raw.role.word_or(RequiredRole::Any);
         let authorization = raw.authorization.word_or(Authorization::Drop);
-        let step_up = StepUp::resolve(raw.max_age, raw.acr, raw.amr, cx);
+        let max_age_place = raw.max_age.set().map(|at| at.place.clone());
+        let step_up = requirement::resolve(raw.max_age, raw.acr, raw.amr, cx);
+        if let (Some(place), Some(max_age)) = (max_age_place, step_up.as_ref().and_then(|asked| asked.max_age))
+            && max_age < MIN_MAX_AGE
+        {
+            let text = format!(
+                "found {}; allowed: at least 1m, since whoever comes back from the provider needs a moment",
+                shown(max_age)
+            );
+            cx.report.problem(&place, text);
+        }
         let keep_post = raw.keep_post.or(false);
         Some(Route {
             path: path?,

@@ -8,6 +8,8 @@
 //! Nothing here reads a clock: times are the caller's. Nothing here opens a session: cookies are known by their
 //! SHA-256 and tokens arrive sealed (E09).
 
+#[cfg(test)]
+mod contract;
 mod memory;
 mod open;
 mod sql;

@@ -24,7 +24,11 @@ impl Switchboard {
         self.0.rcu(|off| {
             let mut off = HashSet::clone(off);
             let key = (switch.kind, switch.name.clone());
-            if switch.off { off.insert(key) } else { off.remove(&key) };
+            if switch.off {
+                off.insert(key)
+            } else {
+                off.remove(&key)
+            };
             off
         });
     }

@@ -179,6 +179,8 @@ pub enum KeptKind {
     Post,
     /// The one-use code of a hand-off.
     HandOff,
+    /// When a provider ended a person or session: what is on its way to one then comes too late. Not sealed, no secret.
+    EndedAtProvider,
 }
 
 /// One record of what was decided.

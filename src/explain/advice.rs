@@ -131,7 +131,29 @@ const ADVICE: &[(&[&str], &str)] = &[
         "The provider does not answer. Check its status page, outgoing.proxy, DNS and the firewall from this machine.",
     ),
     (&["invalid_client", "idp_config_rejected", "jwks_rejected", "connector_misconfigured"], SETTINGS),
-    (&["client_secret_unreadable"], "The connector's secret file cannot be read: check its path and owner."),
+    (
+        &["client_secret_unreadable", "client_key_unusable"],
+        "The connector's secret, or its certificate and key, cannot be read or do not belong together: check path, owner \
+         and content.",
+    ),
+    (
+        &["account_inactive"],
+        "The provider says that the account is switched off. Switch it on there if the person should come in.",
+    ),
+    (
+        &["provider_busy"],
+        "More people sign in at once than the provider answers. It passes; if it does not, look at the provider's \
+         answer times.",
+    ),
+    (&["directory_unavailable"], "The directory database did not answer: see the app log, and the database itself."),
+    (
+        &["refresh_identity_changed"],
+        "A renewal brought another person's token, so the session ended. An honest provider does not do that: ask it.",
+    ),
+    (
+        &["logout_token_events", "logout_token_nonce", "logout_token_subject", "logout_token_jti", "sid_invalid"],
+        "The provider's sign-out message does not have the form that OpenID Connect Back-Channel Logout asks for.",
+    ),
     (&["expired", "not_yet_valid", "stale"], CLOCKS),
     (&["idp_mixup", "iss_mismatch", "iss_param_missing", "aud_mismatch", "azp", "nonce_mismatch", "at_hash"], FORGED),
     (&["sig_invalid", "alg_not_allowed", "crit_unsupported", "key_unknown", "wrong_token_type", "malformed"], FORGED),
@@ -160,6 +182,51 @@ const ADVICE: &[(&[&str], &str)] = &[
         &["domain_not_allowed"],
         "The verified address is in no domain of this connector: add the domain to the configuration, or repair the \
          address at the provider.",
+    ),
+    (
+        &["account_inactive"],
+        "The provider says that the account is not active. Whether that is right is decided there.",
+    ),
+    (
+        &["provider_busy"],
+        "More people signed in at once than the provider's token endpoint answered. If it lasts, look at its latency.",
+    ),
+    (
+        &["refresh_identity_changed"],
+        "At the renewal of a session the provider spoke of somebody else: the session ended. Look at the provider's \
+         version and settings; an honest one never does this.",
+    ),
+    (
+        &[
+            "logout_token_events",
+            "logout_token_nonce",
+            "logout_token_subject",
+            "logout_token_jti",
+            "logout_token_replayed",
+            "sid_invalid",
+        ],
+        "The provider's logout token is none by OpenID Connect Back-Channel Logout 1.0, or came twice. No session ended \
+         by it.",
+    ),
+    (
+        &["groups_elsewhere", "groups_too_many"],
+        "The person is in more groups than a token holds: set groups_overage, or assign only the groups that the \
+         application needs at the provider.",
+    ),
+    (
+        &["groups_unavailable", "groups_invalid"],
+        "Microsoft Graph or the Directory API did not answer as it should. Nobody signs in with fewer groups than they \
+         have; the person tries again.",
+    ),
+    (
+        &["groups_denied", "service_account_unreadable"],
+        "Microsoft Graph or the Directory API does not let Anteroom read groups: look at the consent, the service \
+         account's delegation and its key file.",
+    ),
+    (
+        &["client_key_unusable"],
+        "The connector's client certificate or its key cannot be used: look at client_certificate_file and \
+         client_key_file; they must belong together.",
     ),
     (
         &["header_too_long"],

@@ -1,5 +1,6 @@
 //! One decision, on its way to be kept.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
@@ -158,7 +159,7 @@ impl Field {
 pub struct Record {
     kind: Kind,
     step: Step,
-    reason: &'static str,
+    reason: Cow<'static, str>,
     at: Timestamp,
     client: IpAddr,
     request_id: String,
@@ -176,25 +177,25 @@ pub struct Asked<'a> {
 }
 
 impl Record {
-    fn new(kind: Kind, step: Step, reason: &'static str, asked: Asked<'_>) -> Self {
+    fn new(kind: Kind, step: Step, reason: Cow<'static, str>, asked: Asked<'_>) -> Self {
         let Asked { at, client, request_id } = asked;
         let request_id = request_id.to_owned();
         Self { kind, step, reason, at, client, request_id, attempt: None, anybody: false, fields: Vec::new() }
     }
 
-    /// A request that needs a credential that it does not bring. Anybody can cause it.
-    pub fn challenge(reason: &'static str, asked: Asked<'_>) -> Self {
-        Self { anybody: true, ..Self::new(Kind::Challenge, Step::Request, reason, asked) }
+    /// A request that needs a credential that it does not bring. `anybody`: a stranger can cause it at will.
+    pub fn challenge(step: Step, reason: impl Into<Cow<'static, str>>, anybody: bool, asked: Asked<'_>) -> Self {
+        Self { anybody, ..Self::new(Kind::Challenge, step, reason.into(), asked) }
     }
 
     /// A request that was refused. `anybody`: a stranger can cause it at will.
-    pub fn denial(step: Step, reason: &'static str, anybody: bool, asked: Asked<'_>) -> Self {
-        Self { anybody, ..Self::new(Kind::Denial, step, reason, asked) }
+    pub fn denial(step: Step, reason: impl Into<Cow<'static, str>>, anybody: bool, asked: Asked<'_>) -> Self {
+        Self { anybody, ..Self::new(Kind::Denial, step, reason.into(), asked) }
     }
 
     /// A step of a sign-in; `reason` is how it ended. `anybody`: no attempt of ours came with it.
-    pub fn attempt(step: Step, reason: &'static str, anybody: bool, asked: Asked<'_>) -> Self {
-        Self { anybody, ..Self::new(Kind::Attempt, step, reason, asked) }
+    pub fn attempt(step: Step, reason: impl Into<Cow<'static, str>>, anybody: bool, asked: Asked<'_>) -> Self {
+        Self { anybody, ..Self::new(Kind::Attempt, step, reason.into(), asked) }
     }
 
     /// The id of the sign-in attempt, under which the record is found too. The id alone, never the state.
@@ -227,7 +228,7 @@ impl Record {
     /// How gladly it is given up when there are too many: the lowest first.
     pub(super) const fn rank(&self) -> usize {
         match (self.kind, self.anybody) {
-            (Kind::Challenge, _) => 0,
+            (Kind::Challenge, true) => 0,
             (_, true) => 1,
             (_, false) => 2,
         }
@@ -244,7 +245,7 @@ impl Record {
         let mut record = Map::new();
         record.insert("kind".into(), self.kind.word().into());
         record.insert("step".into(), self.step.word().into());
-        record.insert("reason".into(), self.reason.into());
+        record.insert("reason".into(), self.reason.into_owned().into());
         record.insert("request_id".into(), self.request_id.as_str().into());
         if let Some(attempt) = &self.attempt {
             record.insert("attempt".into(), attempt.as_str().into());

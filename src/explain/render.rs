@@ -40,6 +40,7 @@ pub fn render(story: &[Explained]) -> String {
             .to_owned();
     }
     let mut out = String::new();
+    let mut advised = String::new();
     for row in story {
         if !out.is_empty() {
             out.push('\n');
@@ -51,6 +52,12 @@ pub fn render(story: &[Explained]) -> String {
         };
         for (name, text) in lines(&told) {
             line(&mut out, name, &text);
+        }
+        // One request may leave two records, of the sign-in and of its answer: once is enough.
+        let advice = advice(told.text("reason"), told.field(Field::Cookie));
+        if advice != advised {
+            line(&mut out, "what to do", advice);
+            advice.clone_into(&mut advised);
         }
     }
     out
@@ -119,14 +126,13 @@ fn lines(told: &Told) -> Vec<(&'static str, String)> {
         said("from", &[("", told.text("client_ip")), ("request ", told.text("request_id"))]),
         said("attempt", &[("", told.text("attempt"))]),
         said("route", &[("app ", field(Field::App)), ("", field(Field::Route)), ("asks for ", field(Field::Asks))]),
-        said("session", &[("", cookie), ("reference ", field(Field::Session)), ("of ", field(Field::User))]),
-        said("role", &[("", field(Field::Role))]),
+        said("session", &[("", cookie), ("reference ", field(Field::Session))]),
+        said("person", &[("", field(Field::User)), ("role ", field(Field::Role))]),
         said("credential", &[("", field(Field::Credential))]),
         said("provider", &[("connector ", field(Field::Connector)), ("said: ", field(Field::ProviderError))]),
         said("typed", &[("", field(Field::Typed))]),
         said("missing", &[("cookie ", field(Field::MissingCookie))]),
         said("checked", &[("", field(Field::Claim)), ("", &fits)]),
-        ("what to do", advice(told.text("reason"), field(Field::Cookie)).to_owned()),
     ];
     all.into_iter().filter(|(_, text)| !text.is_empty()).collect()
 }

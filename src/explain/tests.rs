@@ -26,7 +26,7 @@ fn asked(request_id: &str, after: u64) -> Asked<'_> {
 }
 
 fn challenge(request_id: &str) -> Record {
-    Record::challenge("sign_in_required", asked(request_id, 0)).with(Field::Cookie, "unknown")
+    Record::challenge(Step::Request, "sign_in_required", true, asked(request_id, 0)).with(Field::Cookie, "unknown")
 }
 
 /// A sign-in that began and could not be finished, in three requests.

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use crate::base::clock::Clock;
     use crate::base::role::{RequiredRole, Role};
-    use crate::config::{App, Native, Route, StepUp as Asked, Upstream};
+    use crate::config::{App, Native, Requirement as Asked, Route, Upstream};
     use crate::session::tests::row;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);

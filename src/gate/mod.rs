@@ -4,6 +4,7 @@
 mod asker;
 mod credential;
 mod decide;
+mod in_words;
 mod requirement;
 mod rules;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
-use crate::config::StepUp;
+use crate::config;
 use crate::session::Session;
 
 /// How far a provider's clock may be ahead of ours. An `auth_time` further in the future says nothing of how long ago
@@ -20,8 +20,8 @@ pub struct Requirement {
     /// One of these classes; `None`: any. Nothing meets the empty list: two readings of a request ask for classes that
     /// have none in common.
     pub acr: Option<Vec<String>>,
-    /// All of these methods.
-    pub amr: Vec<String>,
+    /// One of these methods; as `acr`.
+    pub amr: Option<Vec<String>>,
 }
 
 /// What a session does not meet.
@@ -31,7 +31,7 @@ pub enum Unmet {
     AuthTooOld,
     /// Its class is none of those asked for, or unknown (O33).
     AcrInsufficient,
-    /// A method asked for was not used, or is not known to have been (O33).
+    /// None of the methods asked for was used, or is known to have been (O33).
     AmrInsufficient,
 }
 
@@ -56,9 +56,16 @@ impl Unmet {
 }
 
 impl Requirement {
-    pub(super) fn new(step_up: &StepUp) -> Self {
-        let StepUp { max_age, acr, amr } = step_up.clone();
-        Self { max_age, acr: (!acr.is_empty()).then_some(acr), amr }
+    pub(super) fn new(asked: &config::Requirement) -> Self {
+        let config::Requirement { max_age, acr, amr } = asked.clone();
+        let some = |values: Vec<String>| (!values.is_empty()).then_some(values);
+        Self { max_age, acr: some(acr), amr: some(amr) }
+    }
+
+    /// As a connector asks for it. What nothing meets cannot be asked for.
+    pub fn for_provider(&self) -> config::Requirement {
+        let Self { max_age, acr, amr } = self.clone();
+        config::Requirement { max_age, acr: acr.unwrap_or_default(), amr: amr.unwrap_or_default() }
     }
 
     /// Whether a session is enough.
@@ -72,13 +79,11 @@ impl Requirement {
             (Some(one), Some(two)) => Some(one.min(two)),
             (one, two) => one.or(two),
         };
-        let acr = match (&self.acr, &other.acr) {
-            (Some(one), Some(two)) => Some(one.iter().filter(|class| two.contains(class)).cloned().collect()),
+        let both = |one: &Option<Vec<String>>, two: &Option<Vec<String>>| match (one, two) {
+            (Some(one), Some(two)) => Some(one.iter().filter(|value| two.contains(value)).cloned().collect()),
             (one, two) => one.clone().or_else(|| two.clone()),
         };
-        let mut amr = self.amr.clone();
-        amr.extend(other.amr.iter().filter(|method| !self.amr.contains(method)).cloned());
-        Self { max_age, acr, amr }
+        Self { max_age, acr: both(&self.acr, &other.acr), amr: both(&self.amr, &other.amr) }
     }
 
     /// Judges what a provider said of a sign-in. What it did not say is not met.
@@ -102,7 +107,10 @@ impl Requirement {
         {
             return Err(Unmet::AcrInsufficient);
         }
-        if self.amr.iter().all(|method| amr.contains(method)) { Ok(()) } else { Err(Unmet::AmrInsufficient) }
+        match &self.amr {
+            Some(methods) if !methods.iter().any(|method| amr.contains(method)) => Err(Unmet::AmrInsufficient),
+            _ => Ok(()),
+        }
     }
 
     /// Judges a session (E13). One of which the provider said nothing meets nothing.
@@ -116,17 +124,16 @@ impl Requirement {
     /// What was asked for and what was found, for a log.
     pub fn detail(&self, unmet: Unmet, session: &Session, now: Timestamp) -> (String, String) {
         let said = |text: &str| if text.is_empty() { "nothing said".to_owned() } else { text.to_owned() };
+        let one_of =
+            |values: &Option<Vec<String>>| format!("one of: {}", values.as_deref().unwrap_or_default().join(" "));
         match unmet {
             Unmet::AuthTooOld => {
                 let age = |at: Timestamp| format!("{} s ago", now.millis().saturating_sub(at.millis()) / 1000);
                 let max_age = self.max_age.map_or(0, |max_age| max_age.as_secs());
                 (format!("at most {max_age} s ago"), session.auth_time().map_or_else(|| said(""), age))
             }
-            Unmet::AcrInsufficient => {
-                let classes = self.acr.as_ref().map(|classes| classes.join(" ")).unwrap_or_default();
-                (format!("one of: {classes}"), said(session.acr().unwrap_or_default()))
-            }
-            Unmet::AmrInsufficient => (format!("all of: {}", self.amr.join(" ")), said(&session.amr().join(" "))),
+            Unmet::AcrInsufficient => (one_of(&self.acr), said(session.acr().unwrap_or_default())),
+            Unmet::AmrInsufficient => (one_of(&self.amr), said(&session.amr().join(" "))),
         }
     }
 }
@@ -143,7 +150,7 @@ mod tests {
 
     fn asks(max_age: u64, acr: &[&str], amr: &[&str]) -> Requirement {
         let max_age = (max_age > 0).then(|| Duration::from_secs(max_age));
-        Requirement::new(&StepUp { max_age, acr: strings(acr), amr: strings(amr) })
+        Requirement::new(&config::Requirement { max_age, acr: strings(acr), amr: strings(amr) })
     }
 
     /// O33
@@ -164,8 +171,8 @@ mod tests {
             (asks(0, &["high", "higher"], &[]), None, Some("low"), &[], acr),
             (asks(0, &["high", "higher"], &[]), None, Some("HIGH"), &[], acr),
             (asks(0, &["high"], &[]), ago(0), None, both, acr),
-            (asks(0, &[], both), None, None, &["mfa", "pwd", "otp"], Ok(())),
-            (asks(0, &[], both), None, None, &["pwd"], amr),
+            (asks(0, &[], both), None, None, &["otp", "mfa"], Ok(())),
+            (asks(0, &[], both), None, None, &["otp"], amr),
             (asks(0, &[], both), ago(0), Some("high"), &[], amr),
             (asks(300, &["high"], both), ago(0), Some("high"), both, Ok(())),
         ] {
@@ -182,7 +189,7 @@ mod tests {
         let none = asks(0, &[], &[]);
         let one = asks(300, &["a", "b"], &["pwd"]);
         let two = asks(60, &["b", "c"], &["mfa", "pwd"]);
-        assert_eq!(one.and(&two), asks(60, &["b"], &["pwd", "mfa"]));
+        assert_eq!(one.and(&two), asks(60, &["b"], &["pwd"]));
         assert_eq!((none.and(&one), one.and(&none)), (one.clone(), one.clone()));
         assert!(none.and(&none).is_empty() && !one.is_empty());
         let never = asks(0, &["a"], &[]).and(&asks(0, &["c"], &[]));

@@ -1,6 +1,5 @@
 //! Hosts, routes and what each asks for, compiled from the configuration.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -207,26 +206,42 @@ impl AppRules {
     /// ways — a servlet container drops `;parameters`, a framework obeys a method-override header — it is judged in
     /// both, and what either asks for holds (P05).
     pub fn rule(&self, method: &Method, headers: &HeaderMap, path: &str) -> Rule {
+        let mut rule: Option<Rule> = None;
+        self.each_reading(method, headers, path, |method, path| {
+            let found = self.first_match(method, path).map_or(&DEFAULT, |(_, _, rule)| rule);
+            rule = Some(rule.take().map_or_else(|| found.clone(), |rule| rule.and(found)));
+        });
+        rule.unwrap_or(Rule::DEFAULT)
+    }
+
+    /// Shows `see` each method and path that a request may be read as.
+    pub(super) fn each_reading(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        path: &str,
+        mut see: impl FnMut(&Method, &str),
+    ) {
+        see(method, path);
         let plain = path::without_parameters(path);
-        let mut rule = self.first_match(method, path).clone();
         if let Some(plain) = &plain {
-            rule = rule.and(self.first_match(method, plain));
+            see(method, plain);
         }
         for name in METHOD_OVERRIDES {
             for value in headers.get_all(name) {
                 let overridden = overriding_method(value);
-                let plain = plain.as_ref().map_or(Cow::Borrowed(path), |p| Cow::Borrowed(p.as_ref()));
-                rule = rule.and(self.first_match(&overridden, path)).and(self.first_match(&overridden, &plain));
+                see(&overridden, path);
+                if let Some(plain) = &plain {
+                    see(&overridden, plain);
+                }
             }
         }
-        rule
     }
 
-    fn first_match(&self, method: &Method, path: &str) -> &Rule {
+    pub(super) fn first_match(&self, method: &Method, path: &str) -> Option<&(PathPattern, Vec<Method>, Rule)> {
         self.rules
             .iter()
             .find(|(pattern, methods, _)| (methods.is_empty() || methods.contains(method)) && pattern.matches(path))
-            .map_or(&DEFAULT, |(_, _, rule)| rule)
     }
 }
 
@@ -250,7 +265,7 @@ mod tests {
             access: *access,
             role: *role,
             authorization: Authorization::Drop,
-            step_up: config::StepUp::default(),
+            step_up: config::Requirement::default(),
             keep_post: false,
         });
         app_of(routes.collect())
@@ -325,7 +340,10 @@ mod tests {
             access: Access::SignedIn,
             role,
             authorization,
-            step_up: config::StepUp { max_age: Some(Duration::from_secs(max_age)), ..config::StepUp::default() },
+            step_up: config::Requirement {
+                max_age: Some(Duration::from_secs(max_age)),
+                ..config::Requirement::default()
+            },
             keep_post,
         };
         let (admin, any) = (RequiredRole::AtLeast(Role::Admin), RequiredRole::Any);
@@ -334,7 +352,7 @@ mod tests {
             route("/*/all", any, Authorization::Drop, 60, false),
             config::Route {
                 access: Access::Public,
-                step_up: config::StepUp::default(),
+                step_up: config::Requirement::default(),
                 ..route("/**", any, Authorization::Keep, 1, true)
             },
         ]);
@@ -365,7 +383,7 @@ mod tests {
             access: Access::SignedIn,
             role: RequiredRole::Any,
             authorization: Authorization::Drop,
-            step_up: config::StepUp { acr: vec![acr.to_owned()], ..config::StepUp::default() },
+            step_up: config::Requirement { acr: vec![acr.to_owned()], ..config::Requirement::default() },
             keep_post: false,
         };
         let app = app_of(vec![route("/pay", &[Method::POST], "post"), route("/pay", &[], "any")]);

@@ -57,7 +57,14 @@ pub(super) enum Told {
     Drain = 2,
     /// The connection ends.
     Close = 4,
+    /// The request takes longer than most: forgotten with the next one.
+    Lasting = 8,
+    /// The session that the request was let in by has ended: forgotten with the next one.
+    Outlived = 16,
 }
+
+/// What is said of one request alone.
+const OF_REQUEST: u8 = Told::Overdue as u8 | Told::Lasting as u8 | Told::Outlived as u8;
 
 /// One client connection. Only its core changes it; hyper asks for `Send` where a connection may be upgraded.
 pub(super) struct Connection {
@@ -102,8 +109,8 @@ impl Connection {
     pub(super) fn begin(&self, complete: bool) {
         self.unread.store(!complete, Ordering::Relaxed);
         self.exchanges.store(self.exchange().wrapping_add(1), Ordering::Relaxed);
-        if self.is_told(Told::Overdue) {
-            self.told.fetch_and(!(Told::Overdue as u8), Ordering::Release);
+        if self.told.load(Ordering::Acquire) & OF_REQUEST != 0 {
+            self.told.fetch_and(!OF_REQUEST, Ordering::Release);
         }
         self.set(if complete { Doing::Answering } else { Doing::Uploading });
     }
@@ -148,10 +155,14 @@ impl Connection {
         .await;
     }
 
-    /// Resolves when the request takes too long. Wakes nobody by itself: requests are answered in the connection's
-    /// task, which listens.
+    /// Resolves when the request takes too long.
     pub(super) async fn overdue(&self) {
-        poll_fn(|_| if self.is_told(Told::Overdue) { Poll::Ready(()) } else { Poll::Pending }).await;
+        self.hears(Told::Overdue).await;
+    }
+
+    /// Resolves when this is said. Wakes nobody by itself: requests are answered in the connection's task, which listens.
+    pub(super) async fn hears(&self, what: Told) {
+        poll_fn(|_| if self.is_told(what) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
     fn is(&self, doing: Doing) -> bool {

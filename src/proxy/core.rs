@@ -16,6 +16,7 @@ use crate::base::clock::{Clock, Tick};
 use crate::base::log::Log;
 use crate::base::metrics::CoreMetrics;
 use crate::base::random;
+use crate::explain::Recorder;
 use crate::gate::Snapshot;
 use crate::identity::headers::HeaderPlan;
 use crate::session::{Ending, Session, SessionKey, SessionStore};
@@ -35,6 +36,7 @@ pub struct Shared {
     pub plan: Arc<HeaderPlan>,
     pub site: Arc<Site>,
     pub audit: Arc<Audit>,
+    pub explain: Recorder,
     pub clock: Clock,
     pub log: Log,
     /// Where own paths are answered.
@@ -103,8 +105,17 @@ impl Core {
     /// Ends what `connection` does at this moment when `session` ends (W06): a tunnel, or an answer without an end in
     /// sight.
     pub(super) fn ends_with(&self, connection: &Arc<Connection>, key: SessionKey, session: Arc<Session>) {
+        self.outlives(connection, key, session, false);
+    }
+
+    /// Ends the wait for an answer when `session` ends; not the answer, once it has begun.
+    pub(super) fn waits_with(&self, connection: &Arc<Connection>, key: SessionKey, session: Arc<Session>) {
+        self.outlives(connection, key, session, true);
+    }
+
+    fn outlives(&self, connection: &Arc<Connection>, key: SessionKey, session: Arc<Session>, waits: bool) {
         let exchange = connection.exchange();
-        self.living.borrow_mut().push(Living { connection: Arc::downgrade(connection), exchange, key, session });
+        self.living.borrow_mut().push(Living { connection: Arc::downgrade(connection), exchange, key, session, waits });
     }
 
     /// Closes what has outlived its session, and forgets what has ended by itself.
@@ -113,8 +124,12 @@ impl Core {
         let limits = sessions.limits();
         self.living.borrow_mut().retain_mut(|living| {
             let Some(connection) = living.connection.upgrade() else { return false };
-            let between = matches!(connection.doing().0, Doing::Waiting | Doing::ReadingHead | Doing::Lingering);
-            if between || connection.exchange() != living.exchange {
+            let over = match connection.doing().0 {
+                Doing::Waiting | Doing::ReadingHead | Doing::Lingering => true,
+                Doing::Uploading | Doing::Answering => false,
+                Doing::Streaming | Doing::Tunnel => living.waits,
+            };
+            if over || connection.exchange() != living.exchange {
                 return false;
             }
             if living.session.check(limits, now) == Err(Ending::Replaced)
@@ -128,7 +143,8 @@ impl Core {
                 Err(Ending::Ended | Ending::Idle | Ending::Absolute) => false,
             };
             if !good {
-                connection.tell(Told::Close);
+                // Who waits can be answered; of an answer that has begun, there is nothing but its end.
+                connection.tell(if living.waits { Told::Outlived } else { Told::Close });
             }
             good
         });
@@ -181,6 +197,8 @@ struct Living {
     exchange: u64,
     key: SessionKey,
     session: Arc<Session>,
+    /// It is the wait for an answer.
+    waits: bool,
 }
 
 /// One request and its answer: in flight until the answer's body is dropped.

@@ -9,30 +9,31 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as _, Incoming};
 
 use crate::audit::{Event, Outcome};
 use crate::base::app_log::error_chain;
-use crate::base::authority::Authority;
 use crate::base::client_addr::Forwarded;
 use crate::base::clock::{Tick, Timestamp};
 use crate::base::cookie::Found as Cookie;
 use crate::base::path::{self, Own};
 use crate::config::Access;
+use crate::explain;
 use crate::gate::{
     AppRules, Asker, Challenge, Decision, Denial, Grant, NativeCredential, SessionCredential, decide, wants_session,
 };
 use crate::session::{Found, SessionId, SessionKey};
-use crate::signin::Visitor;
-use crate::web::{Asked, Visit};
+use crate::web::{Asked, Unsent, Visit};
 
 use super::access_log::Line;
 use super::body::Body;
 use super::connection::{Connection, Doing};
+use super::control;
 use super::core::{Core, Exchange, RequestId};
-use super::forward::{Judged, forward};
-use super::sanitize::is_chunked;
+use super::forward::{Judged, UpstreamError, forward};
+use super::head::head_problem;
+use super::story::{self, Story};
 use super::upgrade;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -117,6 +118,8 @@ async fn answer<'a>(
     let refuse = |event: &'static str, status: StatusCode, reason: &'static str, client: IpAddr| {
         let event = Event::new(event, Outcome::Failure, reason).from_client(client, id.as_str());
         core.shared.audit.record_frequent(event);
+        let asked = explain::Asked { at: arrived.at, client, request_id: id.as_str() };
+        core.shared.explain.record(|| explain::Record::denial(explain::Step::Request, reason, true, asked));
         let mut answer = Answer::own(core.shared.site.refusal(status, reason, asker, id.as_str()), reason);
         answer.client = Some(client);
         answer
@@ -152,7 +155,7 @@ async fn answer<'a>(
     if let Some(rest) = own {
         let host = authority.host().to_owned();
         let visit = Visit { path: rest, host, client, request_id: id.as_str().to_owned(), asker };
-        let mut answer = control(core, connection, visit, request).await;
+        let mut answer = own_path(core, connection, visit, request).await;
         if chunked {
             close_after(&mut answer.response);
         }
@@ -170,39 +173,6 @@ async fn answer<'a>(
     answer
 }
 
-/// What is wrong with the head itself, before anything is looked up: its framing, its method, its host.
-fn head_problem(request: &Request<Incoming>) -> Result<Authority<'_>, (StatusCode, &'static str)> {
-    let headers = request.headers();
-    let count = |name: HeaderName| headers.get_all(name).iter().count();
-    if headers.contains_key(header::TRANSFER_ENCODING)
-        && (!is_chunked(headers)
-            || headers.contains_key(header::CONTENT_LENGTH)
-            || request.version() != Version::HTTP_11)
-    {
-        return Err((StatusCode::BAD_REQUEST, "framing_ambiguous"));
-    }
-    if count(header::CONTENT_LENGTH) > 1 {
-        return Err((StatusCode::BAD_REQUEST, "framing_ambiguous"));
-    }
-    if matches!(*request.method(), Method::CONNECT | Method::TRACE)
-        || ["TRACK", "PRI"].contains(&request.method().as_str())
-    {
-        return Err((StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"));
-    }
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return Err((StatusCode::BAD_REQUEST, "host_malformed"));
-    };
-    let authority = Authority::parse(host.as_bytes()).ok_or((StatusCode::BAD_REQUEST, "host_malformed"))?;
-    // Absolute form: both say the same, or somebody wants two readers to disagree (F13, P06).
-    if let Some(target) = request.uri().authority()
-        && Authority::parse(target.as_str().as_bytes()).as_ref() != Some(&authority)
-    {
-        return Err((StatusCode::BAD_REQUEST, "host_conflict"));
-    }
-    Ok(authority)
-}
-
 /// Ends the connection with this answer.
 ///
 /// Beside heads with a problem, every chunked request gets it: hyper drops a Content-Length that stands beside
@@ -212,44 +182,22 @@ fn close_after(response: &mut Response<Body>) {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
-/// An own path: answered by the control plane. A client that goes away takes its request with it.
-async fn control(
+/// An own path: answered by the control plane.
+async fn own_path(
     core: &Rc<Core>,
     connection: &Arc<Connection>,
     visit: Visit,
     request: Request<Incoming>,
 ) -> Answer<'static> {
-    let (site, id) = (core.shared.site.clone(), visit.request_id.clone());
-    let (client, asker) = (visit.client, visit.asker);
-    let mut task = AbortOnDrop(core.shared.control.spawn(async move { site.answer(visit, request).await }));
-    let answered = tokio::select! {
-        answered = &mut task.0 => answered,
-        () = connection.overdue() => {
-            let (status, reason) = match connection.is_uploading() {
-                true => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
-                false => (StatusCode::SERVICE_UNAVAILABLE, "answer_timeout"),
-            };
-            Ok(core.shared.site.refusal(status, reason, asker, &id))
-        }
-    };
-    let response = match answered {
-        Ok(response) => response,
-        Err(error) => {
-            tracing::error!(request_id = id, error = %error, "an own path ended in a panic: please report it");
-            core.shared.site.internal_error(&id)
-        }
-    };
+    let (site, path) = (core.shared.site.clone(), visit.path.clone());
+    let (client, asker, id) = (visit.client, visit.asker, visit.request_id.clone());
+    let response =
+        control::answer(core, connection, asker, &id, async move { site.answer(visit, request).await }).await;
+    let at = core.shared.clock.now();
+    story::own_path(&core.shared.explain, &path, &response, explain::Asked { at, client, request_id: &id });
     let mut answer = Answer::own(response, "own");
     answer.client = Some(client);
     answer
-}
-
-struct AbortOnDrop(tokio::task::JoinHandle<Response<Bytes>>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// A request for an app: rule, credentials, decision; then on, or not.
@@ -291,8 +239,7 @@ async fn judge(
     let Ok(session) = session else {
         // Nobody knows whether the session is good. Its cookie is kept: it will be, when the directory is back (T10).
         let reason = "directory_unavailable";
-        let mut answer =
-            Answer::own(site.refusal(StatusCode::SERVICE_UNAVAILABLE, reason, asker, id.as_str()), reason);
+        let mut answer = Answer::own(site.refusal(StatusCode::SERVICE_UNAVAILABLE, reason, asker, id.as_str()), reason);
         answer.response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         return answer;
     };
@@ -308,17 +255,46 @@ async fn judge(
         core.shared.audit.record_frequent(event);
     }
 
+    let story = || Story {
+        recorder: &core.shared.explain,
+        at: arrived.at,
+        id: id.as_str(),
+        client,
+        asker,
+        app,
+        host,
+        path: normal,
+        rule: &rule,
+        cookie: story::cookie_word(key.is_some(), wanted, rejected),
+    };
     let decision = decide(app, &rule, native, session, request.headers(), arrived.at);
+    let posts = rule.keep_post && *request.method() == Method::POST;
     let permit = match decision {
         Decision::Permit(permit) => permit,
+        Decision::Challenge(challenge @ (Challenge::SignIn | Challenge::StepUp(_)))
+            if posts && asker == Asker::Form =>
+        {
+            story().challenged(&request, &challenge, StatusCode::UNAUTHORIZED);
+            let by = if matches!(challenge, Challenge::SignIn) { "sign_in_required" } else { "step_up_required" };
+            let step_up = if let Challenge::StepUp(step_up) = challenge { Some(step_up) } else { None };
+            let visit =
+                Visit { path: String::new(), host: host.to_owned(), client, request_id: id.as_str().to_owned(), asker };
+            let unsent = Unsent { app: app.id.clone(), step_up, visit, at: arrived.at };
+            let mut response = control::keep_post(core, connection, unsent, request).await;
+            if twice {
+                site.cookies().expire_session(response.headers_mut());
+            }
+            return Answer::own(response, by);
+        }
         Decision::Challenge(challenge) => {
             let (method, uri, headers) = (request.method(), request.uri(), request.headers());
             let asked = Asked { asker, method, uri, headers, client, request_id: id.as_str() };
-            let (mut response, by) = match challenge {
+            let (mut response, by) = match &challenge {
                 Challenge::SignIn => (site.challenge(&asked), "sign_in_required"),
                 Challenge::Native => (site.native_challenge(&app.native_challenge, id.as_str()), "credential_required"),
-                Challenge::StepUp(step_up) => (site.step_up(&asked, &step_up, arrived.at), "step_up_required"),
+                Challenge::StepUp(step_up) => (site.step_up(&asked, step_up, arrived.at), "step_up_required"),
             };
+            story().challenged(&request, &challenge, response.status());
             if twice {
                 site.cookies().expire_session(response.headers_mut());
             }
@@ -339,6 +315,7 @@ async fn judge(
             };
             let event = event.from_client(client, id.as_str()).with("app", app.id.as_str());
             core.shared.audit.record_frequent(event);
+            story().denied(&request, &denial, reason, response.status());
             return Answer::own(response, reason);
         }
     };
@@ -354,6 +331,7 @@ async fn judge(
         && matches!(permit.grant(), Grant::Session(_))
         && !upgrade::from_own_origin(request.headers(), site.origin())
     {
+        story().foreign_websocket(&request, site.origin(), StatusCode::FORBIDDEN);
         let event = Event::new("browser.denied", Outcome::Failure, "websocket_origin");
         core.shared.audit.record_frequent(event.from_client(client, id.as_str()).with("app", app.id.as_str()));
         return Answer::own(
@@ -369,11 +347,18 @@ async fn judge(
     let ending = key.filter(|_| signs_out);
     if let Some(key) = &ending {
         // Before the application is asked: neither its answer nor a client that goes away meanwhile can keep a session.
-        app_signed_out(core, *key, host, client, id).await;
+        control::app_signed_out(core, *key, host, client, id).await;
     }
-    let judged = Judged { app, connection, rule, key, path: normal, forwarded, id, at: arrived.at, signs_out, websocket };
+    let resent = if posts { site.resent(request.headers()) } else { None };
+    let judged =
+        Judged { app, connection, rule, key, path: normal, forwarded, id, at: arrived.at, signs_out, websocket };
     let mut answer = match forward(core, permit, &judged, request).await {
         Ok(response) => Answer { response, app: "", by, client: None },
+        Err(UpstreamError::SessionEnded) => {
+            let event = Event::new("session.rejected", Outcome::Failure, "session_ended");
+            core.shared.audit.record_frequent(event.from_client(client, id.as_str()));
+            Answer::own(site.session_over(asker, id.as_str()), "session_ended")
+        }
         Err(error) => {
             tracing::warn!(
                 request_id = id.as_str(),
@@ -385,6 +370,11 @@ async fn judge(
             Answer::own(site.refusal(error.status(), error.reason(), asker, id.as_str()), error.reason())
         }
     };
+    let status = answer.response.status();
+    if let Some(claim) = resent.filter(|_| status.is_success() || status.is_redirection()) {
+        answer.response.headers_mut().append(header::SET_COOKIE, site.cookies().expire_post(claim.id()));
+        control::post_resent(core, claim, app, host, client, id).await;
+    }
     if ending.is_some() {
         site.cookies().expire_session(answer.response.headers_mut());
         answer.response.headers_mut().append(header::SET_COOKIE, site.cookies().expire_done());
@@ -413,17 +403,6 @@ async fn session_credential(
         Found::Ended => SessionCredential::Failed,
         Found::Unknown | Found::Ask => SessionCredential::NotRequested,
     })
-}
-
-/// Ends the session of `key` on the control plane, which goes on with it if this client goes away.
-async fn app_signed_out(core: &Rc<Core>, key: SessionKey, host: &str, client: IpAddr, id: RequestId) {
-    let (site, host) = (core.shared.site.clone(), host.to_owned());
-    let ended = core.shared.control.spawn(async move {
-        site.app_signed_out(&key, Visitor { client, request_id: id.as_str(), host: &host }).await;
-    });
-    if let Err(error) = ended.await {
-        tracing::error!(request_id = id.as_str(), error = %error, "ending a session ended in a panic: please report it");
-    }
 }
 
 /// The directory cannot be asked.

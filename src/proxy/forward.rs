@@ -17,7 +17,7 @@ use crate::gate::{AppRules, Grant, Permit, Rule};
 use crate::session::{Assertions, Ready, Session, SessionKey};
 
 use super::body::{Body, RequestBody};
-use super::connection::Connection;
+use super::connection::{Connection, Told};
 use super::core::{Core, RequestId};
 use super::upgrade;
 use super::upstream::{Lease, Sender, connect};
@@ -36,6 +36,8 @@ pub(super) enum UpstreamError {
     TimedOut,
     #[error("the client paused for 60 s within the request's body")]
     Stalled,
+    #[error("the session ended before the application answered")]
+    SessionEnded,
     #[error("the request target is too long in its normal form")]
     Target,
     #[error("the application broke off or answered with something that is not HTTP")]
@@ -56,6 +58,7 @@ impl UpstreamError {
             Self::Connect(error) if error.kind() == io::ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
+            Self::SessionEnded => StatusCode::UNAUTHORIZED,
             Self::Target => StatusCode::URI_TOO_LONG,
             Self::Connect(_) | Self::Broken(_) | Self::Framing | Self::Switched => StatusCode::BAD_GATEWAY,
             Self::Assertion | Self::Identity => StatusCode::INTERNAL_SERVER_ERROR,
@@ -67,6 +70,7 @@ impl UpstreamError {
             Self::Connect(_) => "upstream_unreachable",
             Self::TimedOut => "upstream_timeout",
             Self::Stalled => "request_timeout",
+            Self::SessionEnded => "session_ended",
             Self::Target => "target_too_long",
             Self::Broken(_) => "upstream_broken",
             Self::Framing => "upstream_framing",
@@ -118,12 +122,28 @@ pub(super) async fn forward(
     let sent = tokio::select! {
         biased;
         sent = exchange(core, judged, request) => sent,
+        () = outlived(core, permit.grant(), judged) => Err(UpstreamError::SessionEnded),
         () = judged.connection.overdue() => {
             Err(if judged.connection.is_uploading() { UpstreamError::Stalled } else { UpstreamError::TimedOut })
         }
     };
     let (sender, response) = sent?;
     answer(core, permit.grant(), judged, sender, response, client_upgrade)
+}
+
+/// Resolves when the session ends while the application takes its time, as it does with a long poll (W06). Most answers
+/// are there before anybody has to look.
+async fn outlived(core: &Core, grant: &Grant, judged: &Judged<'_>) {
+    if let Some(key) = judged.key
+        && let Grant::Session(session) = grant
+        && !judged.signs_out
+    {
+        judged.connection.hears(Told::Lasting).await;
+        core.waits_with(judged.connection, key, session.clone());
+        judged.connection.hears(Told::Outlived).await;
+    } else {
+        std::future::pending().await
+    }
 }
 
 /// The request target as judged.

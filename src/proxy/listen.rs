@@ -251,6 +251,9 @@ async fn sweep(core: Rc<Core>) {
                     if over(ANSWER_LIMIT) {
                         connection.tell(Told::Overdue);
                     }
+                    if !connection.is_told(Told::Lasting) {
+                        connection.tell(Told::Lasting);
+                    }
                     false
                 }
                 Doing::Streaming | Doing::Tunnel => false,

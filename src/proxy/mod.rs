@@ -7,13 +7,16 @@
 mod access_log;
 mod body;
 mod connection;
+mod control;
 mod core;
 mod entry;
 mod forward;
+mod head;
 mod listen;
 mod phase;
 mod recent;
 mod sanitize;
+mod story;
 mod upgrade;
 mod upstream;
 

@@ -75,13 +75,7 @@ pub struct Session {
 impl Session {
     /// The session of `row`, whose cookie counts for `host`. Times before this process are kept on its monotonic clock;
     /// `before`: the record of the same session that this one replaces, whose beginning is known there already.
-    pub fn new(
-        row: &SessionRow,
-        headers: ReadyHeaders,
-        host: HostScope,
-        before: Option<&Self>,
-        clock: &Clock,
-    ) -> Self {
+    pub fn new(row: &SessionRow, headers: ReadyHeaders, host: HostScope, before: Option<&Self>, clock: &Clock) -> Self {
         let (now, tick) = (clock.now(), clock.tick());
         let created = before.map_or_else(|| tick.minus(now.since(row.created_at)), |before| before.created);
         let ahead = |at: Timestamp| tick.plus(at.since(now)).minus(now.since(at)).millis();

@@ -64,7 +64,8 @@ impl Process {
     async fn start(directory: &Directory, clock: &Clock) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let keys = Arc::new(KeyRing::open(dir.path(), Duration::ZERO, clock.clone()).unwrap());
-        let plan = Arc::new(HeaderPlan::new(&crate::config::Identity { presets: vec![], custom: vec![], assertion: None }));
+        let plan =
+            Arc::new(HeaderPlan::new(&crate::config::Identity { presets: vec![], custom: vec![], assertion: None }));
         let (store, due) = SessionStore::new(StoreParts {
             directory: directory.clone(),
             limits: Limits { idle: HOUR, absolute: 4 * HOUR },
@@ -139,7 +140,11 @@ async fn an_ended_session_is_seen_as_ended_by_whoever_still_holds_it() {
     assert_eq!(ended.sessions.len(), 1);
     assert_eq!(held.check(one.store.limits(), clock.tick()), Err(Ending::Ended));
     assert_eq!(one.ask(&id, HOST).await, "ended");
-    assert_eq!(one.store.end(&Selector::Cookie(*id.key().bytes()), None).await.unwrap().sessions.len(), 0, "ended once");
+    assert_eq!(
+        one.store.end(&Selector::Cookie(*id.key().bytes()), None).await.unwrap().sessions.len(),
+        0,
+        "ended once"
+    );
     assert_eq!(one.ask(&other, HOST).await, "good", "only that one ends");
 }
 
@@ -211,7 +216,9 @@ async fn an_epoch_ends_a_session_that_reaches_memory_after_it() {
     let which = Selector::Email("alice@acme.com".into());
     let row = row(&clock);
     let number = directory.sessions.end(&which, None, clock.now()).await.unwrap().number;
-    assert!(matches!(directory.changes.since(0, 10).await.unwrap().last(), Some((n, Change::Revoked(_))) if *n == number));
+    assert!(
+        matches!(directory.changes.since(0, 10).await.unwrap().last(), Some((n, Change::Revoked(_))) if *n == number)
+    );
     one.store.revoke_here(&which, number);
     let id = SessionId::generate();
     let kept = one.store.keep(&id.key(), &SessionRow { born: number - 1, ..row.clone() }, HostScope::All).unwrap();
@@ -226,7 +233,10 @@ async fn an_epoch_ends_a_session_that_reaches_memory_after_it() {
 async fn a_cookie_of_one_host_is_nothing_on_another() {
     let (one, two, ..) = two().await;
     let (id, reference) = one.sign_in().await;
-    assert_eq!((one.ask(&id, "other.example.com").await, two.ask(&id, "other.example.com").await), ("unknown", "unknown"));
+    assert_eq!(
+        (one.ask(&id, "other.example.com").await, two.ask(&id, "other.example.com").await),
+        ("unknown", "unknown")
+    );
     assert_eq!(one.ask(&id, HOST).await, "good");
     let other = one.store.add_cookie(reference, one.store.scope("other.example.com").unwrap()).await.unwrap().unwrap();
     assert_eq!((one.ask(&other, "other.example.com").await, one.ask(&other, HOST).await), ("good", "unknown"));

@@ -10,12 +10,13 @@ use crate::base::email::EmailAddress;
 use crate::base::return_to::ReturnTo;
 use crate::connector::{Kind, Provider, ProviderError, Requirement};
 use crate::directory::{DirectoryError, KeptKind, OnceKind};
+use crate::explain;
 use crate::session::Found;
 
-use super::attempt::{Attempt, Step, Stray, Unfit, of_state};
+use super::attempt::{Attempt, Step, Stray, Unfit, is_id, of_state};
 use super::query::Response;
 use super::verified::Verified;
-use super::{REMEMBERED, Redirect, SignIn, Visitor, root};
+use super::{REMEMBERED, Redirect, SignIn, Visitor, root, story};
 
 /// The request that the provider's redirect made.
 pub struct Callback<'a> {
@@ -53,12 +54,22 @@ pub struct Failed {
     pub return_to: ReturnTo,
     /// Any request of a stranger can cause this: no attempt of ours came with it.
     pub(super) anybody: bool,
+    /// The attempt's id, as far as one is known.
+    pub(super) attempt: Option<String>,
     cause: Option<ProviderError>,
 }
 
 impl Failed {
     pub(super) fn new(reason: &'static str) -> Self {
-        Self { reason, provider_error: None, cookies: Vec::new(), return_to: root(), anybody: false, cause: None }
+        Self {
+            reason,
+            provider_error: None,
+            cookies: Vec::new(),
+            return_to: root(),
+            anybody: false,
+            attempt: None,
+            cause: None,
+        }
     }
 
     /// For a message that no attempt of ours came with.
@@ -80,6 +91,14 @@ impl Failed {
     pub(super) fn of(mut self, id: &str, attempt: &Attempt, sign_in: &SignIn) -> Self {
         self.cookies.push(sign_in.cookies.expire_attempt(id));
         self.return_to = sign_in.return_to(&attempt.return_to);
+        self.attempt = Some(id.to_owned());
+        self
+    }
+
+    /// With the attempt's id, of a message whose attempt is not at hand.
+    fn named(mut self, state: Option<&str>) -> Self {
+        let id = state.and_then(|state| state.split_once('.')).map(|(id, _)| id);
+        self.attempt = self.attempt.or_else(|| id.filter(|id| is_id(id)).map(str::to_owned));
         self
     }
 
@@ -121,7 +140,7 @@ impl SignIn {
     pub async fn callback(&self, callback: &Callback<'_>, visitor: Visitor<'_>) -> Result<Completed, Failed> {
         let result = self.judge(callback, visitor).await;
         if let Err(failed) = &result {
-            self.rejected(visitor, Some(callback.provider.id()), failed);
+            self.rejected(explain::Step::Callback, visitor, Some(callback.provider.id()), failed);
         }
         result
     }
@@ -139,7 +158,10 @@ impl SignIn {
         );
         let (id, attempt) = match found {
             Ok(found) => found,
-            Err(stray) => return self.stray(*stray, callback.headers, visitor).await,
+            Err(stray) => {
+                let stray = self.stray(*stray, callback.headers, visitor).await;
+                return stray.map_err(|failed| failed.named(response.state.as_deref()));
+            }
         };
         let Step::Pending(pending) = &attempt.step else { return Err(Failed::new("state_mismatch")) };
         // RFC 9207: judged before the code goes anywhere, and before the attempt is used up (O20, O21).
@@ -152,7 +174,8 @@ impl SignIn {
         // process, finds it burned. With the directory away nothing is used up: the same link works when it is back.
         let until = self.clock.now().plus(REMEMBERED);
         let burned = self.directory.once.use_once(OnceKind::Attempt, &id, until).await;
-        let first = burned.map_err(|error| Failed { return_to: self.return_to(&attempt.return_to), ..Failed::directory(&error) })?;
+        let first = burned
+            .map_err(|error| Failed { return_to: self.return_to(&attempt.return_to), ..Failed::directory(&error) })?;
         if !first {
             let stray = Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) };
             return self.stray(stray, callback.headers, visitor).await;
@@ -164,6 +187,7 @@ impl SignIn {
             return Err(failed);
         }
         let Some(code) = response.code else { return Err(Failed::new("code_missing").of(&id, &attempt, self)) };
+        self.check_connector(provider.id()).map_err(|failed| failed.of(&id, &attempt, self))?;
         let signed_in = provider
             .redeem(
                 &code,
@@ -183,11 +207,14 @@ impl SignIn {
         match typed {
             Some(typed) if !typed.looks_like(email) => {
                 self.mismatch(visitor, provider, &typed, email);
+                self.explain.record(|| story::paused(self, visitor, &id, provider, &typed, email));
                 self.ask(&id, &attempt, typed, verified).await.map_err(|failed| failed.of(&id, &attempt, self))
             }
             _ => match self.finish(verified, callback.headers, visitor).await {
                 Ok(mut redirect) => {
                     redirect.cookies.push(self.cookies.expire_attempt(&id));
+                    let step = explain::Step::Callback;
+                    self.explain.record(|| story::signed_in(self, step, visitor, &id, &attempt.connector));
                     Ok(Completed::SignedIn(redirect))
                 }
                 Err(failed) => Err(failed.of(&id, &attempt, self)),

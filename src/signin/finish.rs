@@ -3,15 +3,17 @@
 use http::header::HeaderMap;
 
 use crate::audit::{Event, Outcome};
+use crate::base::clock::Timestamp;
 use crate::base::cookie::Found;
 use crate::base::id::Id;
-use crate::directory::{KeptKind, Selector};
+use crate::directory::{KeptKind, Selector, SessionRow};
+use crate::explain;
 use crate::session::{CreateError, NewSession, SessionId, SessionKey};
 
 use super::attempt::{Attempt, Step};
 use super::callback::Failed;
 use super::verified::Verified;
-use super::{Redirect, SignIn, Visitor};
+use super::{Redirect, SignIn, Visitor, story};
 
 impl SignIn {
     /// The person says that the verified address is theirs: the attempt `id` ends in a session. Works once.
@@ -23,7 +25,7 @@ impl SignIn {
         let connector: Option<Id> = attempt.as_ref().and_then(|attempt| attempt.connector.parse().ok());
         let result = self.confirmed(id, attempt.as_ref(), headers, visitor).await;
         if let Err(failed) = &result {
-            self.rejected(visitor, connector.as_ref(), failed);
+            self.rejected(explain::Step::Confirm, visitor, connector.as_ref(), failed);
         }
         result
     }
@@ -44,10 +46,12 @@ impl SignIn {
         if attempt.is_expired(&self.clock) {
             return Err(over(Failed::new("state_expired")));
         }
-        let verified = waiting.and_then(|sealed| Verified::open(key, &sealed, &self.sealer, |text| self.return_to(text)));
+        let verified =
+            waiting.and_then(|sealed| Verified::open(key, &sealed, &self.sealer, |text| self.return_to(text)));
         let verified = verified.ok_or_else(|| over(Failed::new("state_replayed")))?;
         self.check_enabled(&verified.row.identity).map_err(over)?;
         let mut redirect = self.finish(verified, headers, visitor).await.map_err(over)?;
+        self.explain.record(|| story::signed_in(self, explain::Step::Confirm, visitor, id, &attempt.connector));
         redirect.cookies.push(self.cookies.expire_attempt(id));
         Ok(redirect)
     }
@@ -59,8 +63,9 @@ impl SignIn {
         headers: &HeaderMap,
         visitor: Visitor<'_>,
     ) -> Result<Redirect, Failed> {
-        let Verified { row, tokens, return_to } = verified;
-        let (connector, user) = (row.identity.connector.clone(), row.identity.email.clone());
+        let Verified { row, tokens, return_to, at: verified_at } = verified;
+        let made = row.clone();
+        let (connector, user) = (&made.identity.connector, &made.identity.email);
         let Some(scope) = self.sessions.scope(visitor.host) else { return Err(Failed::new("unknown_host")) };
         let created = self.sessions.create(NewSession { row, tokens }, scope).await;
         let (id, reference) = created.map_err(|error| match error {
@@ -68,6 +73,11 @@ impl SignIn {
             CreateError::HeaderTooLong(_) => Failed::new("header_too_long"),
             CreateError::Directory(error) => Failed::directory(&error),
         })?;
+        if let Err(failed) = self.still_welcome(&made, verified_at).await {
+            // Where the directory does not take this at once, it does later; the browser never gets the cookie.
+            drop(self.sessions.end(&Selector::Reference(reference), None).await);
+            return Err(failed);
+        }
         if let Some(old) = self.session_key(headers) {
             // Where the directory does not take this at once, it does later: the browser has another cookie by then.
             drop(self.sessions.end(&Selector::Cookie(*old.bytes()), None).await);
@@ -79,9 +89,23 @@ impl SignIn {
                 .with("user", user.as_str())
                 .with("session", reference.to_string()),
         );
-        self.count(Some(&connector), "success", "");
+        self.count(Some(connector), "success", "");
         let cookies = vec![self.cookies.set_session(&id), self.cookies.set_done(headers, self.clock.now())];
         Ok(Redirect { location: return_to.as_str().to_owned(), cookies })
+    }
+
+    /// Whether the session of `row`, verified at `verified`, may stay now that it is made. Asked of the directory, not of
+    /// memory, and after it was made: an ending that came before is seen here, and one that comes later ends it.
+    async fn still_welcome(&self, row: &SessionRow, verified: Timestamp) -> Result<(), Failed> {
+        let off = self.directory.switches.off().await.map_err(|error| Failed::directory(&error))?;
+        let is_off =
+            |kind, name: &str| off.iter().any(|switch| switch.off && switch.kind == kind && switch.name == name);
+        self.check_enabled_by(&row.identity, is_off)?;
+        match self.ended_at_provider(row, verified).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Failed::new("provider_session_ended")),
+            Err(error) => Err(Failed::directory(&error)),
+        }
     }
 
     /// The store's key of the request's session cookie, if there is exactly one.

@@ -3,14 +3,17 @@
 
 mod attempt;
 mod callback;
+mod disable;
 mod finish;
 mod keep_post;
+mod provider_logout;
 mod query;
 mod sign_out;
 mod start;
+mod story;
 mod verified;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,14 +27,17 @@ use crate::base::id::Id;
 use crate::base::metrics::{Login, Metrics};
 use crate::base::return_to::ReturnTo;
 use crate::base::seal::Sealer;
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, OnDisable};
 use crate::connector::Provider;
 use crate::directory::{Directory, SwitchKind, Switchboard};
+use crate::explain::{Recorder, Step};
 use crate::identity::Identity;
 use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionStore};
 
 pub use callback::{Callback, Completed, Failed};
+pub use disable::SwitchError;
 pub use keep_post::{Fields, Kept, NotKept, POST_LIFETIME, PostClaim, UnsentPost, Waiting};
+pub use provider_logout::LogoutRefused;
 pub use sign_out::SignedOut;
 pub use start::{Start, Started};
 
@@ -46,11 +52,15 @@ pub struct SignIn {
     cookies: Cookies,
     sessions: SessionStore,
     audit: Arc<Audit>,
+    explain: Recorder,
     metrics: Arc<Metrics>,
     clock: Clock,
     /// Remembers what works once (O18) and keeps what waits for a person.
     directory: Directory,
     switchboard: Switchboard,
+    /// Every domain of the configuration, whatever its environment.
+    domains: BTreeSet<EmailDomain>,
+    on_disable: OnDisable,
     sign_out_done: String,
     prefix: String,
 }
@@ -64,6 +74,7 @@ pub struct Parts {
     pub cookies: Cookies,
     pub sessions: SessionStore,
     pub audit: Arc<Audit>,
+    pub explain: Recorder,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
 }
@@ -87,9 +98,12 @@ impl SignIn {
             cookies: parts.cookies,
             sessions: parts.sessions,
             audit: parts.audit,
+            explain: parts.explain,
             metrics: parts.metrics,
             directory: parts.directory,
             switchboard: parts.switchboard,
+            domains: config.domains.keys().cloned().collect(),
+            on_disable: config.sessions.on_disable,
             clock: parts.clock,
             sign_out_done: format!("{}{}/sign-out/done", config.server.public_url.origin, config.server.prefix),
             prefix: config.server.prefix.clone(),
@@ -116,13 +130,24 @@ impl SignIn {
     /// Whether people of `identity`'s connector and domain may sign in at this moment: what was switched off meanwhile
     /// ends attempts in flight.
     fn check_enabled(&self, identity: &Identity) -> Result<(), Failed> {
-        if self.switchboard.is_off(SwitchKind::Connector, identity.connector.as_str()) {
+        self.check_enabled_by(identity, |kind, name| self.switchboard.is_off(kind, name))
+    }
+
+    /// The same by another's word on what is off.
+    fn check_enabled_by(&self, identity: &Identity, is_off: impl Fn(SwitchKind, &str) -> bool) -> Result<(), Failed> {
+        if is_off(SwitchKind::Connector, identity.connector.as_str()) {
             Err(Failed::new("connector_disabled"))
-        } else if self.switchboard.is_off(SwitchKind::Domain, identity.email.domain().as_str()) {
+        } else if is_off(SwitchKind::Domain, identity.email.domain().as_str()) {
             Err(Failed::new("domain_disabled"))
         } else {
             Ok(())
         }
+    }
+
+    /// Whether anybody may sign in at `connector` at this moment: where not, no provider is asked anything.
+    fn check_connector(&self, connector: &Id) -> Result<(), Failed> {
+        let off = self.switchboard.is_off(SwitchKind::Connector, connector.as_str());
+        if off { Err(Failed::new("connector_disabled")) } else { Ok(()) }
     }
 
     /// The provider configured as `connector`.
@@ -140,7 +165,7 @@ impl SignIn {
     }
 
     /// Records a refused sign-in: one event, and the counter.
-    fn rejected(&self, visitor: Visitor<'_>, connector: Option<&Id>, failed: &Failed) {
+    fn rejected(&self, step: Step, visitor: Visitor<'_>, connector: Option<&Id>, failed: &Failed) {
         let outcome = if failed.unavailable() { Outcome::Error } else { Outcome::Failure };
         let detail = failed.detail();
         let event = Event::new("login.rejected", outcome, failed.reason)
@@ -155,6 +180,7 @@ impl SignIn {
         } else {
             self.audit.record(event);
         }
+        self.explain.record(|| story::rejected(self, step, visitor, connector, failed));
         self.count(connector, if failed.unavailable() { "error" } else { "failure" }, failed.reason);
     }
 }

@@ -1,13 +1,13 @@
 //! Sign-out: ours first, then the provider's.
 
 use http::header::HeaderMap;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::audit::{Event, Outcome};
 use crate::base::clock::Timestamp;
 use crate::base::id::Id;
 use crate::base::random;
-use crate::directory::{DirectoryError, Ended, OnceKind, Selector};
+use crate::directory::{DirectoryError, Ended, OnceKind, Selector, SessionRow};
 use crate::session::SessionKey;
 
 use super::{SignIn, Visitor};
@@ -35,21 +35,32 @@ impl SignIn {
     ) -> Result<SignedOut, DirectoryError> {
         let Some(key) = self.session_key(headers) else { return Ok(SignedOut { provider: None, connector: None }) };
         let id_token = self.sessions.id_token(&key).await;
+        // All others before this one: while its cookie still works, a failure can be tried again. Only a session that is
+        // still good speaks for its person.
+        if everywhere
+            && self.sessions.look_up(&key).await?.is_some()
+            && let Some((row, _)) = self.directory.sessions.by_cookie(key.bytes()).await?
+        {
+            let connector = row.identity.connector;
+            let which = Selector::Subject { connector: connector.clone(), sub: row.provider_sub };
+            self.end(&which, None, "signed_out_everywhere", visitor).await?;
+            return Ok(self.at_provider(connector, id_token.ok().flatten()).await);
+        }
         let ended = self.end(&Selector::Cookie(*key.bytes()), None, "signed_out", visitor).await?;
         let Some(session) = ended.sessions.first() else { return Ok(SignedOut { provider: None, connector: None }) };
-        let connector = session.identity.connector.clone();
-        if everywhere {
-            let which = Selector::Subject { connector: connector.clone(), sub: session.provider_sub.clone() };
-            self.end(&which, None, "signed_out_everywhere", visitor).await?;
-        }
+        Ok(self.at_provider(session.identity.connector.clone(), id_token.ok().flatten()).await)
+    }
+
+    /// What is left to do at the provider.
+    async fn at_provider(&self, connector: Id, id_token: Option<SecretString>) -> SignedOut {
         let provider = match (self.providers.get(&connector), id_token) {
             // State is for the provider to echo; nothing here depends on it (L12).
-            (Some(provider), Ok(Some(token))) => {
+            (Some(provider), Some(token)) => {
                 provider.logout_url(token.expose_secret(), &self.sign_out_done, &random::token::<16>()).await
             }
             _ => None,
         };
-        Ok(SignedOut { provider, connector: Some(connector) })
+        SignedOut { provider, connector: Some(connector) }
     }
 
     /// Ends the sessions that `which` selects, with one event for each, because of `reason`.
@@ -65,15 +76,31 @@ impl SignIn {
     ) -> Result<Ended, DirectoryError> {
         let ended = self.sessions.end(which, once).await?;
         for session in &ended.sessions {
-            self.audit.record(
-                Event::new("session.ended", Outcome::Success, reason)
-                    .from_client(visitor.client, visitor.request_id)
-                    .with("connector", session.identity.connector.as_str())
-                    .with("user", session.identity.email.as_str())
-                    .with("session", session.reference.to_string()),
-            );
+            let event = Event::new("session.ended", Outcome::Success, reason);
+            self.record_ended(session, event.from_client(visitor.client, visitor.request_id));
         }
         Ok(ended)
+    }
+
+    /// Ends the sessions that `which` selects by an operator's word, with one event for each, because of `reason`.
+    ///
+    /// # Errors
+    /// As [`Self::end`].
+    pub async fn revoke(&self, which: &Selector, reason: &'static str) -> Result<Ended, DirectoryError> {
+        let ended = self.sessions.end(which, None).await?;
+        for session in &ended.sessions {
+            self.record_ended(session, Event::new("session.ended", Outcome::Success, reason));
+        }
+        Ok(ended)
+    }
+
+    fn record_ended(&self, session: &SessionRow, event: Event) {
+        self.audit.record(
+            event
+                .with("connector", session.identity.connector.as_str())
+                .with("user", session.identity.email.as_str())
+                .with("session", session.reference.to_string()),
+        );
     }
 
     /// The application's own sign-out link was followed: our session ends too. It is the application's sign-out, which

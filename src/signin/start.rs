@@ -5,9 +5,10 @@ use http::header::HeaderMap;
 use crate::base::email::EmailAddress;
 use crate::base::return_to::ReturnTo;
 use crate::connector::{AuthorizationRequest, Provider, ProviderError, pkce_challenge};
+use crate::explain;
 
 use super::attempt::{Attempt, Pending, Step, new_id, surplus};
-use super::{Failed, Redirect, SignIn, Visitor, root};
+use super::{Failed, Redirect, SignIn, Visitor, root, story};
 
 /// Longest sealed attempt, in bytes: with its name it has to fit into the 4096 that browsers keep of a cookie.
 const MAX_SEALED_ATTEMPT: usize = 4000;
@@ -32,7 +33,12 @@ impl SignIn {
     ///
     /// # Errors
     /// The provider's metadata cannot be had or is not acceptable. No cookie is left behind.
-    pub async fn start(&self, start: &Start<'_>, headers: &HeaderMap) -> Result<Started, ProviderError> {
+    pub async fn start(
+        &self,
+        start: &Start<'_>,
+        headers: &HeaderMap,
+        visitor: Visitor<'_>,
+    ) -> Result<Started, ProviderError> {
         let now = self.clock.now();
         let id = new_id(now);
         let hint = start.hint.as_ref().map(|hint| hint.as_str().to_owned());
@@ -67,14 +73,28 @@ impl SignIn {
         let recycled = surplus(sealed.len(), headers, &self.cookies);
         let mut cookies: Vec<_> = recycled.iter().map(|old| self.cookies.expire_attempt(old)).collect();
         cookies.push(self.cookies.set_attempt(&id, &sealed));
+        self.explain.record(|| story::started(self, visitor, &id, start));
         Ok(Redirect { location, cookies })
+    }
+
+    /// Whether attempts may start at the provider: it may be switched off. A refusal is recorded.
+    ///
+    /// # Errors
+    /// It is off.
+    pub fn may_start(&self, start: &Start<'_>, visitor: Visitor<'_>) -> Result<(), Failed> {
+        self.check_connector(start.provider.id()).map_err(|failed| {
+            let mut failed = failed;
+            (failed.return_to, failed.anybody) = (start.return_to.clone(), true);
+            self.rejected(explain::Step::Start, visitor, Some(start.provider.id()), &failed);
+            failed
+        })
     }
 
     /// An attempt that could not start, recorded: the provider does not answer, or is not set up as it should be.
     pub fn start_failed(&self, cause: ProviderError, start: &Start<'_>, visitor: Visitor<'_>) -> Failed {
         let mut failed = Failed::because(cause);
         failed.return_to = start.return_to.clone();
-        self.rejected(visitor, Some(start.provider.id()), &failed);
+        self.rejected(explain::Step::Start, visitor, Some(start.provider.id()), &failed);
         failed
     }
 }

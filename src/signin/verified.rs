@@ -23,6 +23,8 @@ pub(super) struct Verified {
     pub(super) row: SessionRow,
     pub(super) tokens: ProviderTokens,
     pub(super) return_to: ReturnTo,
+    /// When the provider vouched for them.
+    pub(super) at: Timestamp,
 }
 
 /// As it is kept, sealed, while the person is asked.
@@ -44,6 +46,7 @@ struct Written {
     id_token: Option<String>,
     refresh_token: Option<String>,
     return_to: String,
+    at: i64,
 }
 
 impl Verified {
@@ -68,7 +71,7 @@ impl Verified {
             version: 0,
             born: 0,
         };
-        Self { row, tokens: ProviderTokens { id_token: Some(id_token), refresh_token }, return_to }
+        Self { row, tokens: ProviderTokens { id_token: Some(id_token), refresh_token }, return_to, at: now }
     }
 
     /// Sealed to be kept under `key`.
@@ -92,6 +95,7 @@ impl Verified {
             id_token: text(&self.tokens.id_token),
             refresh_token: text(&self.tokens.refresh_token),
             return_to: self.return_to.as_str().to_owned(),
+            at: self.at.millis(),
         };
         let plain = Zeroizing::new(serde_json::to_vec(&written).unwrap_or_default());
         sealer.seal_bytes(&purpose(key), &plain)
@@ -135,7 +139,8 @@ impl Verified {
             id_token: written.id_token.map(SecretString::from),
             refresh_token: written.refresh_token.map(SecretString::from),
         };
-        Some(Self { row, tokens, return_to: return_to(&written.return_to) })
+        let at = Timestamp::from_millis(written.at);
+        Some(Self { row, tokens, return_to: return_to(&written.return_to), at })
     }
 }
 

@@ -54,7 +54,8 @@ impl Site {
         json(StatusCode::OK, "me", &body)
     }
 
-    /// `sign-out` by link: at once from our own pages or a typed address, otherwise a page asks (L11). What somebody
+    /// `sign-out` by link: at once from our own pages or a typed address, otherwise a page asks (L11); with `ask` in the
+    /// query it always does: there somebody can sign out everywhere. What somebody
     /// wrote into a page of the application, an image say, is no click.
     pub(super) async fn sign_out_get(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let one = |name: &str| parts.headers.get(name).map(HeaderValue::as_bytes);
@@ -62,7 +63,9 @@ impl Site {
         let chosen = matches!(one("sec-fetch-dest"), None | Some(b"document" | b"empty"));
         // Browsers fetch ahead what somebody has only begun to type, and what a page says may be next.
         let ahead = parts.headers.contains_key("sec-purpose");
-        if here && chosen && !ahead {
+        let query = parts.uri.query().unwrap_or_default();
+        let asks = url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "ask");
+        if here && chosen && !ahead && !asks {
             return self.signed_out(visit, parts, false).await;
         }
         let origin = self.sign_in.logout_origin(&parts.headers).await;

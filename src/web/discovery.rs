@@ -164,7 +164,10 @@ impl Site {
     }
 
     async fn start(&self, visit: &Visit, parts: &Parts, start: &Start<'_>) -> Response<Bytes> {
-        match self.sign_in.start(start, &parts.headers).await {
+        if let Err(failed) = self.sign_in.may_start(start, visit.visitor()) {
+            return self.failed_page(visit, start.provider, &failed);
+        }
+        match self.sign_in.start(start, &parts.headers, visit.visitor()).await {
             Ok(started) => redirect(&started.location, "sign_in_started", started.cookies),
             Err(error) => {
                 let provider: &Provider = start.provider;

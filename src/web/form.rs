@@ -1,4 +1,4 @@
-//! Posts to own paths: only from our own pages, only small forms.
+//! Posts to own paths: only small forms, and but for those of a provider only from our own pages.
 
 use std::error::Error;
 use std::time::Duration;
@@ -42,6 +42,17 @@ impl Form {
         if !is_same_origin(headers, origin) {
             return Err(bad(StatusCode::FORBIDDEN, "cross_site_post"));
         }
+        Self::read_from_anywhere(headers, body).await
+    }
+
+    /// Reads a form that a provider's server posts: it proves by what it says where it comes from.
+    ///
+    /// # Errors
+    /// As [`Self::read`], but for the origin.
+    pub(super) async fn read_from_anywhere<B>(headers: &HeaderMap, body: B) -> Result<Self, BadForm>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+    {
         let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") || headers.contains_key(CONTENT_ENCODING) {

@@ -8,6 +8,7 @@ mod form;
 mod keep_post;
 mod limit;
 pub mod pages;
+mod provider_logout;
 mod refusal;
 mod router;
 mod site;

@@ -19,8 +19,8 @@ pub use refusals::{
     Unavailable, UpstreamTrouble,
 };
 pub use signing_in::{
-    ConnectorChoice, EmailError, KeptGone, Loop, Mismatch, Resend, SignIn, SignInFailed, SignOutAsk, SignedOut, TooManyTries,
-    UnknownDomain,
+    ConnectorChoice, EmailError, FrontChannelDone, KeptGone, Loop, Mismatch, Resend, SignIn, SignInFailed, SignOutAsk,
+    SignedOut, TooManyTries, UnknownDomain,
 };
 
 /// Why Anteroom answered by itself: `X-Anteroom: <reason>`.
@@ -48,8 +48,16 @@ pub struct Page {
     html: String,
     /// None: no form. Otherwise the origins beside our own at which one may end.
     form: Option<Vec<String>>,
-    framable: bool,
+    frames: Frames,
     retry_after: Option<u32>,
+}
+
+/// Whose pages may have this one in a frame (W01).
+#[derive(Debug)]
+enum Frames {
+    Nobody,
+    Anybody,
+    Origins(Vec<String>),
 }
 
 impl Page {
@@ -57,7 +65,7 @@ impl Page {
         // Writing into a String cannot fail; should a template ever do, its visitor still gets an answer.
         let html =
             template.render().unwrap_or_else(|_| String::from("<!doctype html><title>Error</title><h1>Error</h1>"));
-        Self { status, reason, html, form: None, framable: false, retry_after: None }
+        Self { status, reason, html, form: None, frames: Frames::Nobody, retry_after: None }
     }
 
     /// The page has a form. It posts to an own path, and the answer may redirect to `origins`: Chromium holds
@@ -75,7 +83,14 @@ impl Page {
     }
 
     fn framable(mut self) -> Self {
-        self.framable = true;
+        self.frames = Frames::Anybody;
+        self
+    }
+
+    /// Pages of `origins` alone may frame it; of none: nobody.
+    fn framable_by(mut self, origins: &[String]) -> Self {
+        let origins: Vec<String> = origins.iter().filter(|origin| is_origin(origin)).cloned().collect();
+        self.frames = if origins.is_empty() { Frames::Nobody } else { Frames::Origins(origins) };
         self
     }
 
@@ -114,7 +129,8 @@ impl Page {
         // no-referrer would make a form's Origin null, and our own POSTs are accepted by Origin.
         fixed(headers, header::REFERRER_POLICY, if self.form.is_some() { "same-origin" } else { "no-referrer" });
         fixed(headers, X_ANTEROOM, self.reason);
-        if !self.framable {
+        // Knows no list of origins; browsers that know frame-ancestors look at that alone.
+        if matches!(self.frames, Frames::Nobody) {
             fixed(headers, header::X_FRAME_OPTIONS, "DENY");
         }
         if let Ok(policy) = HeaderValue::from_maybe_shared(Bytes::from(policy)) {
@@ -140,8 +156,16 @@ impl Page {
                 }
             }
         }
-        if !self.framable {
-            policy.push_str("; frame-ancestors 'none'");
+        match &self.frames {
+            Frames::Nobody => policy.push_str("; frame-ancestors 'none'"),
+            Frames::Anybody => {}
+            Frames::Origins(origins) => {
+                policy.push_str("; frame-ancestors");
+                for origin in origins {
+                    policy.push(' ');
+                    policy.push_str(origin);
+                }
+            }
         }
         policy
     }

@@ -114,6 +114,20 @@ impl Site {
         }
     }
 
+    /// 401: the session ended while the application took its time. Nobody knows what it did by then.
+    pub fn session_over(&self, asker: Asker, request_id: &str) -> Response<Bytes> {
+        const REASON: &str = "session_ended";
+        let mut response = match asker {
+            Asker::Script => self.not_signed_in(&HeaderMap::new(), request_id),
+            Asker::Page | Asker::Form | Asker::Frame => {
+                let href = self.link("sign-in", &[]);
+                FrameNotice { setting: self.setting(""), href: &href }.render(REASON).into_response()
+            }
+        };
+        response.headers_mut().insert(super::pages::X_ANTEROOM, HeaderValue::from_static(REASON));
+        response
+    }
+
     /// 401 with the application's own challenge, for clients that are no browsers. Never a redirect.
     pub fn native_challenge(&self, challenge: &NativeChallenge, request_id: &str) -> Response<Bytes> {
         let body = json!({
@@ -185,6 +199,11 @@ impl Site {
         let name = match visit.path.as_str() {
             _ if status == StatusCode::NOT_FOUND => "path.denied",
             "sign-out" => "logout.rejected",
+            path if path.starts_with(super::provider_logout::BACK)
+                || path.starts_with(super::provider_logout::FRONT) =>
+            {
+                "logout.rejected"
+            }
             "me" => "browser.denied",
             _ => "login.rejected",
         };

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use crate::gate::Asker;
 use crate::signin::Visitor;
 
+use super::provider_logout;
 use super::site::Site;
 
 /// A request to an own path.
@@ -41,11 +42,15 @@ impl Site {
         let (parts, body) = request.into_parts();
         let path = visit.path.as_str();
         let callback = path.strip_prefix("oidc/").and_then(|rest| rest.strip_suffix("/callback"));
+        let provider = |prefix: &str| path.strip_prefix(prefix).and_then(|id| self.sign_in.provider(id));
+        let (back, front) = (provider(provider_logout::BACK), provider(provider_logout::FRONT));
         let methods = match path {
             "sign-in" | "sign-in/resend" | "sign-out/done" | "me" | "jwks.json" => GET,
             "sign-in/go" => GET_ALONE,
             "sign-in/start" | "sign-in/continue" => POST,
             "sign-out" => GET_OR_POST,
+            _ if back.is_some() => POST,
+            _ if front.is_some() => GET_ALONE,
             _ if callback.is_some_and(|id| self.sign_in.provider(id).is_some()) => GET_ALONE,
             _ => return self.reject(&visit, StatusCode::NOT_FOUND, "own_path_unknown"),
         };
@@ -68,7 +73,11 @@ impl Site {
             "sign-out/done" => self.sign_out_done(&visit, &parts),
             "me" => self.me(&visit, &parts).await,
             "jwks.json" => self.jwks(),
-            _ => self.callback(&visit, callback.unwrap_or_default(), &parts).await,
+            _ => match (back, front) {
+                (Some(provider), _) => self.back_channel_logout(&visit, provider, &parts, body).await,
+                (_, Some(provider)) => self.front_channel_logout(&visit, provider, &parts).await,
+                _ => self.callback(&visit, callback.unwrap_or_default(), &parts).await,
+            },
         }
     }
 }

@@ -79,6 +79,11 @@ impl Site {
         }
     }
 
+    /// Sign-in and sign-out as moves.
+    pub fn sign_in(&self) -> &SignIn {
+        &self.sign_in
+    }
+
     /// Our cookies.
     pub fn cookies(&self) -> &Cookies {
         &self.cookies

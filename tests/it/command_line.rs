@@ -35,13 +35,15 @@ impl Place {
     }
 }
 
-fn anteroom(arguments: &[&str]) -> Command {
+/// The program with these arguments.
+pub fn anteroom(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_anteroom"));
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
-async fn run(command: &mut Command) -> (i32, String, String) {
+/// Its exit code, output and error output.
+pub async fn run(command: &mut Command) -> (i32, String, String) {
     let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").unwrap();
     let Output { status, stdout, stderr } = output;
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -478,4 +480,16 @@ fn yaml(value: &Value, depth: usize) -> String {
     let entries = map.iter().map(|(key, value)| format!("{indent}{key}:{}", yaml(value, depth + 1)));
     let line_break = if depth > 0 { "\n" } else { "" };
     format!("{line_break}{}", entries.collect::<String>())
+}
+
+impl Binary {
+    /// Runs another command with the configuration of the running one.
+    pub async fn command(&self, arguments: &[&str]) -> (i32, String, String) {
+        run(anteroom(arguments).arg("--config").arg(&self.place.file)).await
+    }
+
+    /// The directory of its configuration.
+    pub fn place(&self) -> &Path {
+        self.place.dir.path()
+    }
 }

@@ -11,16 +11,20 @@
     reason = "a helper of tests fails as a test does, and reads files; clippy.toml allows it in test functions alone"
 )]
 
+mod admin;
 mod asker;
 mod assertion;
 mod command_line;
 mod cookies;
 mod discovery;
+mod explain;
 mod framing;
 mod groups;
 mod headers;
 mod identity_mapping;
 mod journey;
+mod keep_post;
+mod keys;
 mod logout;
 mod native;
 mod oidc_callback;

@@ -210,6 +210,7 @@ pub(super) const fn kept_kind(kind: KeptKind) -> &'static str {
         KeptKind::Verified => "verified",
         KeptKind::Post => "post",
         KeptKind::HandOff => "hand_off",
+        KeptKind::EndedAtProvider => "ended_at_provider",
     }
 }
 

@@ -137,7 +137,7 @@ async fn listen(pool: &PgPool, changed: &Notify) -> bool {
 impl OpenError {
     fn postgres(error: &sqlx::Error) -> Self {
         let source = Failure::of(error);
-        let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+        let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
         match code.as_deref() {
             // invalid_authorization_specification, invalid_password
             Some("28000" | "28P01") => Self::Login { source },

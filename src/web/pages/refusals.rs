@@ -41,7 +41,7 @@ impl PostKept<'_> {
     }
 }
 
-/// The only page that may be framed (W01): fixed, names nobody, takes no input, has one link to the top.
+/// The only page that anybody may frame (W01): fixed, names nobody, takes no input, has one link to the top.
 #[derive(Template)]
 #[template(path = "frame_notice.html")]
 pub struct FrameNotice<'a> {

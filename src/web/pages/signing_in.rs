@@ -181,7 +181,23 @@ impl SignedOut<'_> {
     }
 }
 
-/// Asks before signing out: the request came from another site (L11). Posts to `<prefix>/sign-out`.
+/// The provider's sign-out page asked for the end of a session, in a frame of its own (front-channel logout). Says
+/// nothing of whose.
+#[derive(Template)]
+#[template(path = "front_channel_done.html")]
+pub struct FrontChannelDone<'a> {
+    pub setting: Setting<'a>,
+}
+
+impl FrontChannelDone<'_> {
+    /// 200. `origins`: those of the provider, which alone may frame the page (W01).
+    pub fn render(&self, origins: &[String]) -> Page {
+        Page::new(self, StatusCode::OK, "front_channel_logout").framable_by(origins)
+    }
+}
+
+/// Asks before signing out: the request came from another site, or asks for the choice (L11). Posts to
+/// `<prefix>/sign-out`, `everywhere=1` by the second button.
 #[derive(Template)]
 #[template(path = "sign_out_ask.html")]
 pub struct SignOutAsk<'a> {

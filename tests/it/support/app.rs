@@ -1,12 +1,15 @@
 //! The whole of Anteroom in this process.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anteroom::app::{Environment, Running, Stop, start};
+use anteroom::app::{Environment, Running, Stop, assemble, start_assembled};
 use anteroom::base::clock::{Clock, Timestamp};
 use anteroom::base::log::Log;
 use anteroom::config::{self, Overrides};
+use anteroom::directory::Directory;
+use anteroom::explain::Recorder;
 use serde_json::{Value, json};
 
 use super::browser::Browser;
@@ -64,6 +67,10 @@ pub struct App {
     pub globex: Provider,
     pub clock: Clock,
     pub log: Log,
+    pub explain: Recorder,
+    pub directory: Directory,
+    /// Where commands reach it.
+    pub admin_socket: PathBuf,
     running: Running,
     _dir: tempfile::TempDir,
 }
@@ -94,10 +101,13 @@ impl App {
         let loaded = config::load(Some(&file), std::iter::empty(), &Overrides::default());
         let config = loaded.unwrap_or_else(|problems| panic!("{problems}\n{toml}")).config;
         let log = Log::memory();
-        let environment = Environment { clock: clock.clone(), log: log.clone() };
-        let running = start(&config, &environment).await.unwrap();
+        let environment = Environment { clock: clock.clone(), log: log.clone(), directory: None };
+        let assembled = assemble(&config, &environment).await.unwrap();
+        let (explain, directory) = (assembled.shared.explain.clone(), assembled.directory.clone());
+        let running = start_assembled(&config, assembled).await.unwrap();
         let (address, ops) = (running.address(), running.ops_address());
-        Self { address, ops, upstream, acme, globex, clock, log, running, _dir: dir }
+        let admin_socket = config.ops.admin_socket.path;
+        Self { address, ops, upstream, acme, globex, clock, log, explain, directory, admin_socket, running, _dir: dir }
     }
 
     /// Sends a request without cookies, on a connection of its own.
@@ -155,6 +165,12 @@ impl App {
         let lines =
             log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|e| panic!("{e}: {line}")));
         lines.filter(|line| line["kind"] == "audit").collect()
+    }
+
+    /// The story of an answer, as `anteroom explain` tells it: the text, and the records.
+    pub async fn story(&self, reference: &str) -> (String, Value) {
+        let story = self.explain.of(&self.directory, reference).await.unwrap();
+        (anteroom::explain::render(&story), anteroom::explain::json(&story))
     }
 
     /// Stops at once and waits for the end.
@@ -242,4 +258,23 @@ connector = "globex"
 environment = "production"
 "#
     )
+}
+
+impl App {
+    /// Every byte that it has written to its directory: database, keys and all.
+    pub fn written(&self) -> Vec<u8> {
+        let mut folders = vec![self._dir.path().to_owned()];
+        let mut bytes = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.is_file() {
+                    bytes.extend(std::fs::read(path).unwrap());
+                }
+            }
+        }
+        bytes
+    }
 }

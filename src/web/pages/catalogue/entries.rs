@@ -353,4 +353,36 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
             "Try again and begin with the address that you use at work.",
         ),
     ),
+    (
+        &["connector_disabled"],
+        refused(
+            "Signing in with {provider} is switched off",
+            "An administrator switched this way of signing in off, maybe only for a while.",
+            "Ask your administrator when it is back, or whether there is another way in.",
+        ),
+    ),
+    (
+        &["domain_disabled"],
+        refused(
+            "Signing in is switched off for your company",
+            "{provider} knows you, but an administrator switched sign-in off for addresses like yours.",
+            "Ask your administrator when it is back, or whether there is another way in.",
+        ),
+    ),
+    (
+        &["provider_session_ended"],
+        failed(
+            "You signed out meanwhile",
+            "{provider} ended your session while this sign-in was waiting for you, so it was not completed.",
+            "Start again to sign in.",
+        ),
+    ),
+    (
+        &["directory_unavailable"],
+        wait(
+            "The sign-in cannot be completed right now",
+            "Part of this service does not answer at the moment. Nothing is wrong with your account.",
+            "Wait a minute, then try again. If it goes on, tell your administrator.",
+        ),
+    ),
 ];

@@ -1,0 +1,162 @@
+//! What commands ask over the admin socket, answered from the running parts.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::admin::{Control, ControlError, KeyView, SessionView, Status, SwitchView};
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::keys::{KeyInfo, KeyRing};
+use crate::config::{Config, DirectoryLocation, OnDisable, SessionsStore};
+use crate::directory::{Directory, Explained, Page, Selector, SessionRow, Switch, SwitchKind, Switchboard};
+use crate::session::SessionStore;
+
+/// The running parts, as commands see them.
+pub(super) struct Controls {
+    pub(super) directory: Directory,
+    pub(super) sessions: SessionStore,
+    pub(super) switchboard: Switchboard,
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) clock: Clock,
+    since: Timestamp,
+    kind: &'static str,
+    on_disable: OnDisable,
+    connectors: BTreeSet<String>,
+    domains: BTreeSet<String>,
+}
+
+impl Controls {
+    pub(super) fn new(
+        config: &Config,
+        directory: Directory,
+        sessions: SessionStore,
+        switchboard: Switchboard,
+        keys: Arc<KeyRing>,
+        clock: Clock,
+    ) -> Self {
+        let kind = match (config.sessions.store, &config.directory.location) {
+            (SessionsStore::Memory, _) => "memory",
+            (SessionsStore::Directory, DirectoryLocation::Sqlite(_)) => "sqlite",
+            (SessionsStore::Directory, DirectoryLocation::Postgres(_)) => "postgres",
+        };
+        Self {
+            since: clock.now(),
+            kind,
+            on_disable: config.sessions.on_disable,
+            connectors: config.connectors.keys().map(|id| id.as_str().to_owned()).collect(),
+            domains: config.domains.keys().map(|domain| domain.as_str().to_owned()).collect(),
+            directory,
+            sessions,
+            switchboard,
+            keys,
+            clock,
+        }
+    }
+
+    fn switches(&self, kind: SwitchKind, names: &BTreeSet<String>) -> Vec<SwitchView> {
+        let view = |name: &String| SwitchView { name: name.clone(), on: !self.switchboard.is_off(kind, name) };
+        names.iter().map(view).collect()
+    }
+
+    /// None for a session that is over and not yet forgotten.
+    fn view(&self, row: &SessionRow, now: Timestamp) -> Option<SessionView> {
+        let limits = self.sessions.limits();
+        let ends = row.last_used.plus(limits.idle).min(row.created_at.plus(limits.absolute));
+        (now < ends).then(|| SessionView {
+            reference: row.reference,
+            user: row.identity.email.as_str().to_owned(),
+            connector: row.identity.connector.as_str().to_owned(),
+            created: row.created_at.rfc3339(),
+            last_used: row.last_used.rfc3339(),
+            idle_secs: now.since(row.last_used).as_secs(),
+            secs_left: ends.since(now).as_secs(),
+            acr: row.acr.clone(),
+            amr: row.amr.clone(),
+        })
+    }
+
+    async fn end(&self, which: &Selector) -> Result<u64, ControlError> {
+        self.sessions.end(which, None).await.map(|ended| ended.count).map_err(ControlError::failed)
+    }
+}
+
+fn views(keys: &[KeyInfo]) -> Vec<KeyView> {
+    keys.iter().map(KeyView::from).collect()
+}
+
+#[async_trait]
+impl Control for Controls {
+    async fn status(&self) -> Result<Status, ControlError> {
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            since: self.since.rfc3339(),
+            up_secs: self.clock.now().since(self.since).as_secs(),
+            sessions_held: self.sessions.count(),
+            directory: self.kind.to_owned(),
+            keys: views(&self.keys.list()),
+            connectors: self.switches(SwitchKind::Connector, &self.connectors),
+            domains: self.switches(SwitchKind::Domain, &self.domains),
+        })
+    }
+
+    async fn sessions(&self, which: &Selector, limit: u32) -> Result<Vec<SessionView>, ControlError> {
+        let rows = self.directory.sessions.list(which, &Page { limit }).await.map_err(ControlError::failed)?;
+        let now = self.clock.now();
+        Ok(rows.iter().filter_map(|row| self.view(row, now)).collect())
+    }
+
+    async fn revoke(&self, which: &Selector) -> Result<u64, ControlError> {
+        self.end(which).await
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyView>, ControlError> {
+        Ok(views(&self.keys.list()))
+    }
+
+    async fn rotate_keys(&self) -> Result<Vec<KeyView>, ControlError> {
+        let keys = self.keys.clone();
+        let rotated = tokio::task::spawn_blocking(move || keys.rotate_now()).await.map_err(ControlError::failed)?;
+        let rotated = rotated.map_err(ControlError::failed)?;
+        // The directory keeps the names of the keys it was used with.
+        let names = self.keys.fingerprints();
+        self.directory.keys.share(&names, self.clock.now()).await.map_err(ControlError::failed)?;
+        Ok(views(&rotated))
+    }
+
+    async fn explain(&self, reference: &str) -> Result<Vec<Explained>, ControlError> {
+        self.directory.explanations.of(reference).await.map_err(ControlError::failed)
+    }
+
+    async fn switch(
+        &self,
+        kind: SwitchKind,
+        name: &str,
+        off: bool,
+        end_sessions: Option<bool>,
+    ) -> Result<Option<u64>, ControlError> {
+        let (what, names) = match kind {
+            SwitchKind::Connector => ("connector", &self.connectors),
+            SwitchKind::Domain => ("domain", &self.domains),
+        };
+        let missing = || ControlError::NotFound(format!("the configuration has no {what} {name:?}"));
+        let which = match kind {
+            SwitchKind::Connector => Selector::Connector(name.parse().map_err(|_| missing())?),
+            SwitchKind::Domain => Selector::Domain(name.parse().map_err(|_| missing())?),
+        };
+        let name = match &which {
+            Selector::Domain(domain) => domain.as_str(),
+            _ => name,
+        };
+        // What is off may be enabled also when it left the configuration meanwhile.
+        if !names.contains(name) && !(self.switchboard.is_off(kind, name) && !off) {
+            return Err(missing());
+        }
+        // Off first: nobody signs in between the two.
+        self.directory.switches.switch(kind, name, off, self.clock.now()).await.map_err(ControlError::failed)?;
+        self.switchboard.set(&Switch { kind, name: name.to_owned(), off });
+        let end = off && end_sessions.unwrap_or(self.on_disable == OnDisable::End);
+        if end { self.end(&which).await.map(Some) } else { Ok(None) }
+    }
+}

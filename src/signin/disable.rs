@@ -1,0 +1,89 @@
+//! Switching a connector or domain off and on again, in every process of a deployment: nobody signs in by it any more,
+//! attempts in flight end with `connector_disabled` or `domain_disabled`, and by `sessions.on_disable` its sessions end.
+
+use crate::base::email::EmailDomain;
+use crate::base::id::Id;
+use crate::config::OnDisable;
+use crate::directory::{DirectoryError, Selector, Switch, SwitchKind};
+
+use super::SignIn;
+
+/// Why nothing, or not all of it, was done.
+#[derive(Debug, thiserror::Error)]
+pub enum SwitchError {
+    /// The configuration has none of that name.
+    #[error("there is no {} {name:?} in the configuration", what(*kind))]
+    Unknown { kind: SwitchKind, name: String },
+    /// The switch is as it was. Nothing has ended.
+    #[error("the directory did not take the switch")]
+    Directory(#[source] DirectoryError),
+    /// Nobody signs in any more, but the sessions have ended in this process alone; elsewhere they end when the
+    /// directory is back, if this process lives until then. Disabling again is safe.
+    #[error("it is switched off, but the directory did not end its sessions; disable it again")]
+    Sessions(#[source] DirectoryError),
+}
+
+const fn what(kind: SwitchKind) -> &'static str {
+    match kind {
+        SwitchKind::Connector => "connector",
+        SwitchKind::Domain => "domain",
+    }
+}
+
+impl SignIn {
+    /// Switches a connector (by its id) or an e-mail domain off, here at once and in other processes as soon as they read
+    /// the change. `end_sessions`: whether its sessions end too; none: as `sessions.on_disable` says. Returns how many
+    /// ended, and none if they were to be kept. Works on what is off already: its sessions may end later than it.
+    ///
+    /// # Errors
+    /// See [`SwitchError`].
+    pub async fn disable(
+        &self,
+        kind: SwitchKind,
+        name: &str,
+        end_sessions: Option<bool>,
+    ) -> Result<Option<u64>, SwitchError> {
+        let (name, which, reason) = self.switchable(kind, name)?;
+        // The switch first: who gets a session in between is ended with the others (see `finish`).
+        self.switch(kind, name, true).await?;
+        if !end_sessions.unwrap_or(self.on_disable == OnDisable::End) {
+            return Ok(None);
+        }
+        let ended = self.revoke(&which, reason).await.map_err(SwitchError::Sessions)?;
+        Ok(Some(ended.count))
+    }
+
+    /// Switches a connector or domain on again. Sessions that were kept were good all the time.
+    ///
+    /// # Errors
+    /// See [`SwitchError`].
+    pub async fn enable(&self, kind: SwitchKind, name: &str) -> Result<(), SwitchError> {
+        let (name, ..) = self.switchable(kind, name)?;
+        self.switch(kind, name, false).await
+    }
+
+    /// The name as switches have it, the sessions behind it, and why these end.
+    fn switchable(&self, kind: SwitchKind, name: &str) -> Result<(String, Selector, &'static str), SwitchError> {
+        let unknown = || SwitchError::Unknown { kind, name: name.to_owned() };
+        match kind {
+            SwitchKind::Connector => {
+                let id = name.parse::<Id>().ok().filter(|id| self.providers.contains_key(id)).ok_or_else(unknown)?;
+                Ok((id.to_string(), Selector::Connector(id), "connector_disabled"))
+            }
+            SwitchKind::Domain => {
+                let domain: EmailDomain = name.parse().map_err(|_| unknown())?;
+                if !self.domains.contains(&domain) {
+                    return Err(unknown());
+                }
+                Ok((domain.as_str().to_owned(), Selector::Domain(domain), "domain_disabled"))
+            }
+        }
+    }
+
+    async fn switch(&self, kind: SwitchKind, name: String, off: bool) -> Result<(), SwitchError> {
+        let switched = self.directory.switches.switch(kind, &name, off, self.clock.now()).await;
+        switched.map_err(SwitchError::Directory)?;
+        self.switchboard.set(&Switch { kind, name, off });
+        Ok(())
+    }
+}
