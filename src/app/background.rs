@@ -23,6 +23,10 @@ const KEYS_EVERY: Duration = Duration::from_secs(300);
 /// How long the last uses may take to be written at the end.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
+/// How long renewals under way may take to end at the end: the provider has taken their refresh tokens, perhaps, and
+/// what it gave for them would be lost.
+const LAST_RENEWALS: Duration = Duration::from_secs(3);
+
 /// The parts of it.
 pub(super) struct Background {
     pub(super) keys: Arc<KeyRing>,
@@ -39,6 +43,7 @@ pub(super) struct Background {
 pub(super) struct BackgroundTasks {
     tasks: Vec<JoinHandle<()>>,
     sessions: SessionStore,
+    renewals: Renewals,
     explain: (Recorder, Directory),
 }
 
@@ -55,11 +60,11 @@ impl Background {
             tokio::spawn(look_after_keys(keys)),
             tokio::spawn(follower.run()),
             tokio::spawn(look_after(sessions.clone())),
-            tokio::spawn(renewals.run(due)),
+            tokio::spawn(renewals.clone().run(due)),
             tokio::spawn(recorder.clone().run(directory.clone(), clock)),
         ];
         tasks.extend(admin.map(|(socket, controls, audit)| tokio::spawn(admin::serve(socket, controls, audit))));
-        BackgroundTasks { tasks, sessions, explain: (recorder, directory) }
+        BackgroundTasks { tasks, sessions, renewals, explain: (recorder, directory) }
     }
 }
 
@@ -67,7 +72,13 @@ impl BackgroundTasks {
     /// Ends them; what is only in memory is written first.
     pub(super) async fn stop(self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        if tokio::time::timeout(LAST_WRITE, write_uses(&self.sessions)).await.is_err() {
+        let written = tokio::time::timeout(LAST_WRITE, write_uses(&self.sessions));
+        let renewed = tokio::time::timeout(LAST_RENEWALS, self.renewals.finished());
+        let (written, renewed) = tokio::join!(written, renewed);
+        if renewed.is_err() {
+            tracing::warn!("renewals under way were cut off: some of their sessions may have to sign in again");
+        }
+        if written.is_err() {
             tracing::warn!("the last uses of sessions could not be written: they count as idle a minute longer");
         }
         let (recorder, directory) = &self.explain;

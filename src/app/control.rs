@@ -8,9 +8,12 @@ use async_trait::async_trait;
 use crate::admin::{Control, ControlError, KeyView, SessionView, Status, SwitchView};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::keys::{KeyInfo, KeyRing};
-use crate::config::{Config, DirectoryLocation, OnDisable, SessionsStore};
-use crate::directory::{Directory, Explained, Page, Selector, SessionRow, Switch, SwitchKind, Switchboard};
-use crate::session::SessionStore;
+use crate::config::{Config, DirectoryLocation, SessionsStore};
+use crate::directory::{Directory, Explained, Page, Selector, SessionRow, SwitchKind, Switchboard};
+use crate::explain::Recorder;
+use crate::session::{SessionStore, write_uses};
+use crate::signin::SwitchError;
+use crate::web::Site;
 
 /// The running parts, as commands see them.
 pub(super) struct Controls {
@@ -18,10 +21,11 @@ pub(super) struct Controls {
     pub(super) sessions: SessionStore,
     pub(super) switchboard: Switchboard,
     pub(super) keys: Arc<KeyRing>,
+    pub(super) site: Arc<Site>,
+    pub(super) explain: Recorder,
     pub(super) clock: Clock,
     since: Timestamp,
     kind: &'static str,
-    on_disable: OnDisable,
     connectors: BTreeSet<String>,
     domains: BTreeSet<String>,
 }
@@ -33,6 +37,8 @@ impl Controls {
         sessions: SessionStore,
         switchboard: Switchboard,
         keys: Arc<KeyRing>,
+        site: Arc<Site>,
+        explain: Recorder,
         clock: Clock,
     ) -> Self {
         let kind = match (config.sessions.store, &config.directory.location) {
@@ -43,13 +49,14 @@ impl Controls {
         Self {
             since: clock.now(),
             kind,
-            on_disable: config.sessions.on_disable,
             connectors: config.connectors.keys().map(|id| id.as_str().to_owned()).collect(),
             domains: config.domains.keys().map(|domain| domain.as_str().to_owned()).collect(),
             directory,
             sessions,
             switchboard,
             keys,
+            site,
+            explain,
             clock,
         }
     }
@@ -75,10 +82,6 @@ impl Controls {
             amr: row.amr.clone(),
         })
     }
-
-    async fn end(&self, which: &Selector) -> Result<u64, ControlError> {
-        self.sessions.end(which, None).await.map(|ended| ended.count).map_err(ControlError::failed)
-    }
 }
 
 fn views(keys: &[KeyInfo]) -> Vec<KeyView> {
@@ -102,13 +105,16 @@ impl Control for Controls {
     }
 
     async fn sessions(&self, which: &Selector, limit: u32) -> Result<Vec<SessionView>, ControlError> {
+        // So that "last used" is true to the second.
+        write_uses(&self.sessions).await;
         let rows = self.directory.sessions.list(which, &Page { limit }).await.map_err(ControlError::failed)?;
         let now = self.clock.now();
         Ok(rows.iter().filter_map(|row| self.view(row, now)).collect())
     }
 
     async fn revoke(&self, which: &Selector) -> Result<u64, ControlError> {
-        self.end(which).await
+        let ended = self.site.sign_in().revoke(which, "revoked").await;
+        ended.map(|ended| ended.count).map_err(ControlError::failed)
     }
 
     async fn keys(&self) -> Result<Vec<KeyView>, ControlError> {
@@ -126,7 +132,7 @@ impl Control for Controls {
     }
 
     async fn explain(&self, reference: &str) -> Result<Vec<Explained>, ControlError> {
-        self.directory.explanations.of(reference).await.map_err(ControlError::failed)
+        self.explain.of(&self.directory, reference).await.map_err(ControlError::failed)
     }
 
     async fn switch(
@@ -136,27 +142,14 @@ impl Control for Controls {
         off: bool,
         end_sessions: Option<bool>,
     ) -> Result<Option<u64>, ControlError> {
-        let (what, names) = match kind {
-            SwitchKind::Connector => ("connector", &self.connectors),
-            SwitchKind::Domain => ("domain", &self.domains),
+        let sign_in = self.site.sign_in();
+        let result = match off {
+            true => sign_in.disable(kind, name, end_sessions).await,
+            false => sign_in.enable(kind, name).await.map(|()| None),
         };
-        let missing = || ControlError::NotFound(format!("the configuration has no {what} {name:?}"));
-        let which = match kind {
-            SwitchKind::Connector => Selector::Connector(name.parse().map_err(|_| missing())?),
-            SwitchKind::Domain => Selector::Domain(name.parse().map_err(|_| missing())?),
-        };
-        let name = match &which {
-            Selector::Domain(domain) => domain.as_str(),
-            _ => name,
-        };
-        // What is off may be enabled also when it left the configuration meanwhile.
-        if !names.contains(name) && !(self.switchboard.is_off(kind, name) && !off) {
-            return Err(missing());
-        }
-        // Off first: nobody signs in between the two.
-        self.directory.switches.switch(kind, name, off, self.clock.now()).await.map_err(ControlError::failed)?;
-        self.switchboard.set(&Switch { kind, name: name.to_owned(), off });
-        let end = off && end_sessions.unwrap_or(self.on_disable == OnDisable::End);
-        if end { self.end(&which).await.map(Some) } else { Ok(None) }
+        result.map_err(|error| match error {
+            SwitchError::Unknown { .. } => ControlError::NotFound(error.to_string()),
+            error => ControlError::failed(error),
+        })
     }
 }

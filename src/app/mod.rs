@@ -133,8 +133,6 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
             (id.clone(), Arc::new(provider))
         })
         .collect();
-    let controls =
-        Controls::new(config, directory.clone(), sessions.clone(), switchboard.clone(), keys.clone(), clock.clone());
     let renewals = Renewals::new(sessions.clone(), providers.clone(), audit.clone());
     let cookies = Cookies::new(&config.server.public_url, &config.sessions);
     let sign_in = SignIn::new(
@@ -142,7 +140,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         Parts {
             providers,
             directory: directory.clone(),
-            switchboard,
+            switchboard: switchboard.clone(),
             sealer,
             cookies: cookies.clone(),
             sessions: sessions.clone(),
@@ -157,6 +155,17 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         Arc::new(Assertions::new(signer, assertion.header.clone()))
     });
     let site = Site::new(config, sign_in, cookies, sessions.clone(), assertions, audit.clone(), clock.clone());
+    let site = Arc::new(site);
+    let controls = Controls::new(
+        config,
+        directory.clone(),
+        sessions.clone(),
+        switchboard,
+        keys.clone(),
+        site.clone(),
+        explain.clone(),
+        clock.clone(),
+    );
     let explain_to = (explain.clone(), directory.clone(), clock.clone());
     let background =
         Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to, admin: None };
@@ -164,7 +173,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         snapshot: Arc::new(Snapshot::new(config)),
         sessions,
         plan,
-        site: Arc::new(site),
+        site,
         audit,
         explain,
         clock,

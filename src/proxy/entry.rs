@@ -28,6 +28,7 @@ use crate::web::{Asked, Unsent, Visit};
 
 use super::access_log::Line;
 use super::body::Body;
+use super::caching;
 use super::connection::{Connection, Doing};
 use super::control;
 use super::core::{Core, Exchange, RequestId};
@@ -378,6 +379,7 @@ async fn judge(
     if ending.is_some() {
         site.cookies().expire_session(answer.response.headers_mut());
         answer.response.headers_mut().append(header::SET_COOKIE, site.cookies().expire_done());
+        caching::forbid(answer.response.headers_mut());
     }
     answer
 }

@@ -17,6 +17,7 @@ use crate::gate::{AppRules, Grant, Permit, Rule};
 use crate::session::{Assertions, Ready, Session, SessionKey};
 
 use super::body::{Body, RequestBody};
+use super::caching;
 use super::connection::{Connection, Told};
 use super::core::{Core, RequestId};
 use super::upgrade;
@@ -279,6 +280,8 @@ fn answer(
         upgrade::join(core, judged.connection, session, client, hyper::upgrade::on(&mut response));
         return Ok(response.map(|_| Body::empty()));
     }
+    let status = response.status();
+    caching::keep_private(response.headers_mut(), status, session.is_some());
     if let Some((key, session)) = judged.key.zip(session)
         && !judged.signs_out
         && response.body().size_hint().exact().is_none()

@@ -6,6 +6,7 @@
 
 mod access_log;
 mod body;
+mod caching;
 mod connection;
 mod control;
 mod core;

@@ -234,7 +234,10 @@ impl Session {
 
     /// Counts a renewal that failed; how many did, one after the other.
     pub(super) fn renewal_failed(&self) -> u8 {
-        self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+        let failures = self.failures.load(Ordering::Relaxed).saturating_add(1);
+        // Whoever counts has claimed the renewal.
+        self.failures.store(failures, Ordering::Relaxed);
+        failures
     }
 
     /// The signed assertions that are held.

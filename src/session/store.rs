@@ -273,6 +273,10 @@ impl SessionStore {
             let _one = lock(&self.0.keeping);
             let old = self.0.live.get(key).filter(|old| old.reference() == row.reference);
             let new = Arc::new(Session::new(row, headers, host, old.as_deref(), &self.0.clock));
+            if self.is_over(key, &new, row) {
+                // Signed out while it was renewed, say: not good for a moment.
+                new.end();
+            }
             match old {
                 Some(old)
                     if old.version() >= row.version
@@ -292,10 +296,15 @@ impl SessionStore {
             }
         };
         // Its ending may have come between reading the row and this line: then nobody else would find it here.
-        if self.0.ended.contains_key(key) || lock(&self.0.epochs).end(&kept, &row.provider_sub) {
+        if self.is_over(key, &kept, row) {
             self.end_here(key, &kept);
         }
         Ok(kept)
+    }
+
+    /// Whether an ending that this process knows of is the session's.
+    fn is_over(&self, key: &SessionKey, session: &Session, row: &SessionRow) -> bool {
+        self.0.ended.contains_key(key) || lock(&self.0.epochs).end(session, &row.provider_sub)
     }
 
     /// Makes a session, durable when this returns; the id is the cookie for `host`.

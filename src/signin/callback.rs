@@ -55,7 +55,7 @@ pub struct Failed {
     /// Any request of a stranger can cause this: no attempt of ours came with it.
     pub(super) anybody: bool,
     /// The attempt's id, as far as one is known.
-    pub(super) attempt: Option<String>,
+    pub(super) attempt: Option<Box<str>>,
     cause: Option<ProviderError>,
 }
 
@@ -91,14 +91,14 @@ impl Failed {
     pub(super) fn of(mut self, id: &str, attempt: &Attempt, sign_in: &SignIn) -> Self {
         self.cookies.push(sign_in.cookies.expire_attempt(id));
         self.return_to = sign_in.return_to(&attempt.return_to);
-        self.attempt = Some(id.to_owned());
+        self.attempt = Some(id.into());
         self
     }
 
     /// With the attempt's id, of a message whose attempt is not at hand.
     fn named(mut self, state: Option<&str>) -> Self {
         let id = state.and_then(|state| state.split_once('.')).map(|(id, _)| id);
-        self.attempt = self.attempt.or_else(|| id.filter(|id| is_id(id)).map(str::to_owned));
+        self.attempt = self.attempt.or_else(|| id.filter(|id| is_id(id)).map(Into::into));
         self
     }
 

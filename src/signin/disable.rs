@@ -58,7 +58,12 @@ impl SignIn {
     /// # Errors
     /// See [`SwitchError`].
     pub async fn enable(&self, kind: SwitchKind, name: &str) -> Result<(), SwitchError> {
-        let (name, ..) = self.switchable(kind, name)?;
+        let name = match self.switchable(kind, name) {
+            Ok((name, ..)) => name,
+            // It left the configuration while it was off.
+            Err(_) if self.switchboard.is_off(kind, name) => name.to_owned(),
+            Err(error) => return Err(error),
+        };
         self.switch(kind, name, false).await
     }
 

@@ -91,6 +91,11 @@ impl SignIn {
         for session in &ended.sessions {
             self.record_ended(session, Event::new("session.ended", Outcome::Success, reason));
         }
+        let more = ended.count.saturating_sub(u64::try_from(ended.sessions.len()).unwrap_or(0));
+        if more > 0 {
+            let event = Event::new("session.ended", Outcome::Success, reason);
+            self.audit.record(event.with("more_sessions", more.to_string()));
+        }
         Ok(ended)
     }
 

@@ -54,7 +54,7 @@ impl Verified {
     pub(super) fn new(signed_in: SignedIn, return_to: ReturnTo, now: Timestamp) -> Self {
         let SignedIn { identity, provider_sub, provider_sid, auth_time, acr, amr, tokens } = signed_in;
         let TokenSet { id_token, refresh_token, expires_in } = tokens;
-        let next = renew_after(expires_in).filter(|_| refresh_token.is_some());
+        let next = refresh_token.is_some().then(|| renew_after(expires_in));
         let row = SessionRow {
             reference: Uuid::from_bytes(random::bytes()),
             identity,

@@ -2,14 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anteroom::app::{Environment, Running, Stop, assemble, start_assembled};
 use anteroom::base::clock::{Clock, Timestamp};
 use anteroom::base::log::Log;
-use anteroom::config::{self, Overrides};
+use anteroom::config::{self, Config, Overrides};
 use anteroom::directory::Directory;
 use anteroom::explain::Recorder;
+use anteroom::web::Site;
 use serde_json::{Value, json};
 
 use super::browser::Browser;
@@ -28,11 +30,13 @@ pub struct Setup {
     pub replace: Vec<(String, String)>,
     /// Stands where the recording application would; that one is then asked nothing.
     pub upstream: Option<SocketAddr>,
+    /// In place of the configured directory.
+    pub directory: Option<Directory>,
 }
 
 impl Setup {
     pub fn new() -> Self {
-        Self { more: String::new(), replace: vec![], upstream: None }
+        Self { more: String::new(), replace: vec![], upstream: None, directory: None }
     }
 
     /// Adds sections.
@@ -45,6 +49,12 @@ impl Setup {
     /// Another application in place of the recording one.
     pub fn upstream(mut self, address: SocketAddr) -> Self {
         self.upstream = Some(address);
+        self
+    }
+
+    /// A directory that the test can spoil, or that several processes share.
+    pub fn directory(mut self, directory: Directory) -> Self {
+        self.directory = Some(directory);
         self
     }
 
@@ -68,11 +78,25 @@ pub struct App {
     pub clock: Clock,
     pub log: Log,
     pub explain: Recorder,
+    /// What an operator's command reaches.
+    pub site: Arc<Site>,
     pub directory: Directory,
     /// Where commands reach it.
     pub admin_socket: PathBuf,
+    config: Arc<Config>,
     running: Running,
-    _dir: tempfile::TempDir,
+    _dir: Arc<tempfile::TempDir>,
+}
+
+/// What is there before Anteroom starts.
+struct Served {
+    upstream: Upstream,
+    acme: Provider,
+    globex: Provider,
+    clock: Clock,
+    log: Log,
+    config: Arc<Config>,
+    dir: Arc<tempfile::TempDir>,
 }
 
 impl App {
@@ -101,13 +125,54 @@ impl App {
         let loaded = config::load(Some(&file), std::iter::empty(), &Overrides::default());
         let config = loaded.unwrap_or_else(|problems| panic!("{problems}\n{toml}")).config;
         let log = Log::memory();
-        let environment = Environment { clock: clock.clone(), log: log.clone(), directory: None };
+        let served = Served { upstream, acme, globex, clock, log, config: Arc::new(config), dir: Arc::new(dir) };
+        Self::serve(served, setup.directory).await
+    }
+
+    /// Another process of the same deployment: the same configuration, keys and directory, a log of its own.
+    pub async fn another(&self) -> Self {
+        let served = Served {
+            upstream: self.upstream.clone(),
+            acme: self.acme.clone(),
+            globex: self.globex.clone(),
+            clock: self.clock.clone(),
+            log: Log::memory(),
+            config: self.config.clone(),
+            dir: self._dir.clone(),
+        };
+        Self::serve(served, Some(self.directory.clone())).await
+    }
+
+    async fn serve(served: Served, directory: Option<Directory>) -> Self {
+        let Served { upstream, acme, globex, clock, log, config, dir } = served;
+        let environment = Environment { clock: clock.clone(), log: log.clone(), directory };
         let assembled = assemble(&config, &environment).await.unwrap();
+        let site = assembled.shared.site.clone();
         let (explain, directory) = (assembled.shared.explain.clone(), assembled.directory.clone());
         let running = start_assembled(&config, assembled).await.unwrap();
         let (address, ops) = (running.address(), running.ops_address());
-        let admin_socket = config.ops.admin_socket.path;
-        Self { address, ops, upstream, acme, globex, clock, log, explain, directory, admin_socket, running, _dir: dir }
+        let admin_socket = config.ops.admin_socket.path.clone();
+        Self {
+            address,
+            ops,
+            upstream,
+            acme,
+            globex,
+            clock,
+            log,
+            explain,
+            site,
+            directory,
+            admin_socket,
+            config,
+            running,
+            _dir: dir,
+        }
+    }
+
+    /// The directory of all its processes.
+    pub fn shared_directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// Sends a request without cookies, on a connection of its own.

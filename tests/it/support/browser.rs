@@ -17,6 +17,11 @@ impl Browser {
         Self { address, cookies: BTreeMap::new() }
     }
 
+    /// The same browser in front of another process.
+    pub fn at(&self, address: SocketAddr) -> Self {
+        Self { address, cookies: self.cookies.clone() }
+    }
+
     /// Sends the request with the jar's cookies, and keeps the answer's.
     pub async fn send(&mut self, ask: Ask) -> Answer {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -75,3 +75,13 @@ pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
     });
     waited.await.unwrap_or_else(|_| panic!("in vain: {what}"));
 }
+
+/// The same for what has to be asked.
+pub async fn until_async<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F) {
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !done().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    waited.await.unwrap_or_else(|_| panic!("in vain: {what}"));
+}
