@@ -111,7 +111,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         directory: directory.clone(),
         limits: Limits { idle: config.sessions.idle_timeout, absolute: config.sessions.absolute_timeout },
         bound: config.sessions.revocation_bound,
-        hosts: Hosts::new(own_hosts(config)),
+        hosts: Hosts::new(own_hosts(config), config.sessions.cookie_domain.as_deref()),
         plan: plan.clone(),
         sealer: sealer.clone(),
         clock: clock.clone(),

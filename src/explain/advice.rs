@@ -113,6 +113,32 @@ const ADVICE: &[(&[&str], &str)] = &[
         "The cookie of the attempt did not come back: cookies are blocked, the sign-in began in another browser or on \
          another host name, took more than ten minutes, or began before a key was replaced.",
     ),
+    (&["hand_off", "hand_off_started", "handed_off"], "Nothing: a sign-in for an application on another host went on."),
+    (
+        &["hand_off_not_bound"],
+        "The cookie of the attempt did not come back to the application's host: cookies are blocked there, or the link \
+         was opened in another browser.",
+    ),
+    (
+        &["hand_off_expired", "hand_off_code_unknown", "hand_off_session_ended"],
+        "The step back to the application took longer than 30 seconds, the link was used before, or the session ended \
+         meanwhile: the person starts again.",
+    ),
+    (
+        &[
+            "hand_off_malformed",
+            "hand_off_other_step",
+            "hand_off_other_host",
+            "hand_off_other_attempt",
+            "hand_off_other_browser",
+        ],
+        FORGED,
+    ),
+    (
+        &["hand_off_host_unknown"],
+        "The link names a host that no app has as its public_url here. If several processes serve this deployment, do all \
+         of them have the same configuration?",
+    ),
     (
         &["state_missing", "state_mismatch", "state_expired", "state_replayed", "not_verified_yet", "invalid_grant"],
         ONCE_MORE,

@@ -143,6 +143,7 @@ mod tests {
         let app = App {
             hosts: vec!["app.example.com".into()],
             upstream: Upstream { host: "127.0.0.1".into(), port: 1 },
+            public_url: None,
             sign_out: None,
             routes: vec![route],
             native: Native { challenge: NativeChallenge::AskApp, api_key_headers: vec![] },

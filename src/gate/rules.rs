@@ -275,6 +275,7 @@ mod tests {
         let app = config::App {
             hosts: vec!["app.example.com".into()],
             upstream: config::Upstream { host: "127.0.0.1".into(), port: 1 },
+            public_url: None,
             sign_out: None,
             routes,
             native: config::Native { challenge: NativeChallenge::AskApp, api_key_headers: vec![] },

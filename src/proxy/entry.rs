@@ -165,7 +165,7 @@ async fn answer<'a>(
     let Some((app, host)) = snapshot.app_of_host(authority.host()).zip(snapshot.known_host(authority.host())) else {
         return refuse("http.malformed", StatusCode::MISDIRECTED_REQUEST, "unknown_host", client);
     };
-    let mut answer = judge(core, connection, app, host, &normal, forwarded, request, arrived).await;
+    let mut answer = judge(core, connection, Aim { app, host, normal: &normal }, forwarded, request, arrived).await;
     if chunked {
         close_after(&mut answer.response);
     }
@@ -201,19 +201,26 @@ async fn own_path(
     answer
 }
 
+/// What a request is for: an app, at one of its hosts, and a path in normal form.
+struct Aim<'a> {
+    app: &'a AppRules,
+    host: &'a str,
+    normal: &'a str,
+}
+
 /// A request for an app: rule, credentials, decision; then on, or not.
 async fn judge(
     core: &Rc<Core>,
     connection: &Arc<Connection>,
-    app: &AppRules,
-    host: &str,
-    normal: &str,
+    aim: Aim<'_>,
     forwarded: Forwarded,
     mut request: Request<Incoming>,
     arrived: Arrived,
 ) -> Answer<'static> {
     let Arrived { id, asker, .. } = arrived;
+    let Aim { app, host, normal } = aim;
     let site = &core.shared.site;
+    let own_host = site.host(host);
     let client = forwarded.client;
     let rule = app.rule(request.method(), request.headers(), normal);
     let native = match rule.access {
@@ -225,7 +232,7 @@ async fn judge(
         .sign_out
         .as_deref()
         .is_some_and(|path| path == normal || path::without_parameters(normal).is_some_and(|plain| plain == path));
-    let cookie = site.cookies().session(request.headers());
+    let cookie = site.cookies().session(request.headers(), host);
     let twice = matches!(cookie, Cookie::Many);
     let wanted = wants_session(&rule, native);
     // A hash, and a public route needs none.
@@ -283,13 +290,13 @@ async fn judge(
             let unsent = Unsent { app: app.id.clone(), step_up, visit, at: arrived.at };
             let mut response = control::keep_post(core, connection, unsent, request).await;
             if twice {
-                site.cookies().expire_session(response.headers_mut());
+                site.cookies().expire_session(response.headers_mut(), host);
             }
             return Answer::own(response, by);
         }
         Decision::Challenge(challenge) => {
             let (method, uri, headers) = (request.method(), request.uri(), request.headers());
-            let asked = Asked { asker, method, uri, headers, client, request_id: id.as_str() };
+            let asked = Asked { asker, method, uri, headers, host, client, request_id: id.as_str() };
             let (mut response, by) = match &challenge {
                 Challenge::SignIn => (site.challenge(&asked), "sign_in_required"),
                 Challenge::Native => (site.native_challenge(&app.native_challenge, id.as_str()), "credential_required"),
@@ -297,7 +304,7 @@ async fn judge(
             };
             story().challenged(&request, &challenge, response.status());
             if twice {
-                site.cookies().expire_session(response.headers_mut());
+                site.cookies().expire_session(response.headers_mut(), host);
             }
             return Answer::own(response, by);
         }
@@ -330,9 +337,9 @@ async fn judge(
     let websocket = upgrade::wants_websocket(request.method(), request.headers()) && request.body().is_end_stream();
     if websocket
         && matches!(permit.grant(), Grant::Session(_))
-        && !upgrade::from_own_origin(request.headers(), site.origin())
+        && !upgrade::from_own_origin(request.headers(), own_host.origin())
     {
-        story().foreign_websocket(&request, site.origin(), StatusCode::FORBIDDEN);
+        story().foreign_websocket(&request, own_host.origin(), StatusCode::FORBIDDEN);
         let event = Event::new("browser.denied", Outcome::Failure, "websocket_origin");
         core.shared.audit.record_frequent(event.from_client(client, id.as_str()).with("app", app.id.as_str()));
         return Answer::own(
@@ -351,14 +358,25 @@ async fn judge(
         control::app_signed_out(core, *key, host, client, id).await;
     }
     let resent = if posts { site.resent(request.headers()) } else { None };
-    let judged =
-        Judged { app, connection, rule, key, path: normal, forwarded, id, at: arrived.at, signs_out, websocket };
+    let judged = Judged {
+        app,
+        host: own_host,
+        connection,
+        rule,
+        key,
+        path: normal,
+        forwarded,
+        id,
+        at: arrived.at,
+        signs_out,
+        websocket,
+    };
     let mut answer = match forward(core, permit, &judged, request).await {
         Ok(response) => Answer { response, app: "", by, client: None },
         Err(UpstreamError::SessionEnded) => {
             let event = Event::new("session.rejected", Outcome::Failure, "session_ended");
             core.shared.audit.record_frequent(event.from_client(client, id.as_str()));
-            Answer::own(site.session_over(asker, id.as_str()), "session_ended")
+            Answer::own(site.session_over(asker, host, id.as_str()), "session_ended")
         }
         Err(error) => {
             tracing::warn!(
@@ -377,7 +395,7 @@ async fn judge(
         control::post_resent(core, claim, app, host, client, id).await;
     }
     if ending.is_some() {
-        site.cookies().expire_session(answer.response.headers_mut());
+        site.cookies().expire_session(answer.response.headers_mut(), host);
         answer.response.headers_mut().append(header::SET_COOKIE, site.cookies().expire_done());
         caching::forbid(answer.response.headers_mut());
     }

@@ -36,6 +36,8 @@ pub(super) enum Step {
     Pending(Pending),
     /// The provider has said who it is; the person has yet to say that this is right. `key` finds the rest here.
     Verified { key: String },
+    /// The browser is at the sign-in host, which knows the secret's hash. The answer's code needs both.
+    HandOff { secret: String },
 }
 
 /// What must match when the browser comes back.
@@ -135,6 +137,8 @@ pub(super) fn of_state(
     let (id, secret) = state.split_once('.').filter(|(id, _)| is_id(id)).ok_or_else(|| none(Unfit::Missing))?;
     let attempt = Attempt::open(id, headers, cookies, sealer).ok_or_else(|| none(Unfit::NotBound))?;
     let unfit = match &attempt.step {
+        // No provider was asked.
+        Step::HandOff { .. } => return Err(none(Unfit::NotBound)),
         // Its state means nothing any more, right or wrong.
         Step::Verified { .. } => Some(Unfit::Redeemed),
         Step::Pending(pending) if !bool::from(pending.secret.as_bytes().ct_eq(secret.as_bytes())) => {

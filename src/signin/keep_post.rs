@@ -136,7 +136,7 @@ impl SignIn {
         plain_fields(body).ok_or(NotKept::NotPlain)?;
         let sender = match post.sender {
             Some(identity) => Some(Sender::from(identity)),
-            None => self.last_sender(post.headers).await?,
+            None => self.last_sender(post.headers, post.host).await?,
         };
         let written = Written { target: post.target.as_str().to_owned(), body: body.to_owned(), sender };
         let now = self.clock.now();
@@ -162,8 +162,8 @@ impl SignIn {
     }
 
     /// Whose session the request's cookie led to, as long as the directory remembers it.
-    async fn last_sender(&self, headers: &HeaderMap) -> Result<Option<Sender>, DirectoryError> {
-        let Some(key) = self.session_key(headers) else { return Ok(None) };
+    async fn last_sender(&self, headers: &HeaderMap, host: &str) -> Result<Option<Sender>, DirectoryError> {
+        let Some(key) = self.session_key(headers, host) else { return Ok(None) };
         let row = self.directory.sessions.by_cookie(key.bytes()).await?;
         Ok(row.map(|(row, _)| Sender::from(&row.identity)))
     }
@@ -187,7 +187,7 @@ impl SignIn {
         person: &Identity,
     ) -> Result<Option<Waiting>, DirectoryError> {
         let Some(written) = self.open_post(claim, host).await? else { return Ok(None) };
-        let target = ReturnTo::parse(&written.target, &[], &self.prefix).ok();
+        let target = ReturnTo::path(&written.target, &self.prefix).ok();
         Ok(target.zip(plain_fields(&written.body)).map(|(target, fields)| Waiting {
             target,
             fields,

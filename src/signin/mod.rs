@@ -5,12 +5,14 @@ mod attempt;
 mod callback;
 mod disable;
 mod finish;
+mod hand_off;
 mod keep_post;
 mod provider_logout;
 mod query;
 mod sign_out;
 mod start;
 mod story;
+mod targets;
 mod verified;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,7 +29,7 @@ use crate::base::id::Id;
 use crate::base::metrics::{Login, Metrics};
 use crate::base::return_to::ReturnTo;
 use crate::base::seal::Sealer;
-use crate::config::{Config, Environment, OnDisable};
+use crate::config::{Config, Environment, OnDisable, OwnHosts};
 use crate::connector::Provider;
 use crate::directory::{Directory, SwitchKind, Switchboard};
 use crate::explain::{Recorder, Step};
@@ -36,10 +38,12 @@ use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionStore};
 
 pub use callback::{Callback, Completed, Failed};
 pub use disable::SwitchError;
+pub use hand_off::{HandOff, Joined};
 pub use keep_post::{Fields, Kept, NotKept, POST_LIFETIME, PostClaim, UnsentPost, Waiting};
 pub use provider_logout::LogoutRefused;
 pub use sign_out::SignedOut;
 pub use start::{Start, Started};
+pub use targets::LeadsTo;
 
 /// How long a used attempt is remembered: its life, and the clock difference between processes that it is allowed.
 const REMEMBERED: Duration = ATTEMPT_LIFETIME.saturating_add(Duration::from_secs(120));
@@ -58,6 +62,7 @@ pub struct SignIn {
     /// Remembers what works once (O18) and keeps what waits for a person.
     directory: Directory,
     switchboard: Switchboard,
+    hosts: OwnHosts,
     /// Every domain of the configuration, whatever its environment.
     domains: BTreeSet<EmailDomain>,
     on_disable: OnDisable,
@@ -106,6 +111,7 @@ impl SignIn {
             on_disable: config.sessions.on_disable,
             clock: parts.clock,
             sign_out_done: format!("{}{}/sign-out/done", config.server.public_url.origin, config.server.prefix),
+            hosts: OwnHosts::new(config),
             prefix: config.server.prefix.clone(),
             providers: parts.providers,
         }

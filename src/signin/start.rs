@@ -1,5 +1,6 @@
 //! Sending a browser to its provider.
 
+use http::HeaderValue;
 use http::header::HeaderMap;
 
 use crate::base::email::EmailAddress;
@@ -58,23 +59,29 @@ impl SignIn {
                 prompt_none: false,
             })
             .await?;
-        let mut attempt = Attempt {
+        let attempt = Attempt {
             started: now.millis(),
             connector: start.provider.id().to_string(),
             return_to: start.return_to.as_str().to_owned(),
             step: Step::Pending(pending),
         };
-        let mut sealed = attempt.seal(&id, &self.cookies, &self.sealer);
+        let cookies = self.remember(&id, attempt, headers);
+        self.explain.record(|| story::started(self, visitor, &id, start));
+        Ok(Redirect { location, cookies })
+    }
+
+    /// The cookies by which the browser remembers a new attempt; the oldest are recycled.
+    pub(super) fn remember(&self, id: &str, mut attempt: Attempt, headers: &HeaderMap) -> Vec<HeaderValue> {
+        let mut sealed = attempt.seal(id, &self.cookies, &self.sealer);
         if sealed.len() > MAX_SEALED_ATTEMPT {
             // Only a target full of characters that JSON escapes gets here. No browser would keep the cookie.
             root().as_str().clone_into(&mut attempt.return_to);
-            sealed = attempt.seal(&id, &self.cookies, &self.sealer);
+            sealed = attempt.seal(id, &self.cookies, &self.sealer);
         }
         let recycled = surplus(sealed.len(), headers, &self.cookies);
         let mut cookies: Vec<_> = recycled.iter().map(|old| self.cookies.expire_attempt(old)).collect();
-        cookies.push(self.cookies.set_attempt(&id, &sealed));
-        self.explain.record(|| story::started(self, visitor, &id, start));
-        Ok(Redirect { location, cookies })
+        cookies.push(self.cookies.set_attempt(id, &sealed));
+        cookies
     }
 
     /// Whether attempts may start at the provider: it may be switched off. A refusal is recorded.

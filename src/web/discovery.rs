@@ -22,17 +22,19 @@ const MAX_HINT: usize = 320;
 
 /// The parameters of a link to the sign-in.
 #[derive(Default)]
-struct Link {
-    rd: Option<String>,
-    login_hint: Option<String>,
-    domain_hint: Option<String>,
-    connector: Option<String>,
-    select_account: bool,
+pub(super) struct Link {
+    pub(super) rd: Option<String>,
+    pub(super) login_hint: Option<String>,
+    pub(super) domain_hint: Option<String>,
+    pub(super) connector: Option<String>,
+    /// The request that the sign-in is for, where the way back is another.
+    pub(super) request: Option<String>,
+    pub(super) select_account: bool,
 }
 
 impl Link {
     /// Reads the query; a parameter given twice, or a hint that is too long, is a reason to refuse it.
-    fn parse(query: &str) -> Result<Self, &'static str> {
+    pub(super) fn parse(query: &str) -> Result<Self, &'static str> {
         let mut link = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let slot = match &*name {
@@ -40,6 +42,7 @@ impl Link {
                 "login_hint" => &mut link.login_hint,
                 "domain_hint" => &mut link.domain_hint,
                 "connector" => &mut link.connector,
+                "for" => &mut link.request,
                 "select_account" => {
                     link.select_account = value == "1";
                     continue;
@@ -71,8 +74,8 @@ impl Site {
         let address = link.address();
         let hinted = address.as_ref().map(EmailAddress::domain);
         let hinted = hinted.or_else(|| link.domain_hint.as_ref().and_then(|hint| hint.parse::<EmailDomain>().ok()));
-        if hinted.is_none() && self.sign_in.signed_in(&parts.headers, &visit.host).await {
-            return redirect(return_to.as_str(), "already_signed_in", vec![]);
+        if hinted.is_none() && self.sign_in.may_go_on(&return_to, &parts.headers, &visit.host).await {
+            return redirect(&self.sign_in.location(&return_to), "already_signed_in", vec![]);
         }
         // A single known domain in the link skips the page; only a top-level GET starts an attempt.
         if let (Some(domain), Asker::Page, &Method::GET) = (&hinted, visit.asker, &parts.method) {
@@ -92,7 +95,7 @@ impl Site {
 
     /// `sign-in/start`: the typed address leads to a button, or to a page that says that its domain is not known.
     pub(super) async fn sign_in_start(&self, visit: &Visit, parts: &Parts, body: Incoming) -> Response<Bytes> {
-        let form = match Form::read(&parts.headers, body, self.origin()).await {
+        let form = match Form::read(&parts.headers, body, self.origin(&visit.host)).await {
             Ok(form) => form,
             Err(bad) => return self.bad_form(visit, bad),
         };

@@ -14,9 +14,8 @@ use crate::audit::{Event, Outcome};
 use crate::base::app_log::error_chain;
 use crate::base::clock::Timestamp;
 use crate::base::id::Id;
-use crate::base::return_to::ReturnTo;
+use crate::base::return_to::{RESEND, ReturnTo};
 use crate::gate::StepUp;
-use crate::session::{Found, Session};
 use crate::signin::{Kept, NotKept, POST_LIFETIME, PostClaim, UnsentPost, Visitor};
 
 use super::form::{BadForm, collect};
@@ -27,9 +26,6 @@ use super::site::{Site, with_cookies};
 
 /// Bytes of a form that is kept.
 const MAX_POST: usize = 64 * 1024;
-
-/// The own path of the page that sends a kept form again.
-const RESEND: &str = "sign-in/resend";
 
 /// A form that came to a route which keeps forms, from somebody who first has to sign in.
 pub struct Unsent {
@@ -59,10 +55,11 @@ impl Site {
                 .with("post", kept.id.as_str()),
         );
         let back = self.link(RESEND, &[("id", &kept.id)]);
+        // What the sign-in has to be is read from the rule of the form's own target.
+        let target = format!("{} {}", parts.method, parts.uri.path());
         let sign_in = match &unsent.step_up {
-            None => self.link("sign-in", &[("rd", &back)]),
+            None => self.link("sign-in", &[("rd", &back), ("for", &target)]),
             Some(StepUp { session, .. }) => {
-                let target = format!("{} {}", parts.method, parts.uri.path());
                 let connector = session.connector().as_str();
                 self.link("sign-in/go", &[("connector", connector), ("rd", &back), ("for", &target)])
             }
@@ -80,7 +77,7 @@ impl Site {
         let Unsent { visit, step_up, .. } = unsent;
         check_head(&parts.headers)?;
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let target = ReturnTo::parse(target, &[], self.prefix()).map_err(|_| Refused("post_target"))?;
+        let target = ReturnTo::path(target, self.prefix()).map_err(|_| Refused("post_target"))?;
         // A stranger can say anything in a head: what is read and written for one source, and at a time, is bounded.
         self.kept_posts.check(visit.client).map_err(|_| Refused("rate_limited"))?;
         let _reading = self.reading.try_acquire().map_err(|_| Refused("kept_posts_busy"))?;
@@ -118,7 +115,7 @@ impl Site {
     /// `sign-in/resend`: shows the person who signed in what waits to be sent, and the button that sends it. The form
     /// goes straight to the application, as if its own page had sent it. Loading the page changes nothing.
     pub(super) async fn resend(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
-        let person = match self.signed_in_here(&parts.headers, &visit.host).await {
+        let person = match self.sign_in.session(&parts.headers, &visit.host).await {
             Ok(Some(session)) => session.identity(),
             Ok(None) => return self.challenge(&asked(visit, parts)),
             Err(_) => return self.directory_away(visit),
@@ -156,18 +153,6 @@ impl Site {
         }
     }
 
-    async fn signed_in_here(
-        &self,
-        headers: &HeaderMap,
-        host: &str,
-    ) -> Result<Option<std::sync::Arc<Session>>, crate::directory::DirectoryError> {
-        let Some(key) = self.sign_in.session_key(headers) else { return Ok(None) };
-        Ok(match self.sessions.fetch(&key, host).await? {
-            Found::Good(session) => Some(session),
-            Found::Ended | Found::Unknown | Found::Ask => None,
-        })
-    }
-
     /// The claim of a form that the page of [`resend`](Self::resend) sends at this moment, by its `Referer`.
     pub fn resent(&self, headers: &HeaderMap) -> Option<PostClaim> {
         let referer = headers.get(REFERER)?.to_str().ok()?;
@@ -201,6 +186,7 @@ fn asked<'a>(visit: &'a Visit, parts: &'a Parts) -> Asked<'a> {
         method: &parts.method,
         uri: &parts.uri,
         headers: &parts.headers,
+        host: &visit.host,
         client: visit.client,
         request_id: &visit.request_id,
     }

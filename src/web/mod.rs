@@ -5,6 +5,7 @@ mod account;
 mod callback;
 mod discovery;
 mod form;
+mod hand_off;
 mod keep_post;
 mod limit;
 pub mod pages;

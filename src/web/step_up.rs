@@ -33,7 +33,7 @@ impl Site {
                 .with("found", found),
         );
         let target = asked.uri.path_and_query().map_or("/", |target| target.as_str());
-        let return_to = ReturnTo::parse(target, &[], self.prefix()).unwrap_or_else(|_| ReturnTo::root());
+        let return_to = ReturnTo::path(target, self.prefix()).unwrap_or_else(|_| ReturnTo::root());
         let connector = session.connector().as_str();
         let back = self.link("sign-in/go", &[("connector", connector), ("rd", return_to.as_str())]);
         let target = format!("{} {}", asked.method, return_to.as_str());
@@ -42,7 +42,7 @@ impl Site {
         let again = self.cookies().completed(asked.headers, now) >= ROUNDS;
         match asked.asker {
             Asker::Page if *asked.method == Method::GET && !again => {
-                redirect(&format!("{}{back}", self.origin()), REASON, vec![])
+                redirect(&format!("{}{back}", self.origin(asked.host)), REASON, vec![])
             }
             Asker::Page => self.sign_in_again(asked, *unmet, &back, again, false),
             Asker::Form => self.sign_in_again(asked, *unmet, &elsewhere, again, true),
@@ -53,7 +53,7 @@ impl Site {
                     "error": REASON,
                     "message": "Sign in again: send the browser to sign_in_url, with &rd= and the page to come back to.",
                     "missing": unmet.reason(),
-                    "sign_in_url": format!("{}{elsewhere}", self.origin()),
+                    "sign_in_url": format!("{}{elsewhere}", self.origin(asked.host)),
                     "reference": asked.request_id,
                 });
                 let mut response = json(StatusCode::UNAUTHORIZED, REASON, &body);

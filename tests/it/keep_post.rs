@@ -5,7 +5,7 @@ use std::time::Duration;
 use anteroom::base::clock::Timestamp;
 use anteroom::directory::KeptKind;
 
-use crate::support::{Answer, App, Ask, Browser, Setup, answer, no_session};
+use crate::support::{Answer, App, Ask, Browser, SUITE, Setup, answer, no_session};
 
 /// What somebody typed, and what must be found nowhere but in the page that sends it again and in the application.
 const CANARY: &str = "canary-typed";
@@ -458,4 +458,35 @@ async fn w04_signing_out_gives_kept_forms_up() {
     assert_eq!(posts(&alice).len(), 0);
     app.sign_in_with(&mut alice, &at).await;
     assert_eq!(alice.visit(&at).await.status, 404);
+}
+
+/// R17: on a host of its own an application's form waits there, and comes back after the hand-off.
+#[tokio::test(flavor = "multi_thread")]
+async fn w04_a_form_for_another_host_waits_there() {
+    let suite = "[apps.suite]\npublic_url = \"https://suite.example.org\"\nupstream = \"$upstream\"
+routes = [{ path = \"/pay/**\", keep_post = true }]";
+    let app = App::start_with(setup().with(suite)).await;
+    let host = "suite.example.org";
+    let mut alice = app.signed_in().await;
+    let posts = |browser: &Browser| {
+        let jar = browser.elsewhere.get(host).into_iter().flat_map(|jar| jar.keys());
+        jar.filter(|name| name.starts_with("__Host-anteroom-post-")).count()
+    };
+    let answer = alice.send(form("/pay/all").host(host)).await;
+    assert_eq!((answer.status, answer.reason(), posts(&alice)), (401, "post_kept", 1), "{answer:?}");
+    let (link, at) = (answer.links().into_iter().find(|link| link.contains("resend")).unwrap(), resend(&answer));
+
+    let page = app.follow(&mut alice, &format!("{SUITE}{link}")).await;
+    assert_eq!((page.status, page.reason(), encoded(&page).as_str()), (200, "resend", FORM), "{page:?}");
+    assert_eq!(alice.visit(&at).await.status, 404, "nothing of it on another host");
+    // Not even with the cookie: what is sealed for one host opens on no other.
+    let (name, secret) = alice.elsewhere[host].iter().find(|(name, _)| name.contains("-post-")).unwrap();
+    let cookie = format!("{name}={secret}; __Host-anteroom={}", alice.session().unwrap());
+    assert_eq!(app.send(&Ask::page(&at).with("Cookie", &cookie)).await.status, 404);
+
+    let sent = Ask::form(&action(&page), &[]).host(host).without("Origin").with("Origin", SUITE);
+    let sent = sent.body(encoded(&page)).with("Referer", &format!("{SUITE}{at}"));
+    assert_eq!(alice.send(sent).await.status, 200);
+    assert_eq!((app.upstream.last().body.as_slice(), posts(&alice)), (FORM.as_bytes(), 0));
+    assert_eq!(app.upstream.count(), 1);
 }

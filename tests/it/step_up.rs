@@ -113,3 +113,33 @@ async fn a_missing_role_is_said_first() {
     let mut root = app.signed_in().await;
     assert_eq!(root.visit("/pay-admin").await.reason(), "step_up_required");
 }
+
+/// The honest twins: what the provider says of the sign-in opens the page, for as long as it is so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_was_recent_and_strong_enough_opens_the_page() {
+    let app = App::start_with(setup()).await;
+    let now = app.acme.script().now();
+    app.acme.script().claims["auth_time"] = (now - 60).into();
+    app.acme.script().claims["acr"] = "phr".into();
+    app.acme.script().claims["amr"] = serde_json::json!(["pwd", "mfa"]);
+    let mut alice = app.signed_in().await;
+    app.advance(std::time::Duration::from_secs(240));
+    assert_eq!(alice.visit("/pay/all").await.status, 200, "five minutes ago");
+    assert_eq!(alice.visit("/vault/").await.status, 200);
+    assert_eq!(alice.send(Ask::form("/sign/x", &[("a", "b")])).await.status, 200);
+    app.advance(std::time::Duration::from_secs(1));
+    assert_eq!(alice.visit("/pay/all").await.status, 303, "five minutes and a second ago");
+    assert_eq!(alice.visit("/vault/").await.status, 200, "a class does not grow old");
+    // The wall clock set back makes nobody's sign-in newer (E08).
+    let before = app.clock.now();
+    app.clock.set_wall(anteroom::base::clock::Timestamp::from_secs(before.secs() - 86_400));
+    assert_eq!(alice.visit("/pay/all").await.status, 303);
+
+    app.clock.set_wall(before);
+    app.acme.script().claims["acr"] = "pwd".into();
+    app.acme.script().claims["amr"] = serde_json::json!(["pwd"]);
+    let mut weak = app.signed_in().await;
+    assert_eq!(weak.visit("/vault/").await.status, 303);
+    assert_eq!(weak.send(Ask::form("/sign/x", &[("a", "b")])).await.status, 401);
+    assert_eq!(weak.visit("/").await.status, 200);
+}

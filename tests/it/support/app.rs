@@ -118,7 +118,8 @@ impl App {
             toml = toml.replace(from, to);
         }
         toml.push_str(&setup.more);
-        // For settings beside `issuer` that name the provider's origin.
+        // For more apps in front of the same application, and settings beside `issuer` that name the provider's origin.
+        toml = toml.replace("$upstream", &format!("http://{}", setup.upstream.unwrap_or(upstream.address)));
         toml = toml.replace("$acme", &format!("http://{}", acme.address));
         let file = dir.path().join("anteroom.toml");
         std::fs::write(&file, &toml).unwrap();

@@ -10,6 +10,7 @@ mod keys;
 mod provider;
 mod refusal;
 mod refused;
+mod suite;
 mod upstream;
 
 pub use app::{App, Setup, TENANT, alice, bob, configuration};
@@ -22,4 +23,5 @@ pub use keys::{SigningKey, b64, sign_jwt};
 pub use provider::{Edit, Provider, Script};
 pub use refusal::{Trial, Watch};
 pub use refused::{until, until_async};
+pub use suite::{PORTAL, SUITE, WIKI};
 pub use upstream::{Backend, Recorded, Upstream, answer};
