@@ -29,6 +29,7 @@ mod headers;
 mod identity_mapping;
 mod initiated;
 mod journey;
+mod keep_post;
 mod keys;
 mod logout;
 mod logout_tokens;

@@ -44,10 +44,10 @@ function tomlTable(name, values) {
 
 /**
  * The real binary in front of `upstream`, with one connector, its domains and a directory of its own.
- * `connector` is the body of `[connectors.<id>]`; its secret goes into a file, as in production.
+ * `connector` is the body of `[connectors.<id>]`; its secret goes into a file, as in production. `routes` are TOML.
  */
 export class Anteroom {
-  static async start({ door, upstream, connectorId, connector, domains }) {
+  static async start({ door, upstream, connectorId, connector, domains, routes = [] }) {
     const directory = await mkdtemp(path.join(os.tmpdir(), "anteroom-interop-"));
     await mkdir(path.join(directory, "keys"));
     const { client_secret: secret, ...settings } = connector;
@@ -57,7 +57,7 @@ export class Anteroom {
       tomlTable("ops", { listen: `127.0.0.1:${door.opsPort}` }),
       tomlTable("keys", { dir: "keys" }),
       `[apps.portal]\nupstream = "http://127.0.0.1:${upstream.port}"`,
-      `routes = [{ path = "/assets/**", access = "public" }]\n`,
+      `routes = [${['{ path = "/assets/**", access = "public" }', ...routes].join(", ")}]\n`,
       tomlTable(`connectors.${connectorId}`, { ...settings, client_secret_file: "client-secret" }),
       ...domains.map((domain) => tomlTable(`domains.${text(domain)}`, { connector: connectorId, environment: "demo" })),
     ].join("\n");
