@@ -10,9 +10,7 @@ use crate::base::id::Id;
 use crate::base::path;
 use crate::base::pattern::PathPattern;
 use crate::base::role::RequiredRole;
-use crate::config::{self, Access, Authorization, Config, NativeChallenge};
-
-use super::Requirement;
+use crate::config::{self, Access, Authorization, Config, NativeChallenge, Requirement};
 
 /// Headers by which frameworks let a request stand for another method.
 const METHOD_OVERRIDES: [HeaderName; 3] = [
@@ -72,12 +70,11 @@ impl Rule {
     };
 
     fn new(route: &config::Route) -> Self {
-        let requirement = Requirement::new(&route.step_up);
         Self {
             access: route.access,
             role: route.role,
             authorization: route.authorization,
-            step_up: (!requirement.is_empty()).then(|| Arc::new(requirement)),
+            step_up: (!route.step_up.is_empty()).then(|| Arc::new(route.step_up.clone())),
             keep_post: route.keep_post,
         }
     }
@@ -252,6 +249,7 @@ fn overriding_method(value: &HeaderValue) -> Method {
 }
 
 #[cfg(test)]
+<<<<<<< HEAD
 mod tests {
     use std::time::Duration;
 
@@ -265,7 +263,7 @@ mod tests {
             access: *access,
             role: *role,
             authorization: Authorization::Drop,
-            step_up: config::Requirement::default(),
+            step_up: Requirement::default(),
             keep_post: false,
         });
         app_of(routes.collect())
@@ -341,10 +339,7 @@ mod tests {
             access: Access::SignedIn,
             role,
             authorization,
-            step_up: config::Requirement {
-                max_age: Some(Duration::from_secs(max_age)),
-                ..config::Requirement::default()
-            },
+            step_up: Requirement { max_age: Some(Duration::from_secs(max_age)), ..Requirement::default() },
             keep_post,
         };
         let (admin, any) = (RequiredRole::AtLeast(Role::Admin), RequiredRole::Any);
@@ -353,7 +348,7 @@ mod tests {
             route("/*/all", any, Authorization::Drop, 60, false),
             config::Route {
                 access: Access::Public,
-                step_up: config::Requirement::default(),
+                step_up: Requirement::default(),
                 ..route("/**", any, Authorization::Keep, 1, true)
             },
         ]);
@@ -384,7 +379,7 @@ mod tests {
             access: Access::SignedIn,
             role: RequiredRole::Any,
             authorization: Authorization::Drop,
-            step_up: config::Requirement { acr: vec![acr.to_owned()], ..config::Requirement::default() },
+            step_up: Requirement { acr: Some(vec![acr.to_owned()]), ..Requirement::default() },
             keep_post: false,
         };
         let app = app_of(vec![route("/pay", &[Method::POST], "post"), route("/pay", &[], "any")]);
@@ -406,3 +401,6 @@ mod tests {
         assert_eq!(acr("other.example.com", "/pay"), "");
     }
 }
+=======
+mod tests;
+>>>>>>> h3-gate

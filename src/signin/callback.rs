@@ -10,7 +10,7 @@ use crate::base::app_log::error_chain;
 use crate::base::clock::Timestamp;
 use crate::base::email::EmailAddress;
 use crate::base::return_to::ReturnTo;
-use crate::connector::{Kind, Provider, ProviderError, Requirement};
+use crate::connector::{Kind, Provider, ProviderError};
 use crate::directory::{DirectoryError, KeptKind, OnceKind};
 use crate::explain;
 use crate::session::{Found, Session};
@@ -197,7 +197,7 @@ impl SignIn {
                 &code,
                 &pending.verifier,
                 &pending.nonce,
-                &Requirement::default(),
+                &pending.required,
                 Timestamp::from_millis(attempt.started),
             )
             .await

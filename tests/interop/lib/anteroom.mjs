@@ -43,6 +43,7 @@ export async function reserveFrontDoor() {
     callback: (connector) => `${origin}/.anteroom/oidc/${connector}/callback`,
     backChannelLogout: (connector) => `${origin}/.anteroom/backchannel-logout/${connector}`,
     signedOut: `${origin}/.anteroom/sign-out/done`,
+    backChannelLogout: (connector) => `${origin}/.anteroom/backchannel-logout/${connector}`,
   };
 }
 
