@@ -19,6 +19,7 @@ fn app(routes: &[(&str, &[Method], Access, RequiredRole)]) -> AppRules {
 fn app_of(routes: Vec<config::Route>) -> AppRules {
     let app = config::App {
         hosts: vec!["app.example.com".into()],
+        public_url: None,
         upstream: config::Upstream { host: "127.0.0.1".into(), port: 1 },
         sign_out: None,
         routes,

@@ -301,6 +301,12 @@ function signOutTests(world) {
     assert.equal((await data(world, thief)).status, 200);
 
     await agent.click(page, "Sign out"); // whatever the provider then asks: the session here is over
+    await world.anteroom.everywhere(async () => {
+      // Of one process it is asked once: no request goes through after a sign-out.
+      if (world.anteroom.processes.length === 1) return true;
+      thief.jar.put(copy);
+      return (await data(world, thief)).status === 401;
+    }, "a copy of the cookie still works after sign-out");
     world.seen = { requests: world.upstream.requests.length, bytes: world.upstream.bytes };
     thief.jar.put(copy);
     assert.equal((await data(world, thief)).status, 401);
