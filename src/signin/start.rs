@@ -84,17 +84,13 @@ impl SignIn {
         cookies
     }
 
-    /// Whether attempts may start at the provider: it may be switched off. A refusal is recorded.
-    ///
-    /// # Errors
-    /// It is off.
-    pub fn may_start(&self, start: &Start<'_>, visitor: Visitor<'_>) -> Result<(), Failed> {
-        self.check_connector(start.provider.id()).map_err(|failed| {
-            let mut failed = failed;
-            (failed.return_to, failed.anybody) = (start.return_to.clone(), true);
-            self.rejected(explain::Step::Start, visitor, Some(start.provider.id()), &failed);
-            failed
-        })
+    /// Why no attempt may start at the provider, if it is switched off; recorded.
+    pub fn start_refused(&self, start: &Start<'_>, visitor: Visitor<'_>) -> Option<Failed> {
+        let reason = self.check_connector(start.provider.id()).err()?;
+        let mut failed = Failed::by_anybody(reason);
+        failed.return_to = start.return_to.clone();
+        self.rejected(explain::Step::Start, visitor, Some(start.provider.id()), &failed);
+        Some(failed)
     }
 
     /// An attempt that could not start, recorded: the provider does not answer, or is not set up as it should be.

@@ -167,7 +167,7 @@ impl Site {
     }
 
     async fn start(&self, visit: &Visit, parts: &Parts, start: &Start<'_>) -> Response<Bytes> {
-        if let Err(failed) = self.sign_in.may_start(start, visit.visitor()) {
+        if let Some(failed) = self.sign_in.start_refused(start, visit.visitor()) {
             return self.failed_page(visit, start.provider, &failed);
         }
         match self.sign_in.start(start, &parts.headers, visit.visitor()).await {
