@@ -193,7 +193,11 @@ impl SignIn {
         let Some(code) = response.code else {
             return Err(Failed::new("code_missing").of(&id, &attempt, self, visitor));
         };
+<<<<<<< HEAD
         self.check_connector(provider.id()).map_err(|failed| failed.of(&id, &attempt, self, visitor))?;
+=======
+        self.check_connector(provider.id()).map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
+>>>>>>> h3-logout
         let signed_in = provider
             .redeem(
                 &code,
@@ -208,7 +212,8 @@ impl SignIn {
         let return_to = self.return_to(visitor.host, &attempt.return_to);
         let typed = pending.hint.as_ref().and_then(|hint| hint.parse::<EmailAddress>().ok());
         let verified = Verified::new(signed_in, return_to, self.clock.now());
-        self.check_enabled(&verified.row.identity).map_err(|failed| failed.of(&id, &attempt, self, visitor))?;
+        self.check_enabled(&verified.row.identity)
+            .map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
         let email = &verified.row.identity.email;
         match typed {
             Some(typed) if !typed.looks_like(email) => {

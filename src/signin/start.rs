@@ -142,6 +142,7 @@ impl SignIn {
         cookies
     }
 
+<<<<<<< HEAD
     /// What the rules here ask of a sign-in for `return_to` and for `purpose`. Nothing of a link says it (O41).
     fn required_for(&self, return_to: &ReturnTo, purpose: Option<&Purpose>) -> Requirement {
         let LeadsTo { host, target } = self.leads_to(return_to);
@@ -169,6 +170,15 @@ impl SignIn {
             self.rejected(explain::Step::Start, visitor, Some(start.provider.id()), &failed);
             failed
         })
+=======
+    /// Why no attempt may start at the provider, if it is switched off; recorded.
+    pub fn start_refused(&self, start: &Start<'_>, visitor: Visitor<'_>) -> Option<Failed> {
+        let reason = self.check_connector(start.provider.id()).err()?;
+        let mut failed = Failed::by_anybody(reason);
+        failed.return_to = start.return_to.clone();
+        self.rejected(explain::Step::Start, visitor, Some(start.provider.id()), &failed);
+        Some(failed)
+>>>>>>> h3-logout
     }
 
     /// An attempt that could not start, recorded: the provider does not answer, or is not set up as it should be.

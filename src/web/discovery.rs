@@ -188,6 +188,7 @@ impl Site {
         self.start(visit, parts, &start).await
     }
 
+<<<<<<< HEAD
     /// What `link` says that the sign-in is for beside the page it returns to.
     pub(super) fn purpose(&self, link: &Link) -> Result<Option<Purpose>, &'static str> {
         let read = |text| Purpose::parse(text, self.prefix()).ok_or("purpose_malformed");
@@ -217,6 +218,10 @@ impl Site {
 
     pub(super) async fn start(&self, visit: &Visit, parts: &Parts, start: &Start<'_>) -> Response<Bytes> {
         if let Err(failed) = self.sign_in.may_start(start, visit.visitor()) {
+=======
+    async fn start(&self, visit: &Visit, parts: &Parts, start: &Start<'_>) -> Response<Bytes> {
+        if let Some(failed) = self.sign_in.start_refused(start, visit.visitor()) {
+>>>>>>> h3-logout
             return self.failed_page(visit, start.provider, &failed);
         }
         match self.sign_in.start(start, &parts.headers, visit.visitor()).await {
