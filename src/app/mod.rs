@@ -111,7 +111,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         directory: directory.clone(),
         limits: Limits { idle: config.sessions.idle_timeout, absolute: config.sessions.absolute_timeout },
         bound: config.sessions.revocation_bound,
-        hosts: Hosts::new(own_hosts(config)),
+        hosts: Hosts::new(own_hosts(config), config.sessions.cookie_domain.as_deref()),
         plan: plan.clone(),
         sealer: sealer.clone(),
         clock: clock.clone(),
@@ -135,10 +135,12 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         .collect();
     let renewals = Renewals::new(sessions.clone(), providers.clone(), audit.clone());
     let cookies = Cookies::new(&config.server.public_url, &config.sessions);
+    let snapshot = Arc::new(Snapshot::new(config));
     let sign_in = SignIn::new(
         config,
         Parts {
             providers,
+            snapshot: snapshot.clone(),
             directory: directory.clone(),
             switchboard: switchboard.clone(),
             sealer,
@@ -167,9 +169,10 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         clock.clone(),
     );
     let explain_to = (explain.clone(), directory.clone(), clock.clone());
-    let background = Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to, admin: None };
+    let background =
+        Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to, admin: None };
     let shared = Arc::new(Shared {
-        snapshot: Arc::new(Snapshot::new(config)),
+        snapshot,
         sessions,
         plan,
         site,

@@ -83,15 +83,15 @@ fn ascii(bytes: &[u8]) -> Option<&str> {
 /// Removes from a request every cookie that is ours or could be taken for ours, so that the upstream sees neither. All
 /// other bytes stay as they are; a line with nothing left is removed. Returns how many cookies went.
 ///
-/// `name` is the session cookie's (`__Host-anteroom`); names that go on with `-` are ours too. Nothing is copied when
+/// `names` are the session cookie's (`__Host-anteroom`); names that go on with `-` are ours too. Nothing is copied when
 /// there is nothing to remove.
-pub fn strip_own(headers: &mut HeaderMap, name: &str) -> usize {
+pub fn strip_own(headers: &mut HeaderMap, names: &[&str]) -> usize {
     let mut lines = headers.get_all(COOKIE).iter();
     match (lines.next(), lines.next()) {
         (None, _) => 0,
         // As HTTP/1.1 browsers send it (RFC 6265 section 5.4).
         (Some(line), None) => {
-            let Some((own, rest)) = without_own(line, name) else { return 0 };
+            let Some((own, rest)) = without_own(line, names) else { return 0 };
             match rest {
                 Some(rest) => drop(headers.insert(COOKIE, rest)),
                 None => drop(headers.remove(COOKIE)),
@@ -102,7 +102,7 @@ pub fn strip_own(headers: &mut HeaderMap, name: &str) -> usize {
             let mut own = 0;
             let mut kept = Vec::new();
             for line in headers.get_all(COOKIE) {
-                match without_own(line, name) {
+                match without_own(line, names) {
                     None => kept.push(line.clone()),
                     Some((count, rest)) => {
                         own += count;
@@ -122,13 +122,13 @@ pub fn strip_own(headers: &mut HeaderMap, name: &str) -> usize {
 }
 
 /// How many pairs of `line` are ours or could be taken for ours, and the line without them; `None` if there is none.
-fn without_own(line: &HeaderValue, name: &str) -> Option<(usize, Option<HeaderValue>)> {
+fn without_own(line: &HeaderValue, names: &[&str]) -> Option<(usize, Option<HeaderValue>)> {
     let line = line.as_bytes();
     let (mut own, mut out) = (0, Vec::new());
     // Where the pairs end that were looked at and are kept as they stand.
     let mut seen = 0usize;
     for pair in (Pairs { rest: Some(line) }) {
-        if resembles(pair, name) {
+        if resembles(pair, names) {
             if own == 0 {
                 out.reserve_exact(line.len());
                 out.extend_from_slice(line.get(..seen.saturating_sub(1)).unwrap_or_default());
@@ -153,8 +153,8 @@ fn without_own(line: &HeaderValue, name: &str) -> Option<(usize, Option<HeaderVa
 
 /// Removes from an upstream's answer every `Set-Cookie` of a name that is ours or could be taken for ours: an upstream
 /// makes no sessions here (E14). Returns how many went.
-pub fn drop_own_set_cookies(headers: &mut HeaderMap, name: &str) -> usize {
-    let is_own = |line: &HeaderValue| resembles(line.as_bytes(), name);
+pub fn drop_own_set_cookies(headers: &mut HeaderMap, names: &[&str]) -> usize {
+    let is_own = |line: &HeaderValue| resembles(line.as_bytes(), names);
     let own = headers.get_all(SET_COOKIE).iter().filter(|line| is_own(line)).count();
     if own > 0 {
         let kept: Vec<_> = headers.get_all(SET_COOKIE).iter().filter(|line| !is_own(line)).cloned().collect();
@@ -168,7 +168,7 @@ pub fn drop_own_set_cookies(headers: &mut HeaderMap, name: &str) -> usize {
 
 /// Whether some parser could take this pair's name for ours: after white space, control and non-ASCII bytes (which
 /// frameworks trim as Unicode spaces), quotes, a `=` of a nameless cookie, or in other case or escaped (E04).
-fn resembles(pair: &[u8], name: &str) -> bool {
+fn resembles(pair: &[u8], names: &[&str]) -> bool {
     let junk = |b: u8| !b.is_ascii_alphanumeric() && b != b'_' && b != b'%';
     let mut pair = pair;
     while let Some((&first, rest)) = pair.split_first()
@@ -176,14 +176,16 @@ fn resembles(pair: &[u8], name: &str) -> bool {
     {
         pair = rest;
     }
-    let reach = pair.get(..3 * name.len()).unwrap_or(pair);
-    if let Some(at) = memchr::memchr2(b'%', b'=', reach)
-        && reach.get(at) == Some(&b'%')
-    {
-        let decoded: Vec<u8> = percent_decode(pair).take(name.len() + 1).collect();
-        return starts_like(&decoded, name);
-    }
-    starts_like(pair, name)
+    names.iter().any(|name| {
+        let reach = pair.get(..3 * name.len()).unwrap_or(pair);
+        if let Some(at) = memchr::memchr2(b'%', b'=', reach)
+            && reach.get(at) == Some(&b'%')
+        {
+            let decoded: Vec<u8> = percent_decode(pair).take(name.len() + 1).collect();
+            return starts_like(&decoded, name);
+        }
+        starts_like(pair, name)
+    })
 }
 
 fn starts_like(pair: &[u8], name: &str) -> bool {
@@ -199,12 +201,14 @@ pub enum SameSite {
     None,
 }
 
-/// A cookie to set: host-only, `Path=/`, `HttpOnly`, always (E02).
+/// A cookie to set: `Path=/`, `HttpOnly`, always (E02).
 #[derive(Clone, Copy, Debug)]
 pub struct SetCookie<'a> {
     /// Complete, with `__Host-` where `secure` is set.
     pub name: &'a str,
     pub value: &'a str,
+    /// None: for this host alone.
+    pub domain: Option<&'a str>,
     /// None: until the browser closes.
     pub max_age: Option<Duration>,
     /// `None` needs `secure`; without it browsers would drop the cookie, so it becomes `Lax`.
@@ -228,10 +232,18 @@ impl SetCookie<'_> {
         let octet = |b: u8| b.is_ascii_graphic() && !b"\",;\\".contains(&b);
         let named = !self.name.is_empty() && self.name.bytes().all(token);
         let prefixed = self.secure || !self.name.starts_with("__");
-        if !named || !prefixed || !self.value.bytes().all(octet) || self.name.len() + self.value.len() > MAX_LEN {
+        let host_only = self.name.starts_with("__Host-");
+        let shared =
+            |domain: &str| !host_only && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+        let valued = self.value.bytes().all(octet) && self.name.len() + self.value.len() <= MAX_LEN;
+        if !named || !prefixed || !self.domain.is_none_or(shared) || !valued {
             return Err(InvalidCookie);
         }
         let mut text = format!("{}={}; Path=/; HttpOnly", self.name, self.value);
+        if let Some(domain) = self.domain {
+            text.push_str("; Domain=");
+            text.push_str(domain);
+        }
         if self.secure {
             text.push_str("; Secure");
         }
@@ -254,7 +266,8 @@ impl SetCookie<'_> {
 /// # Errors
 /// See [`InvalidCookie`].
 pub fn expire(name: &str, secure: bool) -> Result<HeaderValue, InvalidCookie> {
-    SetCookie { name, value: "", max_age: Some(Duration::ZERO), same_site: SameSite::Lax, secure }.header()
+    SetCookie { name, value: "", domain: None, max_age: Some(Duration::ZERO), same_site: SameSite::Lax, secure }
+        .header()
 }
 
 #[cfg(test)]

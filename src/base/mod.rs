@@ -18,6 +18,7 @@ pub mod outgoing;
 pub mod path;
 pub mod pattern;
 pub mod place;
+pub mod query;
 pub mod random;
 pub mod return_to;
 pub mod role;

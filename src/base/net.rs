@@ -78,6 +78,11 @@ pub fn is_too_wide(network: &IpNet) -> bool {
     }
 }
 
+/// Whether `host` is `domain` or below it; both in lower case.
+pub fn is_inside(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,10 +8,36 @@ use crate::base::path::{self, Own};
 /// Longest accepted text, in bytes.
 pub const MAX_LEN: usize = 2048;
 
-/// A place on the origin that asks: path and query, and a fragment if one was given. Starts with exactly one `/`, is
-/// visible ASCII without backslash, and its path is in normal form, so no browser reads another host out of it.
+/// An own page that a sign-in may lead to, on any host of ours: it sends a form that waits to an application.
+pub const RESEND: &str = "sign-in/resend";
+
+/// The own path beside which no own page is a target: a sign-in for an application on another host ends there.
+pub const HAND_OFF: &str = "hand-off";
+
+/// A place on the origin that asks, as path and query, and a fragment if one was given; or the same on another origin of
+/// ours. The path starts with exactly one `/`, all of it is visible ASCII without backslash, and the path is in normal
+/// form, so no browser reads another host out of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReturnTo(String);
+pub struct ReturnTo {
+    /// Origin, path, query and fragment.
+    text: String,
+    /// Where the path begins: 0 on the origin that asks.
+    path_at: usize,
+    hand_off: bool,
+}
+
+/// What a target is read against.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    /// The origin that asks (`scheme://host[:port]` in normal form): its URLs are cut to their paths. Empty: paths only.
+    pub here: &'a str,
+    /// Other origins of ours that a target may be on.
+    pub elsewhere: &'a [&'a str],
+    /// Own prefix without a trailing slash.
+    pub prefix: &'a str,
+    /// Whether a sign-in may end at [`HAND_OFF`].
+    pub hand_off: bool,
+}
 
 /// Why a target was not taken. The caller goes to [`ReturnTo::root`] and logs `redirect_rejected` with
 /// [`reason`](Self::reason).
@@ -29,7 +55,7 @@ pub enum Rejected {
     /// The path has no normal form, or a script's scheme for a first segment.
     #[error("the target's path is not acceptable")]
     Path,
-    /// A page of our own: signing in leads to an application.
+    /// A page of our own, but for the few that go on from a sign-in.
     #[error("the target is an own page")]
     OwnPath,
 }
@@ -50,27 +76,29 @@ impl Rejected {
 impl ReturnTo {
     /// `/`
     pub fn root() -> Self {
-        Self(String::from("/"))
+        Self { text: String::from("/"), path_at: 0, hand_off: false }
     }
 
-    /// Reads `text`, once percent-decoded if it came in a query: a path, or a URL on one of `origins`
-    /// (`scheme://host[:port]` in normal form), which is cut to its path. Pass the origins whose paths mean the same
-    /// place: with applications on several hosts, those of one host at a time.
+    /// Reads a path, once percent-decoded if it came in a query.
     ///
     /// # Errors
     /// See [`Rejected`].
-    pub fn parse(text: &str, origins: &[&str], own_prefix: &str) -> Result<Self, Rejected> {
+    pub fn path(text: &str, prefix: &str) -> Result<Self, Rejected> {
+        Self::parse(text, &Places { here: "", elsewhere: &[], prefix, hand_off: false })
+    }
+
+    /// Reads `text`, once percent-decoded if it came in a query: a path, or a URL on an origin of ours.
+    ///
+    /// # Errors
+    /// See [`Rejected`].
+    pub fn parse(text: &str, places: &Places<'_>) -> Result<Self, Rejected> {
         if text.is_empty() || text.len() > MAX_LEN {
             return Err(Rejected::Length);
         }
         if !text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {
             return Err(Rejected::Character);
         }
-        let target = if text.starts_with('/') {
-            text
-        } else {
-            origins.iter().find_map(|origin| after_origin(text, origin)).ok_or(Rejected::Origin)?
-        };
+        let (origin, target) = split_origin(text, places).ok_or(Rejected::Origin)?;
         let (before_fragment, fragment) = split_before(target, '#');
         let (raw_path, query) = split_before(before_fragment, '?');
         // Only "https://host" and "https://host?x" have no path.
@@ -83,24 +111,51 @@ impl ReturnTo {
         if looks_like_script(&normal) {
             return Err(Rejected::Path);
         }
-        if path::own(&normal, &normal, own_prefix) != Own::No {
-            return Err(Rejected::OwnPath);
-        }
+        let hand_off = match path::own(raw_path, &normal, places.prefix) {
+            Own::No | Own::Exact(RESEND) => false,
+            Own::Exact(HAND_OFF) if places.hand_off && origin.is_empty() && fragment.is_empty() => true,
+            Own::Exact(_) | Own::Confusable => return Err(Rejected::OwnPath),
+        };
         // As a browser would write it; and it is sealed as JSON, where a quote would take twice its room.
-        let target = format!("{normal}{query}{fragment}").replace('"', "%22");
-        if target.len() > MAX_LEN { Err(Rejected::Length) } else { Ok(Self(target)) }
+        let text = format!("{origin}{normal}{query}{fragment}").replace('"', "%22");
+        if text.len() > MAX_LEN { Err(Rejected::Length) } else { Ok(Self { text, path_at: origin.len(), hand_off }) }
     }
 
-    /// The target as a relative reference, fit for `Location`.
+    /// The target: a relative reference, or a URL on another origin of ours.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Path, query and fragment: a relative reference on its own origin, fit for `Location` there.
+    pub fn on_its_origin(&self) -> &str {
+        self.text.get(self.path_at..).unwrap_or("/")
+    }
+
+    /// The origin, if it is another than the one that asks.
+    pub fn elsewhere(&self) -> Option<&str> {
+        self.text.get(..self.path_at).filter(|origin| !origin.is_empty())
+    }
+
+    /// The query of the hand-off that it is.
+    pub fn hand_off(&self) -> Option<&str> {
+        self.hand_off.then(|| self.text.split_once('?').map_or("", |(_, query)| query))
     }
 }
 
 impl fmt::Display for ReturnTo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
+}
+
+/// The origin of `text`, empty if it is the one that asks, and the rest.
+fn split_origin<'a>(text: &'a str, places: &Places<'a>) -> Option<(&'a str, &'a str)> {
+    if text.starts_with('/') {
+        return Some(("", text));
+    }
+    let here = Some(places.here).filter(|here| !here.is_empty()).and_then(|here| after_origin(text, here));
+    let on = |origin: &&'a str| Some((*origin, after_origin(text, origin)?));
+    here.map(|rest| ("", rest)).or_else(|| places.elsewhere.iter().find_map(on))
 }
 
 /// What follows `origin` in `text`, if `text` is a URL on it. Scheme and host have no case; the origin ends where a

@@ -11,14 +11,18 @@ use super::parse::{Context, duplicate, fixed_path, wrong};
 use super::problem::Place;
 use super::read::{At, Field, Keyed, section};
 use super::routes::{self, RawRoute, Route};
+use super::server::{self, PublicUrl};
 use crate::base::id::Id;
 use crate::base::net::is_loopback_host;
 
 /// `[apps.<id>]`
 #[derive(Clone, Debug)]
 pub struct App {
-    /// Lower case, without port or trailing dot; default: `public_url`'s host. No two apps share one.
+    /// Lower case, without port or trailing dot: `server.public_url`'s, [`public_url`](Self::public_url)'s or both. No two
+    /// apps share one.
     pub hosts: Vec<String>,
+    /// Where browsers reach it, if that is another host than the sign-in host. One of `hosts` then.
+    pub public_url: Option<PublicUrl>,
     /// Where its requests go.
     pub upstream: Upstream,
     /// The app's own sign-out path: forwarded, then our session ends too.
@@ -59,9 +63,13 @@ pub enum NativeChallenge {
 section! {
     /// An application behind Anteroom, by its id.
     RawApp {
-        /// The host names it is reached at, without port. Default: public_url's host; another one is not possible in
-        /// this version.
+        /// The host names it is reached at, without port: server.public_url's, its own public_url's, or both. Default: its
+        /// own public_url's, without one server.public_url's.
         hosts: Vec<At<String>>,
+        /// The origin that browsers use for this application, if it is on another host than server.public_url: scheme,
+        /// host and, if it is not the scheme's own, port. Signing in there goes through the sign-in host, and whoever is
+        /// signed in at one application is so at the others too.
+        public_url: String,
         /// Required. Where requests go: `http://host:port`. `localhost` and `*.localhost` are this machine.
         upstream: String,
         /// The application's own sign-out path: it is forwarded, and then Anteroom's session ends too.
@@ -88,7 +96,9 @@ section! {
 
 /// What apps must fit to. `None`: not known, because it was reported.
 pub(super) struct Surroundings<'a> {
-    pub(super) public_host: Option<&'a str>,
+    pub(super) public_url: Option<&'a PublicUrl>,
+    /// Plain http off loopback is let through.
+    pub(super) insecure_http: bool,
     pub(super) prefix: Option<&'a str>,
     pub(super) listen: Option<SocketAddr>,
 }
@@ -131,7 +141,9 @@ pub(super) fn resolve(
 
 impl RawApp {
     fn resolve(raw: Self, place: &Place, id: &str, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Option<App> {
-        let hosts = hosts(raw.hosts, around.public_host, cx);
+        let own_place = raw.public_url.set().map_or_else(|| place.child("public_url"), |at| at.place.clone());
+        let own = own_url(raw.public_url, around, cx).map(|value| At { value, place: own_place });
+        let hosts = own.as_ref().and_then(|own| hosts(raw.hosts, around.public_url, own, cx));
         let upstream = raw.upstream.parse(cx.report, |text| upstream(text, around.listen));
         let upstream = upstream.required(place, "upstream", UPSTREAM, cx.report);
         let sign_out = raw.sign_out.parse(cx.report, |text| {
@@ -143,6 +155,7 @@ impl RawApp {
         let native = raw.native.section(place, "native").and_then(|native| RawNative::resolve(native.value, id, cx));
         Some(App {
             hosts: hosts?,
+            public_url: own?.value,
             upstream: upstream?,
             sign_out: sign_out.optional()?,
             routes: routes?,
@@ -151,16 +164,45 @@ impl RawApp {
     }
 }
 
-fn hosts(raw: Field<Vec<At<String>>>, public_host: Option<&str>, cx: &mut Context<'_>) -> Option<Vec<String>> {
+/// The app's own `public_url`, which has to fit to the sign-in host's. `None`: reported.
+fn own_url(raw: Field<String>, around: &Surroundings<'_>, cx: &mut Context<'_>) -> Option<Option<PublicUrl>> {
+    let parsed = raw.parse(cx.report, |text| {
+        let url = server::public_url(text)?;
+        if !around.insecure_http {
+            url.is_safe()?;
+        }
+        let Some(sign_in) = around.public_url else { return Ok(url) };
+        if url.host == sign_in.host && url.origin != sign_in.origin {
+            let allowed = "a host has one origin; allowed: that one, or another host";
+            return Err(wrong(text, &format!("on that host server.public_url has {:?}; {allowed}", sign_in.origin)));
+        }
+        if url.secure_cookies() != sign_in.secure_cookies() {
+            let allowed = "allowed: https for both, or plain http for both";
+            return Err(wrong(text, &format!("and server.public_url is {:?}; {allowed}", sign_in.origin)));
+        }
+        Ok(url)
+    });
+    parsed.optional()
+}
+
+fn hosts(
+    raw: Field<Vec<At<String>>>,
+    sign_in: Option<&PublicUrl>,
+    own: &At<Option<PublicUrl>>,
+    cx: &mut Context<'_>,
+) -> Option<Vec<String>> {
     let place = raw.set().map(|at| at.place.clone());
+    let (own, own_place) = (own.value.as_ref(), &own.place);
     let parsed = raw.parse_each(cx.report, |text| {
         let host = host(text)?;
-        match public_host {
-            Some(public) if public != host => Err(wrong(
+        let known = |url: Option<&PublicUrl>| url.is_some_and(|url| url.host == host);
+        match sign_in {
+            Some(sign_in) if !known(Some(sign_in)) && !known(own) => Err(wrong(
                 text,
                 &format!(
-                    "another host than server.public_url's ({public:?}) needs the hand-off of sign-ins between hosts, \
-                     which this version does not have; allowed: {public:?}"
+                    "browsers reach another host than server.public_url's ({:?}) by an origin of its own; allowed: the \
+                     hosts of server.public_url and of this app's public_url, such as public_url = \"https://{host}\"",
+                    sign_in.host
                 ),
             )),
             Some(_) | None => Ok(host),
@@ -174,10 +216,15 @@ fn hosts(raw: Field<Vec<At<String>>>, public_host: Option<&str>, cx: &mut Contex
         if let Some(twice) = duplicate(items) {
             cx.report.problem(&twice.place, format!("found {:?} twice; once is enough", twice.value));
         }
+        if let Some(own) = own.filter(|own| !items.iter().any(|item| item.value == own.host)) {
+            let text =
+                format!("found {:?}, whose host is not among the app's hosts; add it or leave hosts out", own.origin);
+            cx.report.problem(own_place, text);
+        }
     }
     match parsed.optional()? {
         Some(items) => Some(items.into_iter().map(|item| item.value).collect()),
-        None => public_host.map(|host| vec![host.to_owned()]),
+        None => own.or(sign_in).map(|url| vec![url.host.clone()]),
     }
 }
 

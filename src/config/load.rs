@@ -124,7 +124,8 @@ impl RawConfig {
         if let (Some(data), Some(ops)) = (listen, &ops) {
             server::check_listeners(data, ops.value.listen, &ops.place, cx.report);
         }
-        let around = apps::Surroundings { public_host: public_url.map(|u| u.host.as_str()), prefix, listen };
+        let insecure_http = server.as_ref().is_none_or(|s| s.insecure_http);
+        let around = apps::Surroundings { public_url, insecure_http, prefix, listen };
         let apps = apps::resolve(self.apps, root, &around, cx);
         let ids = ids(&self.connectors);
         let of_domains = domains::connectors(&self.domains);

@@ -46,6 +46,18 @@ impl PublicUrl {
     pub fn secure_cookies(&self) -> bool {
         self.https || self.loopback
     }
+
+    /// What is wrong with it unless `server.insecure_http` is set.
+    pub(super) fn is_safe(&self) -> Result<(), String> {
+        if self.secure_cookies() {
+            return Ok(());
+        }
+        Err(format!(
+            "found {:?}, plain http off loopback; allowed: https, or for a test server.insecure_http = \
+             \"yes-for-testing-only\"",
+            self.origin
+        ))
+    }
 }
 
 /// Which of its two environments an Anteroom, or a domain, belongs to (design R7).
@@ -87,7 +99,7 @@ section! {
     }
 }
 
-const PUBLIC_URL: &str = "allowed: an origin without path or query, such as \"https://app.example.com\"";
+pub(super) const PUBLIC_URL: &str = "allowed: an origin without path or query, such as \"https://app.example.com\"";
 const WORKERS_MAX: u32 = 256;
 
 impl RawServer {
@@ -99,13 +111,8 @@ impl RawServer {
         let public_url = raw.public_url.parse(cx.report, |text| public_url(text));
         let public_url = public_url.required(&place, "public_url", PUBLIC_URL, cx.report);
         if let (Some(url), None) = (&public_url, &insecure)
-            && !url.secure_cookies()
+            && let Err(text) = url.is_safe()
         {
-            let text = format!(
-                "found {:?}, plain http off loopback; allowed: https, or for a test server.insecure_http = \
-                 \"yes-for-testing-only\"",
-                url.origin
-            );
             cx.report.problem(&url_place, text);
         }
         if let Some(insecure) = &insecure {
@@ -123,6 +130,7 @@ impl RawServer {
         let prefix = raw.prefix.parse(cx.report, |text| prefix(text)).or_else(|| String::from("/.anteroom"));
         Parts {
             listen,
+            insecure_http: insecure.is_some(),
             public_url,
             environment,
             prefix,
@@ -135,6 +143,7 @@ impl RawServer {
 /// What of the section holds. `None`: reported.
 pub(super) struct Parts {
     pub(super) listen: Option<SocketAddr>,
+    pub(super) insecure_http: bool,
     pub(super) public_url: Option<PublicUrl>,
     pub(super) environment: Option<Option<Environment>>,
     pub(super) prefix: Option<String>,
@@ -155,7 +164,7 @@ impl Parts {
     }
 }
 
-fn public_url(text: &str) -> Result<PublicUrl, String> {
+pub(super) fn public_url(text: &str) -> Result<PublicUrl, String> {
     let url = web_url(text, PUBLIC_URL)?;
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         return Err(wrong(text, PUBLIC_URL));

@@ -8,6 +8,7 @@ use super::problem::{Place, quoted};
 use super::read::{At, section};
 use super::server::PublicUrl;
 use super::words::{Choice, Word};
+use crate::base::net::is_inside;
 
 /// `[sessions]`
 #[derive(Clone, Debug)]
@@ -27,6 +28,13 @@ pub struct Sessions {
     /// The domain whose hosts share the session cookie, lower case: public_url's host or a parent of it, and no public
     /// suffix. None: every host has a cookie of its own.
     pub cookie_domain: Option<String>,
+}
+
+impl Sessions {
+    /// Whether `host` (lower case) has the session cookie of `cookie_domain`, rather than one of its own.
+    pub fn shares_cookie(&self, host: &str) -> bool {
+        self.cookie_domain.as_ref().is_some_and(|domain| is_inside(host, domain))
+    }
 }
 
 /// Where sessions are kept.
@@ -177,6 +185,9 @@ fn cookie_domain(text: &str, public_url: Option<&PublicUrl>) -> Result<String, S
     if !url.https {
         return fail(", and public_url is plain http: such a cookie could be read and set by anybody on the way");
     }
-    let inside = url.host == domain || url.host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'));
-    if inside { Ok(domain) } else { fail(&format!(", and public_url's host {} is not in it", url.host)) }
+    if is_inside(&url.host, &domain) {
+        Ok(domain)
+    } else {
+        fail(&format!(", and public_url's host {} is not in it", url.host))
+    }
 }

@@ -1,7 +1,8 @@
 //! The directory database: what must outlive a process and be the same for all processes of one deployment. SQLite
 //! for one process, PostgreSQL for several, and memory for tests, each held to one contract (`contract.rs`).
 //!
-//! What is written here is durable when the call returns. What the processes must learn from each other — an ended
+//! What is written here is durable when the call returns; a power cut, but no end of a process, may take the last uses,
+//! claims and explanations back. What the processes must learn from each other — an ended
 //! session, a revoked person, a switched-off connector — is a numbered [`Change`]: numbers have no gaps and become
 //! visible in their order, so a process that has read number *n* has missed nothing before it.
 //!

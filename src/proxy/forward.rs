@@ -13,10 +13,12 @@ use crate::audit::{Event, Outcome};
 use crate::base::client_addr::Forwarded;
 use crate::base::clock::Timestamp;
 use crate::base::cookie;
+use crate::config::OwnHost;
 use crate::gate::{AppRules, Grant, Permit, Rule};
 use crate::session::{Assertions, Ready, Session, SessionKey};
 
 use super::body::{Body, RequestBody};
+use super::caching;
 use super::connection::{Connection, Told};
 use super::core::{Core, RequestId};
 use super::upgrade;
@@ -84,6 +86,8 @@ impl UpstreamError {
 /// A request that was judged.
 pub(super) struct Judged<'a> {
     pub(super) app: &'a AppRules,
+    /// The host that was asked.
+    pub(super) host: &'a OwnHost,
     pub(super) connection: &'a Arc<Connection>,
     pub(super) rule: Rule,
     /// Of the session cookie, if it counted.
@@ -142,7 +146,7 @@ async fn outlived(core: &Core, grant: &Grant, judged: &Judged<'_>) {
         core.waits_with(judged.connection, key, session.clone());
         judged.connection.hears(Told::Outlived).await;
     } else {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -174,8 +178,8 @@ async fn head(
                 .with("request_id", judged.id.as_str()),
         );
     }
-    cookie::strip_own(headers, core.shared.site.cookies().own_prefix());
-    judged.forwarded.set(headers, core.shared.site.own_origin());
+    cookie::strip_own(headers, core.shared.site.cookies().own_prefixes());
+    judged.forwarded.set(headers, judged.host.forwarded());
     headers.insert(X_REQUEST_ID, judged.id.value());
     if judged.websocket {
         upgrade::ask(headers);
@@ -263,7 +267,7 @@ fn answer(
     *response.version_mut() = Version::HTTP_11;
     let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     core.scrubber.answer(response.headers_mut(), switching).map_err(|_| UpstreamError::Framing)?;
-    let own = core.shared.site.cookies().own_prefix();
+    let own = core.shared.site.cookies().own_prefixes();
     if cookie::drop_own_set_cookies(response.headers_mut(), own) > 0 {
         // E14: only we may give out our cookies.
         core.shared.audit.record_frequent(
@@ -279,6 +283,8 @@ fn answer(
         upgrade::join(core, judged.connection, session, client, hyper::upgrade::on(&mut response));
         return Ok(response.map(|_| Body::empty()));
     }
+    let status = response.status();
+    caching::keep_private(response.headers_mut(), status, session.is_some());
     if let Some((key, session)) = judged.key.zip(session)
         && !judged.signs_out
         && response.body().size_hint().exact().is_none()

@@ -258,7 +258,7 @@ impl SessionStore {
             }
             return Ok(None);
         };
-        let Some(scope) = self.0.hosts.scope(&host) else { return Ok(None) };
+        let Some(scope) = self.0.hosts.written(&host) else { return Ok(None) };
         // The configuration may have changed since: headers that do not fit any more mean a new sign-in.
         Ok(self.keep(key, &row, scope).ok().filter(|session| session.check(&self.0.limits, self.now()).is_ok()))
     }
@@ -337,7 +337,7 @@ impl SessionStore {
 
     /// Where a cookie set on `host` counts. None: no host of ours.
     pub fn scope(&self, host: &str) -> Option<HostScope> {
-        self.0.hosts.scope(host)
+        self.0.hosts.of(host)
     }
 
     /// The provider's ID token of the session that `key` leads to. None: no session, no token, or sealed with a key that

@@ -48,7 +48,7 @@ pub(crate) fn row(clock: &Clock) -> SessionRow {
 
 /// A session that is in no store.
 pub(crate) fn session(row: &SessionRow, clock: &Clock) -> Session {
-    Session::new(row, crate::identity::headers::ReadyHeaders::default(), HostScope::All, None, clock)
+    Session::new(row, crate::identity::headers::ReadyHeaders::default(), HostScope::Shared, None, clock)
 }
 
 /// One process of a deployment.
@@ -70,7 +70,7 @@ impl Process {
             directory: directory.clone(),
             limits: Limits { idle: HOUR, absolute: 4 * HOUR },
             bound: Duration::from_secs(5),
-            hosts: Hosts::new([HOST, "other.example.com"].into_iter()),
+            hosts: Hosts::new([HOST, "other.example.com"].into_iter(), None),
             plan,
             sealer: Sealer::new(keys),
             clock: clock.clone(),
@@ -221,10 +221,10 @@ async fn an_epoch_ends_a_session_that_reaches_memory_after_it() {
     );
     one.store.revoke_here(&which, number);
     let id = SessionId::generate();
-    let kept = one.store.keep(&id.key(), &SessionRow { born: number - 1, ..row.clone() }, HostScope::All).unwrap();
+    let kept = one.store.keep(&id.key(), &SessionRow { born: number - 1, ..row.clone() }, HostScope::Shared).unwrap();
     assert_eq!(kept.check(one.store.limits(), clock.tick()), Err(Ending::Ended));
     let id = SessionId::generate();
-    let kept = one.store.keep(&id.key(), &SessionRow { born: number, ..row }, HostScope::All).unwrap();
+    let kept = one.store.keep(&id.key(), &SessionRow { born: number, ..row }, HostScope::Shared).unwrap();
     assert_eq!(kept.check(one.store.limits(), clock.tick()), Ok(()), "begun after it");
 }
 

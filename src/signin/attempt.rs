@@ -9,7 +9,8 @@ use subtle::ConstantTimeEq as _;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::random;
 use crate::base::seal::Sealer;
-use crate::session::{ATTEMPT_LIFETIME, Cookies};
+use crate::config::Requirement;
+use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionRef};
 
 /// Attempts of one browser at a time; beyond it the oldest is recycled.
 const MAX_ATTEMPTS: usize = 5;
@@ -36,6 +37,8 @@ pub(super) enum Step {
     Pending(Pending),
     /// The provider has said who it is; the person has yet to say that this is right. `key` finds the rest here.
     Verified { key: String },
+    /// The browser is at the sign-in host, which knows the secret's hash. The answer's code needs both.
+    HandOff { secret: String },
 }
 
 /// What must match when the browser comes back.
@@ -47,6 +50,12 @@ pub(super) struct Pending {
     pub(super) verifier: String,
     /// The address as typed or linked; it never decides.
     pub(super) hint: Option<String>,
+    /// What the sign-in must be for the sake of what it is for; beside what the connector asks of every one (O33).
+    #[serde(default, skip_serializing_if = "Requirement::is_empty")]
+    pub(super) required: Requirement,
+    /// The session that is to be renewed without a word to its person, if it is not a sign-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) renews: Option<SessionRef>,
 }
 
 /// Why an attempt does not fit.
@@ -68,8 +77,9 @@ pub(super) enum Unfit {
 
 impl Pending {
     /// A fresh state, nonce and PKCE verifier (O23).
-    pub(super) fn new(hint: Option<String>) -> Self {
-        Self { secret: random::token::<24>(), nonce: random::token::<24>(), verifier: random::token::<32>(), hint }
+    pub(super) fn new(hint: Option<String>, required: Requirement, renews: Option<SessionRef>) -> Self {
+        let (secret, nonce, verifier) = (random::token::<24>(), random::token::<24>(), random::token::<32>());
+        Self { secret, nonce, verifier, hint, required, renews }
     }
 
     /// The `state` parameter.
@@ -135,6 +145,8 @@ pub(super) fn of_state(
     let (id, secret) = state.split_once('.').filter(|(id, _)| is_id(id)).ok_or_else(|| none(Unfit::Missing))?;
     let attempt = Attempt::open(id, headers, cookies, sealer).ok_or_else(|| none(Unfit::NotBound))?;
     let unfit = match &attempt.step {
+        // No provider was asked.
+        Step::HandOff { .. } => return Err(none(Unfit::NotBound)),
         // Its state means nothing any more, right or wrong.
         Step::Verified { .. } => Some(Unfit::Redeemed),
         Step::Pending(pending) if !bool::from(pending.secret.as_bytes().ct_eq(secret.as_bytes())) => {

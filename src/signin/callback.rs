@@ -1,5 +1,7 @@
 //! The browser comes back from the provider.
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 use http::header::HeaderMap;
 
@@ -8,10 +10,10 @@ use crate::base::app_log::error_chain;
 use crate::base::clock::Timestamp;
 use crate::base::email::EmailAddress;
 use crate::base::return_to::ReturnTo;
-use crate::connector::{Kind, Provider, ProviderError, Requirement};
+use crate::connector::{Kind, Provider, ProviderError};
 use crate::directory::{DirectoryError, KeptKind, OnceKind};
 use crate::explain;
-use crate::session::Found;
+use crate::session::{Found, Session};
 
 use super::attempt::{Attempt, Step, Stray, Unfit, is_id, of_state};
 use super::query::Response;
@@ -55,13 +57,21 @@ pub struct Failed {
     /// Any request of a stranger can cause this: no attempt of ours came with it.
     pub(super) anybody: bool,
     /// The attempt's id, as far as one is known.
-    pub(super) attempt: Option<String>,
+    pub(super) attempt: Option<Box<str>>,
     cause: Option<ProviderError>,
 }
 
 impl Failed {
     pub(super) fn new(reason: &'static str) -> Self {
-        Self { reason, provider_error: None, cookies: Vec::new(), return_to: root(), anybody: false, attempt: None, cause: None }
+        Self {
+            reason,
+            provider_error: None,
+            cookies: Vec::new(),
+            return_to: root(),
+            anybody: false,
+            attempt: None,
+            cause: None,
+        }
     }
 
     /// For a message that no attempt of ours came with.
@@ -80,17 +90,17 @@ impl Failed {
         Self { provider_error, cause: Some(cause), ..Self::new(reason) }
     }
 
-    pub(super) fn of(mut self, id: &str, attempt: &Attempt, sign_in: &SignIn) -> Self {
+    pub(super) fn of(mut self, id: &str, attempt: &Attempt, sign_in: &SignIn, visitor: Visitor<'_>) -> Self {
         self.cookies.push(sign_in.cookies.expire_attempt(id));
-        self.return_to = sign_in.return_to(&attempt.return_to);
-        self.attempt = Some(id.to_owned());
+        self.return_to = sign_in.return_to(visitor.host, &attempt.return_to);
+        self.attempt = Some(id.into());
         self
     }
 
     /// With the attempt's id, of a message whose attempt is not at hand.
-    fn named(mut self, state: Option<&str>) -> Self {
-        let id = state.and_then(|state| state.split_once('.')).map(|(id, _)| id);
-        self.attempt = self.attempt.or_else(|| id.filter(|id| is_id(id)).map(str::to_owned));
+    pub(super) fn named(mut self, state: Option<&str>) -> Self {
+        let id = state.and_then(|state| state.split('.').next());
+        self.attempt = self.attempt.or_else(|| id.filter(|id| is_id(id)).map(Into::into));
         self
     }
 
@@ -157,50 +167,59 @@ impl SignIn {
         };
         let Step::Pending(pending) = &attempt.step else { return Err(Failed::new("state_mismatch")) };
         // RFC 9207: judged before the code goes anywhere, and before the attempt is used up (O20, O21).
-        provider
-            .check_issuer(response.iss.as_deref())
-            .await
-            .map_err(|cause| Failed { return_to: self.return_to(&attempt.return_to), ..Failed::because(cause) })?;
+        provider.check_issuer(response.iss.as_deref()).await.map_err(|cause| Failed {
+            return_to: self.return_to(visitor.host, &attempt.return_to),
+            ..Failed::because(cause)
+        })?;
 
         // From here on the attempt is used up, however it ends: a second redemption, at once or later, here or at another
         // process, finds it burned. With the directory away nothing is used up: the same link works when it is back.
         let until = self.clock.now().plus(REMEMBERED);
         let burned = self.directory.once.use_once(OnceKind::Attempt, &id, until).await;
-        let first = burned
-            .map_err(|error| Failed { return_to: self.return_to(&attempt.return_to), ..Failed::directory(&error) })?;
+        let first = burned.map_err(|error| Failed {
+            return_to: self.return_to(visitor.host, &attempt.return_to),
+            ..Failed::directory(&error)
+        })?;
         if !first {
             let stray = Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) };
             return self.stray(stray, callback.headers, visitor).await;
         }
         if let Some(error) = response.error {
             let words = response.error_description.unwrap_or_default();
-            let mut failed = Failed::new("provider_refused").of(&id, &attempt, self);
+            let mut failed = Failed::new("provider_refused").of(&id, &attempt, self, visitor);
             failed.provider_error = Some(format!("{error}: {words}").chars().take(512).collect());
             return Err(failed);
         }
-        let Some(code) = response.code else { return Err(Failed::new("code_missing").of(&id, &attempt, self)) };
-        self.check_connector(provider.id()).map_err(|failed| failed.of(&id, &attempt, self))?;
+        let Some(code) = response.code else {
+            return Err(Failed::new("code_missing").of(&id, &attempt, self, visitor));
+        };
+<<<<<<< HEAD
+        self.check_connector(provider.id()).map_err(|failed| failed.of(&id, &attempt, self, visitor))?;
+=======
+        self.check_connector(provider.id()).map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
+>>>>>>> h3-logout
         let signed_in = provider
             .redeem(
                 &code,
                 &pending.verifier,
                 &pending.nonce,
-                &Requirement::default(),
+                &pending.required,
                 Timestamp::from_millis(attempt.started),
             )
             .await
-            .map_err(|cause| Failed::because(cause).of(&id, &attempt, self))?;
+            .map_err(|cause| Failed::because(cause).of(&id, &attempt, self, visitor))?;
 
-        let return_to = self.return_to(&attempt.return_to);
+        let return_to = self.return_to(visitor.host, &attempt.return_to);
         let typed = pending.hint.as_ref().and_then(|hint| hint.parse::<EmailAddress>().ok());
         let verified = Verified::new(signed_in, return_to, self.clock.now());
-        self.check_enabled(&verified.row.identity).map_err(|failed| failed.of(&id, &attempt, self))?;
+        self.check_enabled(&verified.row.identity)
+            .map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
         let email = &verified.row.identity.email;
         match typed {
             Some(typed) if !typed.looks_like(email) => {
                 self.mismatch(visitor, provider, &typed, email);
                 self.explain.record(|| story::paused(self, visitor, &id, provider, &typed, email));
-                self.ask(&id, &attempt, typed, verified).await.map_err(|failed| failed.of(&id, &attempt, self))
+                self.ask(&id, &attempt, typed, verified).await.map_err(|failed| failed.of(&id, &attempt, self, visitor))
             }
             _ => match self.finish(verified, callback.headers, visitor).await {
                 Ok(mut redirect) => {
@@ -209,7 +228,7 @@ impl SignIn {
                     self.explain.record(|| story::signed_in(self, step, visitor, &id, &attempt.connector));
                     Ok(Completed::SignedIn(redirect))
                 }
-                Err(failed) => Err(failed.of(&id, &attempt, self)),
+                Err(failed) => Err(failed.of(&id, &attempt, self, visitor)),
             },
         }
     }
@@ -229,9 +248,9 @@ impl SignIn {
         let stale = matches!(unfit, Unfit::NotBound | Unfit::Expired | Unfit::Redeemed);
         // Only such a callback was this attempt's own, and may go where it wanted.
         let own = attempt.filter(|_| stale);
-        let return_to = own.map_or_else(root, |(_, attempt)| self.return_to(&attempt.return_to));
+        let return_to = own.map_or_else(root, |(_, attempt)| self.return_to(visitor.host, &attempt.return_to));
         if stale && self.signed_in(headers, visitor.host).await {
-            return Ok(Completed::AlreadySignedIn(Redirect { location: return_to.as_str().to_owned(), cookies }));
+            return Ok(Completed::AlreadySignedIn(Redirect { location: self.location(&return_to), cookies }));
         }
         let reason = match unfit {
             Unfit::Missing => "state_missing",
@@ -287,13 +306,18 @@ impl SignIn {
 
     /// Whether the request comes with a session that is good on `host`.
     pub async fn signed_in(&self, headers: &HeaderMap, host: &str) -> bool {
-        let Some(key) = self.session_key(headers) else { return false };
-        matches!(self.sessions.fetch(&key, host).await, Ok(Found::Good(_)))
+        matches!(self.session(headers, host).await, Ok(Some(_)))
     }
 
-    /// A target that was checked when the attempt started, read again.
-    pub(super) fn return_to(&self, text: &str) -> ReturnTo {
-        // It was parsed before it was sealed; a new prefix in between makes it the root.
-        ReturnTo::parse(text, &[], &self.prefix).unwrap_or_else(|_| root())
+    /// The session that the request comes with, if it is good on `host`.
+    ///
+    /// # Errors
+    /// The directory is away.
+    pub async fn session(&self, headers: &HeaderMap, host: &str) -> Result<Option<Arc<Session>>, DirectoryError> {
+        let Some(key) = self.session_key(headers, host) else { return Ok(None) };
+        Ok(match self.sessions.fetch(&key, host).await? {
+            Found::Good(session) => Some(session),
+            Found::Ended | Found::Unknown | Found::Ask => None,
+        })
     }
 }

@@ -42,14 +42,14 @@ impl SignIn {
         // Whatever comes now, the attempt is over.
         let waiting = self.directory.kept.take(KeptKind::Verified, key, self.clock.now()).await;
         let waiting = waiting.map_err(|error| Failed::directory(&error))?;
-        let over = |failed: Failed| failed.of(id, attempt, self);
+        let over = |failed: Failed| failed.of(id, attempt, self, visitor);
         if attempt.is_expired(&self.clock) {
             return Err(over(Failed::new("state_expired")));
         }
-        let verified =
-            waiting.and_then(|sealed| Verified::open(key, &sealed, &self.sealer, |text| self.return_to(text)));
+        let return_to = |text: &str| self.return_to(visitor.host, text);
+        let verified = waiting.and_then(|sealed| Verified::open(key, &sealed, &self.sealer, return_to));
         let verified = verified.ok_or_else(|| over(Failed::new("state_replayed")))?;
-        self.check_enabled(&verified.row.identity).map_err(over)?;
+        self.check_enabled(&verified.row.identity).map_err(|reason| over(Failed::new(reason)))?;
         let mut redirect = self.finish(verified, headers, visitor).await.map_err(over)?;
         self.explain.record(|| story::signed_in(self, explain::Step::Confirm, visitor, id, &attempt.connector));
         redirect.cookies.push(self.cookies.expire_attempt(id));
@@ -78,7 +78,7 @@ impl SignIn {
             drop(self.sessions.end(&Selector::Reference(reference), None).await);
             return Err(failed);
         }
-        if let Some(old) = self.session_key(headers) {
+        if let Some(old) = self.session_key(headers, visitor.host) {
             // Where the directory does not take this at once, it does later: the browser has another cookie by then.
             drop(self.sessions.end(&Selector::Cookie(*old.bytes()), None).await);
         }
@@ -90,16 +90,18 @@ impl SignIn {
                 .with("session", reference.to_string()),
         );
         self.count(Some(connector), "success", "");
-        let cookies = vec![self.cookies.set_session(&id), self.cookies.set_done(headers, self.clock.now())];
-        Ok(Redirect { location: return_to.as_str().to_owned(), cookies })
+        let mut cookies = self.cookies.set_session(&id, visitor.host);
+        cookies.push(self.cookies.set_done(headers, self.clock.now()));
+        Ok(Redirect { location: self.location(&return_to), cookies })
     }
 
     /// Whether the session of `row`, verified at `verified`, may stay now that it is made. Asked of the directory, not of
     /// memory, and after it was made: an ending that came before is seen here, and one that comes later ends it.
     async fn still_welcome(&self, row: &SessionRow, verified: Timestamp) -> Result<(), Failed> {
         let off = self.directory.switches.off().await.map_err(|error| Failed::directory(&error))?;
-        let is_off = |kind, name: &str| off.iter().any(|switch| switch.off && switch.kind == kind && switch.name == name);
-        self.check_enabled_by(&row.identity, is_off)?;
+        let is_off =
+            |kind, name: &str| off.iter().any(|switch| switch.off && switch.kind == kind && switch.name == name);
+        self.check_enabled_by(&row.identity, is_off).map_err(Failed::new)?;
         match self.ended_at_provider(row, verified).await {
             Ok(false) => Ok(()),
             Ok(true) => Err(Failed::new("provider_session_ended")),
@@ -107,9 +109,9 @@ impl SignIn {
         }
     }
 
-    /// The store's key of the request's session cookie, if there is exactly one.
-    pub fn session_key(&self, headers: &HeaderMap) -> Option<SessionKey> {
-        match self.cookies.session(headers) {
+    /// The store's key of the session cookie of a request to `host`, if there is exactly one.
+    pub fn session_key(&self, headers: &HeaderMap, host: &str) -> Option<SessionKey> {
+        match self.cookies.session(headers, host) {
             Found::One(value) => SessionId::parse(value).map(|id| id.key()),
             Found::None | Found::Many => None,
         }

@@ -5,11 +5,14 @@ mod attempt;
 mod callback;
 mod disable;
 mod finish;
+mod hand_off;
+mod keep_post;
 mod provider_logout;
 mod query;
 mod sign_out;
 mod start;
 mod story;
+mod targets;
 mod verified;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,18 +29,22 @@ use crate::base::id::Id;
 use crate::base::metrics::{Login, Metrics};
 use crate::base::return_to::ReturnTo;
 use crate::base::seal::Sealer;
-use crate::config::{Config, Environment, OnDisable};
+use crate::config::{Config, Environment, OnDisable, OwnHosts};
 use crate::connector::Provider;
 use crate::directory::{Directory, SwitchKind, Switchboard};
 use crate::explain::{Recorder, Step};
+use crate::gate::Snapshot;
 use crate::identity::Identity;
 use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionStore};
 
 pub use callback::{Callback, Completed, Failed};
 pub use disable::SwitchError;
+pub use hand_off::{HandOff, Joined};
+pub use keep_post::{Fields, Kept, NotKept, POST_LIFETIME, PostClaim, UnsentPost, Waiting};
 pub use provider_logout::LogoutRefused;
 pub use sign_out::SignedOut;
-pub use start::{Start, Started};
+pub use start::{Purpose, Start, Started};
+pub use targets::LeadsTo;
 
 /// How long a used attempt is remembered: its life, and the clock difference between processes that it is allowed.
 const REMEMBERED: Duration = ATTEMPT_LIFETIME.saturating_add(Duration::from_secs(120));
@@ -56,16 +63,20 @@ pub struct SignIn {
     /// Remembers what works once (O18) and keeps what waits for a person.
     directory: Directory,
     switchboard: Switchboard,
+    hosts: OwnHosts,
     /// Every domain of the configuration, whatever its environment.
     domains: BTreeSet<EmailDomain>,
     on_disable: OnDisable,
     sign_out_done: String,
     prefix: String,
+    /// What the routes ask of a sign-in.
+    snapshot: Arc<Snapshot>,
 }
 
 /// The parts that [`SignIn`] is made of.
 pub struct Parts {
     pub providers: BTreeMap<Id, Arc<Provider>>,
+    pub snapshot: Arc<Snapshot>,
     pub directory: Directory,
     pub switchboard: Switchboard,
     pub sealer: Sealer,
@@ -103,7 +114,9 @@ impl SignIn {
             domains: config.domains.keys().cloned().collect(),
             on_disable: config.sessions.on_disable,
             clock: parts.clock,
+            snapshot: parts.snapshot,
             sign_out_done: format!("{}{}/sign-out/done", config.server.public_url.origin, config.server.prefix),
+            hosts: OwnHosts::new(config),
             prefix: config.server.prefix.clone(),
             providers: parts.providers,
         }
@@ -127,30 +140,39 @@ impl SignIn {
 
     /// Whether people of `identity`'s connector and domain may sign in at this moment: what was switched off meanwhile
     /// ends attempts in flight.
-    fn check_enabled(&self, identity: &Identity) -> Result<(), Failed> {
+    fn check_enabled(&self, identity: &Identity) -> Result<(), &'static str> {
         self.check_enabled_by(identity, |kind, name| self.switchboard.is_off(kind, name))
     }
 
     /// The same by another's word on what is off.
-    fn check_enabled_by(&self, identity: &Identity, is_off: impl Fn(SwitchKind, &str) -> bool) -> Result<(), Failed> {
+    fn check_enabled_by(
+        &self,
+        identity: &Identity,
+        is_off: impl Fn(SwitchKind, &str) -> bool,
+    ) -> Result<(), &'static str> {
         if is_off(SwitchKind::Connector, identity.connector.as_str()) {
-            Err(Failed::new("connector_disabled"))
+            Err("connector_disabled")
         } else if is_off(SwitchKind::Domain, identity.email.domain().as_str()) {
-            Err(Failed::new("domain_disabled"))
+            Err("domain_disabled")
         } else {
             Ok(())
         }
     }
 
     /// Whether anybody may sign in at `connector` at this moment: where not, no provider is asked anything.
-    fn check_connector(&self, connector: &Id) -> Result<(), Failed> {
+    fn check_connector(&self, connector: &Id) -> Result<(), &'static str> {
         let off = self.switchboard.is_off(SwitchKind::Connector, connector.as_str());
-        if off { Err(Failed::new("connector_disabled")) } else { Ok(()) }
+        if off { Err("connector_disabled") } else { Ok(()) }
     }
 
     /// The provider configured as `connector`.
     pub fn provider(&self, connector: &str) -> Option<&Arc<Provider>> {
         self.providers.get(connector)
+    }
+
+    /// All of them.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.values()
     }
 
     fn count(&self, idp: Option<&Id>, outcome: &'static str, reason: &'static str) {

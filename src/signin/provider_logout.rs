@@ -80,7 +80,9 @@ impl SignIn {
         // Ids have no blank: another connector's token cannot use up this one's.
         let once = format!("{connector} {jti}");
         let which = match (sid, sub) {
-            (Some(sid), sub) => Selector::ProviderSession { connector, sid: self.of_person(provider.id(), sid, sub).await? },
+            (Some(sid), sub) => {
+                Selector::ProviderSession { connector, sid: self.of_person(provider.id(), sid, sub).await? }
+            }
             (None, Some(sub)) => Selector::Subject { connector, sub },
             // The connector refuses it already (L05).
             (None, None) => return Err(LogoutRefused::new("logout_token_subject")),
@@ -177,7 +179,8 @@ impl SignIn {
     ) -> Result<bool, DirectoryError> {
         let connector = &row.identity.connector;
         let person = Selector::Subject { connector: connector.clone(), sub: row.provider_sub.clone() };
-        let session = row.provider_sid.clone().map(|sid| Selector::ProviderSession { connector: connector.clone(), sid });
+        let session =
+            row.provider_sid.clone().map(|sid| Selector::ProviderSession { connector: connector.clone(), sid });
         for which in std::iter::once(person).chain(session) {
             let note = self.directory.kept.peek(KeptKind::EndedAtProvider, &note_id(&which), self.clock.now()).await?;
             let at = note.and_then(|note| note.try_into().ok()).map(i64::from_be_bytes).map(Timestamp::from_millis);

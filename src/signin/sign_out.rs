@@ -33,7 +33,9 @@ impl SignIn {
         everywhere: bool,
         visitor: Visitor<'_>,
     ) -> Result<SignedOut, DirectoryError> {
-        let Some(key) = self.session_key(headers) else { return Ok(SignedOut { provider: None, connector: None }) };
+        let Some(key) = self.session_key(headers, visitor.host) else {
+            return Ok(SignedOut { provider: None, connector: None });
+        };
         let id_token = self.sessions.id_token(&key).await;
         // All others before this one: while its cookie still works, a failure can be tried again. Only a session that is
         // still good speaks for its person.
@@ -121,8 +123,8 @@ impl SignIn {
 
     /// The origin beside ours at which this browser's sign-out ends: its own provider's, if it has a session. Nobody
     /// learns from the page which other providers there are.
-    pub async fn logout_origin(&self, headers: &HeaderMap) -> Option<String> {
-        let session = self.sessions.look_up(&self.session_key(headers)?).await.ok()??;
+    pub async fn logout_origin(&self, headers: &HeaderMap, host: &str) -> Option<String> {
+        let session = self.sessions.look_up(&self.session_key(headers, host)?).await.ok()??;
         self.providers.get(session.connector())?.logout_origin()
     }
 }

@@ -42,6 +42,14 @@ pub(super) fn signed_in(sign_in: &SignIn, step: Step, visitor: Visitor<'_>, id: 
     record.of_attempt(id).with(Field::Connector, connector)
 }
 
+/// It reached another host.
+pub(super) fn handed_off(sign_in: &SignIn, visitor: Visitor<'_>, id: &str, connector: &str) -> Record {
+    Record::attempt(Step::HandOff, "handed_off", false, asked(sign_in, visitor))
+        .of_attempt(id)
+        .with(Field::Host, visitor.host)
+        .with(Field::Connector, connector)
+}
+
 /// It was refused.
 pub(super) fn rejected(
     sign_in: &SignIn,
@@ -56,7 +64,7 @@ pub(super) fn rejected(
         .with_some(Field::Connector, connector.map(Id::as_str))
         .with_some(Field::User, failed.address().map(EmailAddress::as_str))
         .with_some(Field::ProviderError, failed.provider_error.as_deref())
-        .with_some(Field::MissingCookie, (failed.reason == "tx_not_bound").then(missing))
+        .with_some(Field::MissingCookie, matches!(failed.reason, "tx_not_bound" | "hand_off_not_bound").then(missing))
         .with_some(Field::Expected, detail.map(|d| d.0))
         .with_some(Field::Found, detail.map(|d| d.1));
     match &failed.attempt {

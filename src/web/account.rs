@@ -24,7 +24,7 @@ impl Site {
         }
         let limits = *self.sessions.limits();
         let now = self.sessions.now();
-        let session = match self.sign_in.session_key(&parts.headers) {
+        let session = match self.sign_in.session_key(&parts.headers, &visit.host) {
             Some(key) => match self.sessions.look_up(&key).await {
                 Ok(session) => session.filter(|session| self.sessions.counts_on(session, &visit.host)),
                 Err(_) => return self.directory_away(visit),
@@ -32,7 +32,7 @@ impl Site {
             None => None,
         };
         let Some(session) = session else {
-            return self.not_signed_in(&parts.headers, &visit.request_id);
+            return self.not_signed_in(&parts.headers, &visit.host, &visit.request_id);
         };
         let identity = session.identity();
         let (idle, absolute) = session.remaining(&limits, now);
@@ -68,14 +68,17 @@ impl Site {
         if here && chosen && !ahead && !asks {
             return self.signed_out(visit, parts, false).await;
         }
-        let origin = self.sign_in.logout_origin(&parts.headers).await;
-        let origins: Vec<&str> = origin.iter().map(String::as_str).collect();
+        let provider = self.sign_in.logout_origin(&parts.headers, &visit.host).await;
+        // The provider sends the browser on to the sign-in host.
+        let hosts = self.sign_in.hosts();
+        let back = hosts.other(&visit.host).and(provider.as_ref()).map(|_| hosts.sign_in().origin());
+        let origins: Vec<&str> = provider.as_deref().into_iter().chain(back).collect();
         SignOutAsk { setting: self.setting(""), stay_href: "/" }.render(&origins).into_response()
     }
 
     /// `sign-out` by form.
     pub(super) async fn sign_out_post(&self, visit: &Visit, parts: &Parts, body: Incoming) -> Response<Bytes> {
-        match Form::read(&parts.headers, body, self.origin()).await {
+        match Form::read(&parts.headers, body, self.origin(&visit.host)).await {
             Ok(form) => self.signed_out(visit, parts, form.get("everywhere") == Some("1")).await,
             Err(bad) => self.bad_form(visit, bad),
         }
@@ -94,8 +97,11 @@ impl Site {
                 self.link("sign-out/done", &[("connector", connector)])
             }
         };
-        let mut response = redirect(&location, "signed_out", vec![self.cookies().expire_done()]);
-        self.cookies().expire_session(response.headers_mut());
+        // Nor does the next person at this browser find what the last one entered.
+        let mut cookies = self.sign_in.give_up_posts(&parts.headers, 0);
+        cookies.push(self.cookies().expire_done());
+        let mut response = redirect(&location, "signed_out", cookies);
+        self.cookies().expire_session(response.headers_mut(), &visit.host);
         response
     }
 

@@ -51,7 +51,9 @@ impl Site {
                     attempt: &attempt,
                     other_account_href: &self.link("sign-in/go", &other),
                 };
-                with_cookies(page.render(&[]).into_response(), cookies)
+                // Its form may end on another host of ours.
+                let elsewhere = self.sign_in.origin_on_the_way(&return_to);
+                with_cookies(page.render(elsewhere.as_slice()).into_response(), cookies)
             }
             Err(failed) => self.failed_page(visit, provider, &failed),
         }
@@ -59,7 +61,7 @@ impl Site {
 
     /// `sign-in/continue`: the person says that the verified address is theirs.
     pub(super) async fn sign_in_continue(&self, visit: &Visit, parts: &Parts, body: Incoming) -> Response<Bytes> {
-        let form = match Form::read(&parts.headers, body, self.origin()).await {
+        let form = match Form::read(&parts.headers, body, self.origin(&visit.host)).await {
             Ok(form) => form,
             Err(bad) => return self.bad_form(visit, bad),
         };
@@ -78,7 +80,7 @@ impl Site {
         self.failed(visit, provider.button_name(), failed)
     }
 
-    fn failed(&self, visit: &Visit, provider: &str, failed: &Failed) -> Response<Bytes> {
+    pub(super) fn failed(&self, visit: &Visit, provider: &str, failed: &Failed) -> Response<Bytes> {
         let said = failed.provider_error.as_deref();
         let words = words(&Cause {
             reason: failed.reason,

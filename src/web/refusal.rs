@@ -31,6 +31,8 @@ pub struct Asked<'a> {
     pub method: &'a Method,
     pub uri: &'a Uri,
     pub headers: &'a HeaderMap,
+    /// The host that was asked, lower case.
+    pub host: &'a str,
     pub client: IpAddr,
     pub request_id: &'a str,
 }
@@ -39,29 +41,33 @@ impl Site {
     /// Asks for a sign-in, in the form that fits who asks (design section 3).
     pub fn challenge(&self, asked: &Asked<'_>) -> Response<Bytes> {
         let target = asked.uri.path_and_query().map_or("/", |target| target.as_str());
-        let return_to = ReturnTo::parse(target, &[], self.prefix()).unwrap_or_else(|_| ReturnTo::root());
+        let return_to = ReturnTo::path(target, self.prefix()).unwrap_or_else(|_| ReturnTo::root());
         let sign_in = self.link("sign-in", &[("rd", return_to.as_str())]);
         match asked.asker {
             Asker::Page => match self.broken_loop(asked, &sign_in) {
                 Some(page) => page,
-                None => self.to_sign_in(&sign_in),
+                None => self.to_sign_in(asked.host, &sign_in),
             },
-            Asker::Form => {
-                let sign_in = self.link("sign-in", &[]);
-                NotSent { setting: self.setting(asked.request_id), sign_in_href: &sign_in }.render().into_response()
-            }
+            Asker::Form => self.not_sent(asked, false),
             // Fixed: it names nobody and says nothing of what was asked for.
             Asker::Frame => {
                 let href = self.link("sign-in", &[]);
                 FrameNotice { setting: self.setting(""), href: &href }.render("sign_in_required").into_response()
             }
-            Asker::Script => self.not_signed_in(asked.headers, asked.request_id),
+            Asker::Script => self.not_signed_in(asked.headers, asked.host, asked.request_id),
         }
     }
 
+    /// A form that nobody keeps: the browser still has it. `too_large`: for that alone.
+    pub(super) fn not_sent(&self, asked: &Asked<'_>, too_large: bool) -> Response<Bytes> {
+        let sign_in = self.link("sign-in", &[]);
+        let setting = self.setting(asked.request_id);
+        NotSent { setting, too_large, sign_in_href: &sign_in }.render().into_response()
+    }
+
     /// To the sign-in page: 302, since only a GET gets here.
-    fn to_sign_in(&self, link: &str) -> Response<Bytes> {
-        let mut response = redirect(&format!("{}{link}", self.origin()), "sign_in_required", vec![]);
+    fn to_sign_in(&self, host: &str, link: &str) -> Response<Bytes> {
+        let mut response = redirect(&format!("{}{link}", self.origin(host)), "sign_in_required", vec![]);
         *response.status_mut() = StatusCode::FOUND;
         response
     }
@@ -72,28 +78,29 @@ impl Site {
         if self.cookies().completed(asked.headers, self.clock.now()) < 2 {
             return None;
         }
-        let came_back = match self.cookies().session(asked.headers) {
+        let came_back = match self.cookies().session(asked.headers, asked.host) {
             Found::None => "session_cookie_missing",
             Found::One(_) => "session_unknown",
             Found::Many => "session_cookie_twice",
         };
         let event = Event::new("session.rejected", Outcome::Error, came_back);
         self.audit.record_frequent(event.from_client(asked.client, asked.request_id));
-        let page = Loop { setting: self.setting(asked.request_id), cookie: self.cookies().session_name(), retry_href };
+        let cookie = self.cookies().session_name(asked.host);
+        let page = Loop { setting: self.setting(asked.request_id), cookie, retry_href };
         let mut response = page.render().into_response();
         if came_back != "session_cookie_missing" {
-            self.cookies().expire_session(response.headers_mut());
+            self.cookies().expire_session(response.headers_mut(), asked.host);
         }
         Some(with_cookies(response, vec![]))
     }
 
     /// 401 for everything that is not a navigation: JSON with the sign-in URL. Readable across origins only by an
     /// application's own pages.
-    pub(super) fn not_signed_in(&self, headers: &HeaderMap, request_id: &str) -> Response<Bytes> {
+    pub(super) fn not_signed_in(&self, headers: &HeaderMap, host: &str, request_id: &str) -> Response<Bytes> {
         let body = json!({
             "error": "sign_in_required",
             "message": "Sign in first: send the browser to sign_in_url.",
-            "sign_in_url": format!("{}{}", self.origin(), self.link("sign-in", &[])),
+            "sign_in_url": format!("{}{}", self.origin(host), self.link("sign-in", &[])),
             "reference": request_id,
         });
         let mut response = json(StatusCode::UNAUTHORIZED, "sign_in_required", &body);
@@ -101,9 +108,10 @@ impl Site {
         response
     }
 
-    /// Lets an application's own pages read an answer across origins, and nobody else.
+    /// Lets the applications' own pages read an answer across origins, and nobody else.
     pub(super) fn readable_by_own_pages(&self, asked: &HeaderMap, out: &mut HeaderMap) {
-        if let Some(origin) = asked.get(ORIGIN).filter(|origin| origin.as_bytes() == self.origin().as_bytes()) {
+        let hosts = self.sign_in.hosts();
+        if let Some(origin) = asked.get(ORIGIN).filter(|origin| hosts.is_origin(origin.as_bytes())) {
             out.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             out.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
             out.insert(VARY, HeaderValue::from_static("Origin"));
@@ -111,10 +119,10 @@ impl Site {
     }
 
     /// 401: the session ended while the application took its time. Nobody knows what it did by then.
-    pub fn session_over(&self, asker: Asker, request_id: &str) -> Response<Bytes> {
+    pub fn session_over(&self, asker: Asker, host: &str, request_id: &str) -> Response<Bytes> {
         const REASON: &str = "session_ended";
         let mut response = match asker {
-            Asker::Script => self.not_signed_in(&HeaderMap::new(), request_id),
+            Asker::Script => self.not_signed_in(&HeaderMap::new(), host, request_id),
             Asker::Page | Asker::Form | Asker::Frame => {
                 let href = self.link("sign-in", &[]);
                 FrameNotice { setting: self.setting(""), href: &href }.render(REASON).into_response()
@@ -195,7 +203,9 @@ impl Site {
         let name = match visit.path.as_str() {
             _ if status == StatusCode::NOT_FOUND => "path.denied",
             "sign-out" => "logout.rejected",
-            path if path.starts_with(super::provider_logout::BACK) || path.starts_with(super::provider_logout::FRONT) => {
+            path if path.starts_with(super::provider_logout::BACK)
+                || path.starts_with(super::provider_logout::FRONT) =>
+            {
                 "logout.rejected"
             }
             "me" => "browser.denied",

@@ -42,13 +42,19 @@ impl Site {
         let (parts, body) = request.into_parts();
         let path = visit.path.as_str();
         let callback = path.strip_prefix("oidc/").and_then(|rest| rest.strip_suffix("/callback"));
+        let elsewhere = self.sign_in.hosts().other(&visit.host).is_some();
         let provider = |prefix: &str| path.strip_prefix(prefix).and_then(|id| self.sign_in.provider(id));
         let (back, front) = (provider(provider_logout::BACK), provider(provider_logout::FRONT));
         let methods = match path {
-            "sign-in" | "sign-out/done" | "me" | "jwks.json" => GET,
-            "sign-in/go" => GET_ALONE,
-            "sign-in/start" | "sign-in/continue" => POST,
+            "sign-in/resend" | "sign-out/done" | "me" | "jwks.json" => GET,
+            "session" => GET_ALONE,
+            "sign-in" | "sign-in/go" if elsewhere => GET_ALONE,
             "sign-out" => GET_OR_POST,
+            // The rest is on the sign-in host alone.
+            _ if elsewhere => return self.reject(&visit, StatusCode::NOT_FOUND, "own_path_unknown"),
+            "sign-in" => GET,
+            "sign-in/go" | "hand-off" => GET_ALONE,
+            "sign-in/start" | "sign-in/continue" => POST,
             _ if back.is_some() => POST,
             _ if front.is_some() => GET_ALONE,
             _ if callback.is_some_and(|id| self.sign_in.provider(id).is_some()) => GET_ALONE,
@@ -63,7 +69,11 @@ impl Site {
             return response;
         }
         match path {
+            "sign-in" | "sign-in/go" if elsewhere => self.to_sign_in_host(&visit, &parts).await,
+            "hand-off" => self.hand_off(&visit, &parts).await,
+            "session" => self.end_hand_off(&visit, &parts).await,
             "sign-in" => self.sign_in_page(&visit, &parts).await,
+            "sign-in/resend" => self.resend(&visit, &parts).await,
             "sign-in/start" => self.sign_in_start(&visit, &parts, body).await,
             "sign-in/go" => self.sign_in_go(&visit, &parts).await,
             "sign-in/continue" => self.sign_in_continue(&visit, &parts, body).await,

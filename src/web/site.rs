@@ -6,21 +6,21 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::header::{HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use http::{Response, StatusCode};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::Semaphore;
 
 use crate::audit::{Audit, Event, Outcome};
-use crate::base::client_addr::OwnOrigin;
 use crate::base::clock::Clock;
+use crate::base::query::with_query;
 use crate::base::return_to::ReturnTo;
-use crate::config::Config;
+use crate::config::{Config, OwnHost};
 use crate::session::{Assertions, Cookies, SessionKey, SessionStore};
 use crate::signin::{SignIn, Visitor};
 
-use super::limit::Limit;
+use super::limit::{KEPT_POSTS, LOOKUPS, Limit};
 use super::pages::{Setting, X_ANTEROOM};
 
-/// What a query value keeps as it is: unreserved characters, and `/` for readable links.
-const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+/// Forms that are read at a time to be kept: each takes up to 64 KB of memory, from anybody who asks.
+const READING: usize = 64;
 
 /// The own site of one Anteroom.
 pub struct Site {
@@ -29,11 +29,12 @@ pub struct Site {
     pub(super) audit: Arc<Audit>,
     pub(super) clock: Clock,
     pub(super) lookups: Limit,
+    pub(super) kept_posts: Limit,
+    /// Forms that are read to be kept, at a time.
+    pub(super) reading: Semaphore,
     cookies: Cookies,
     assertions: Option<Arc<Assertions>>,
     prefix: String,
-    origin: String,
-    own_origin: OwnOrigin,
     insecure_http: bool,
 }
 
@@ -48,25 +49,19 @@ impl Site {
         audit: Arc<Audit>,
         clock: Clock,
     ) -> Self {
-        let public_url = &config.server.public_url;
-        let authority = public_url.origin.split_once("://").map_or("", |(_, authority)| authority);
-        let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
         Self {
             sign_in,
             sessions,
             audit,
-            lookups: Limit::new(clock.clone()),
+            lookups: Limit::new(LOOKUPS, clock.clone()),
+            kept_posts: Limit::new(KEPT_POSTS, clock.clone()),
+            reading: Semaphore::new(READING),
             clock,
             cookies,
             assertions,
             prefix: config.server.prefix.clone(),
-            origin: public_url.origin.clone(),
-            own_origin: OwnOrigin {
-                proto: HeaderValue::from_static(if public_url.https { "https" } else { "http" }),
-                host: value(authority),
-                port: HeaderValue::from(public_url.port),
-            },
-            insecure_http: !public_url.secure_cookies(),
+            // All hosts are alike in this.
+            insecure_http: !config.server.public_url.secure_cookies(),
         }
     }
 
@@ -85,14 +80,14 @@ impl Site {
         self.assertions.as_ref()
     }
 
-    /// `scheme://host[:port]` of `public_url`.
-    pub fn origin(&self) -> &str {
-        &self.origin
+    /// What is known of the host that was asked.
+    pub fn host(&self, name: &str) -> &OwnHost {
+        self.sign_in.host(name)
     }
 
-    /// `X-Forwarded-Proto`, `-Host` and `-Port` by `public_url`.
-    pub fn own_origin(&self) -> &OwnOrigin {
-        &self.own_origin
+    /// `scheme://host[:port]` of the host that was asked.
+    pub(super) fn origin(&self, host: &str) -> &str {
+        self.host(host).origin()
     }
 
     /// The application's own sign-out link was followed: our session ends too.
@@ -111,7 +106,7 @@ impl Site {
     /// The target of `rd`, or the root; a refused one is recorded (R01–R08).
     pub(super) fn return_to(&self, rd: Option<&str>, visitor: Visitor<'_>) -> ReturnTo {
         let Some(rd) = rd else { return ReturnTo::root() };
-        ReturnTo::parse(rd, &[&self.origin], &self.prefix).unwrap_or_else(|rejected| {
+        self.sign_in.read_target(visitor.host, rd).unwrap_or_else(|rejected| {
             self.audit.record_frequent(
                 Event::new("redirect.rejected", Outcome::Failure, rejected.reason())
                     .from_client(visitor.client, visitor.request_id),
@@ -122,15 +117,7 @@ impl Site {
 
     /// `<prefix>/<path>?<name>=<value>…`, values escaped; empty values are left out.
     pub(super) fn link(&self, path: &str, query: &[(&str, &str)]) -> String {
-        let mut link = format!("{}/{path}", self.prefix);
-        let given = query.iter().filter(|(_, value)| !value.is_empty());
-        for (i, (name, value)) in given.enumerate() {
-            link.push(if i == 0 { '?' } else { '&' });
-            link.push_str(name);
-            link.push('=');
-            link.extend(utf8_percent_encode(value, QUERY_VALUE));
-        }
-        link
+        with_query(format!("{}/{path}", self.prefix), query)
     }
 }
 

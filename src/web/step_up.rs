@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::audit::{Event, Outcome};
 use crate::base::clock::Timestamp;
 use crate::base::return_to::ReturnTo;
-use crate::gate::{Asker, StepUp, Unmet};
+use crate::config::Unmet;
+use crate::gate::{Asker, StepUp};
 
 use super::pages::{FrameNotice, SignInAgain};
 use super::refusal::Asked;
@@ -22,8 +23,8 @@ impl Site {
     /// Asks for another sign-in, in the form that fits who asks. What it will be asked to be is not in the link: the
     /// sign-in reads it from the route of `rd`, or of `for` where the way back is another.
     pub fn step_up(&self, asked: &Asked<'_>, step_up: &StepUp, now: Timestamp) -> Response<Bytes> {
-        let StepUp { session, requirement, unmet } = step_up;
-        let (expected, found) = requirement.detail(*unmet, session, now);
+        let (expected, found) = step_up.detail(now);
+        let StepUp { session, unmet, .. } = step_up;
         self.audit.record_frequent(
             Event::new("session.step_up", Outcome::Failure, unmet.reason())
                 .from_client(asked.client, asked.request_id)
@@ -33,7 +34,7 @@ impl Site {
                 .with("found", found),
         );
         let target = asked.uri.path_and_query().map_or("/", |target| target.as_str());
-        let return_to = ReturnTo::parse(target, &[], self.prefix()).unwrap_or_else(|_| ReturnTo::root());
+        let return_to = ReturnTo::path(target, self.prefix()).unwrap_or_else(|_| ReturnTo::root());
         let connector = session.connector().as_str();
         let back = self.link("sign-in/go", &[("connector", connector), ("rd", return_to.as_str())]);
         let target = format!("{} {}", asked.method, return_to.as_str());
@@ -42,7 +43,7 @@ impl Site {
         let again = self.cookies().completed(asked.headers, now) >= ROUNDS;
         match asked.asker {
             Asker::Page if *asked.method == Method::GET && !again => {
-                redirect(&format!("{}{back}", self.origin()), REASON, vec![])
+                redirect(&format!("{}{back}", self.origin(asked.host)), REASON, vec![])
             }
             Asker::Page => self.sign_in_again(asked, *unmet, &back, again, false),
             Asker::Form => self.sign_in_again(asked, *unmet, &elsewhere, again, true),
@@ -53,7 +54,7 @@ impl Site {
                     "error": REASON,
                     "message": "Sign in again: send the browser to sign_in_url, with &rd= and the page to come back to.",
                     "missing": unmet.reason(),
-                    "sign_in_url": format!("{}{elsewhere}", self.origin()),
+                    "sign_in_url": format!("{}{elsewhere}", self.origin(asked.host)),
                     "reference": asked.request_id,
                 });
                 let mut response = json(StatusCode::UNAUTHORIZED, REASON, &body);

@@ -125,9 +125,9 @@ async fn a_connector_that_is_switched_off_signs_nobody_in_until_it_is_on_again()
     let off = says(&app, &["connector", "disable", "acme", "--keep-sessions"]).await;
     assert_eq!(off, "acme is off; its sessions go on until their limits\n");
     assert_eq!(status(&mut alice).await, 200);
-    let mut stranger = app.browser();
-    let refused = app.sign_in_with(&mut stranger, "/").await;
-    assert!((400..500).contains(&refused.status) && stranger.session().is_none(), "{refused:?}");
+    let go = "/.anteroom/sign-in/go?connector=acme&rd=%2F";
+    let refused = app.browser().visit(go).await;
+    assert_eq!((refused.status, refused.header("x-anteroom")), (403, Some("connector_disabled")));
     assert!(says(&app, &["status"]).await.contains("acme (off)"));
     assert_eq!(says(&app, &["connector", "enable", "acme"]).await, "acme is on\n");
     let mut alice_again = app.signed_in().await;
@@ -218,4 +218,20 @@ async fn commands_find_the_process_by_its_configuration() {
     let place = binary.place().to_owned();
     drop(binary.stopped().await);
     assert!(!place.join("anteroom.sock").exists(), "gone with its process");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_tells_what_was_decided_under_the_reference_that_the_page_shows() {
+    let app = App::start().await;
+    let refused = app.browser().visit("/.anteroom/oidc/acme/callback?code=x&state=y").await;
+    assert_eq!(refused.status, 400);
+    let reference = refused.header("x-request-id").unwrap();
+    assert!(refused.text().contains(reference), "{}", refused.text());
+    let reason = refused.header("x-anteroom").unwrap();
+    let text = says(&app, &["explain", reference]).await;
+    assert!(text.contains(reason) && text.contains("what to do"), "{text}");
+    let story: Value = serde_json::from_str(&says(&app, &["explain", "--format", "json", reference]).await).unwrap();
+    assert_eq!(story[0]["reason"], reason);
+    let (code, out, err) = command(&app, &["explain", "nothing-of-that-name"]).await;
+    assert!((code, out.as_str()) == (1, "") && err.contains("Nothing is kept"), "{err}");
 }

@@ -1,8 +1,9 @@
-//! Sign-out (security cases L11–L14): by whom, and what is left afterwards.
+//! Sign-out (security cases L11–L14, E15): by whom, where, and what is left afterwards.
 
+use anteroom::directory::{Directory, Page, Selector};
 use serde_json::json;
 
-use crate::support::{App, Ask, Browser};
+use crate::support::{App, Ask, Browser, Setup, spoilable, until_async};
 
 fn link(site: Option<&str>, mode: &str) -> Ask {
     let ask = Ask::get("/.anteroom/sign-out").with("Sec-Fetch-Mode", mode);
@@ -186,4 +187,115 @@ async fn without_the_provider_the_session_here_ends_and_the_page_says_what_is_le
     app.acme.script().down = true;
     assert_eq!(browser.send(Ask::form("/.anteroom/sign-out", &[])).await.status, 303);
     assert!(!is_signed_in(&mut copy).await);
+}
+
+/// A cookie that was copied before the sign-out, at every process of the deployment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_from_before_is_worth_nothing_in_any_process_l13() {
+    let app = App::start_with(Setup::new().directory(Directory::in_memory())).await;
+    let another = app.another().await;
+    for here in [&app, &another] {
+        let (mut browser, mut other) = (app.signed_in().await, another.signed_in().await);
+        let copy = browser.clone();
+        for process in [&app, &another] {
+            assert!(
+                is_signed_in(&mut copy.at(process.address)).await && is_signed_in(&mut other.at(process.address)).await
+            );
+        }
+        browser = browser.at(here.address);
+        assert_eq!(browser.send(Ask::form("/.anteroom/sign-out", &[])).await.status, 303);
+        assert!(!is_signed_in(&mut copy.at(here.address)).await, "at once where it was done");
+        for process in [&app, &another] {
+            let copy = copy.at(process.address);
+            until_async("the other process knows", || async { !is_signed_in(&mut copy.clone()).await }).await;
+            let cookie = format!("__Host-anteroom={}", copy.session().unwrap());
+            let script = Ask::get("/").with("Sec-Fetch-Mode", "cors").with("Cookie", &cookie);
+            assert_eq!(process.send(&script).await.status, 401);
+            let page = copy.clone().visit("/.anteroom/sign-in?rd=/report").await;
+            assert_eq!(page.reason(), "sign_in", "the sign-in page is no way around it");
+        }
+        assert!(is_signed_in(&mut other).await, "the honest twin");
+    }
+    // A process that starts afterwards.
+    let mut browser = app.signed_in().await;
+    let copy = browser.clone();
+    browser.send(Ask::form("/.anteroom/sign-out", &[])).await;
+    let later = app.another().await;
+    assert!(!is_signed_in(&mut copy.at(later.address)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sign_out_everywhere_ends_every_session_of_that_person_and_no_other() {
+    let (directory, away) = spoilable();
+    let app = App::start_with(Setup::new().directory(directory)).await;
+    let (mut here, mut phone) = (app.signed_in().await, app.signed_in().await);
+    app.acme.script().claims["sub"] = json!("pairwise-carol");
+    let mut carol = app.signed_in().await;
+    app.acme.honest();
+    // The page explains the choice; a link to it with `ask` always gets it.
+    let page = here.visit("/.anteroom/sign-out?ask").await;
+    assert_eq!((page.status, page.reason()), (200, "sign_out_ask"));
+    assert!(page.text().contains("name=\"everywhere\" value=\"1\""), "{}", page.text());
+    assert!(page.text().contains("on all your devices"));
+    assert!(is_signed_in(&mut here).await);
+    // Not for a form of somebody else's page, and not without the session.
+    let form = || Ask::form("/.anteroom/sign-out", &[("everywhere", "1")]);
+    let foreign = form().without("Sec-Fetch-Site").with("Sec-Fetch-Site", "cross-site");
+    assert_eq!(here.send(foreign).await.status, 403);
+    assert_eq!(app.send(&form()).await.location(), "/.anteroom/sign-out/done");
+    for browser in [&mut here, &mut phone, &mut carol] {
+        assert!(is_signed_in(browser).await);
+    }
+    // Without the directory it is not done, and the cookie is still there to try again.
+    away.all(true);
+    let answer = here.send(form()).await;
+    assert_eq!((answer.status, answer.reason()), (503, "directory_unavailable"));
+    assert!(here.session().is_some());
+    away.all(false);
+    assert!(is_signed_in(&mut phone).await);
+    app.log.taken();
+    let answer = here.send(form()).await;
+    assert_eq!(answer.status, 303);
+    assert!(answer.location().starts_with(&app.acme.script().issuer), "the provider is told too");
+    let events = app.events();
+    assert_eq!(events.len(), 2, "{events:?}");
+    for event in &events {
+        assert_eq!((&event["event"], &event["reason"]), (&json!("session.ended"), &json!("signed_out_everywhere")));
+    }
+    assert!(!is_signed_in(&mut here).await && !is_signed_in(&mut phone).await);
+    assert!(is_signed_in(&mut carol).await);
+    // What begins afterwards is a new session.
+    assert!(is_signed_in(&mut app.signed_in().await).await);
+}
+
+/// A cookie whose session is over signs nobody out but itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_session_does_not_speak_for_its_person() {
+    let app = App::start().await;
+    let mut old = app.signed_in().await;
+    app.advance(std::time::Duration::from_secs(25 * 3600));
+    let mut new = app.signed_in().await;
+    assert_eq!(old.send(Ask::form("/.anteroom/sign-out", &[("everywhere", "1")])).await.status, 303);
+    assert!(is_signed_in(&mut new).await);
+}
+
+/// One of three, by its reference, as a list shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_session_ends_alone_e15() {
+    let app = App::start_with(Setup::new().directory(Directory::in_memory())).await;
+    let mut browsers = vec![app.signed_in().await, app.signed_in().await, app.signed_in().await];
+    let me = browsers[1].send(Ask::get("/.anteroom/me")).await.json();
+    let reference: uuid::Uuid = me["session"]["id"].as_str().unwrap().parse().unwrap();
+    let everybody = Selector::Email("alice@acme.com".to_owned());
+    let listed = app.shared_directory().sessions.list(&everybody, &Page { limit: 10 }).await.unwrap();
+    assert_eq!(listed.len(), 3);
+    assert_eq!(listed.iter().filter(|row| row.reference == reference).count(), 1);
+    app.log.taken();
+    let ended = app.site.sign_in().revoke(&Selector::Reference(reference), "revoked").await.unwrap();
+    assert_eq!(ended.count, 1);
+    let events = app.events();
+    assert_eq!((events.len(), &events[0]["session"]), (1, &me["session"]["id"]));
+    for (number, browser) in browsers.iter_mut().enumerate() {
+        assert_eq!(is_signed_in(browser).await, number != 1, "session {number}");
+    }
 }

@@ -288,10 +288,7 @@ async fn a_person_is_signed_out_everywhere_and_nobody_else_is_l07() {
     for browser in &mut alices {
         for process in [&app, &another] {
             let copy = browser.at(process.address);
-            until_async("the other process knows", || async {
-                !is_signed_in(&mut copy.clone()).await
-            })
-            .await;
+            until_async("the other process knows", || async { !is_signed_in(&mut copy.clone()).await }).await;
         }
     }
     for browser in [&mut bob, &mut carol] {
@@ -334,9 +331,10 @@ async fn only_a_small_form_is_read_l08() {
             "JSON",
             415,
             "form_expected",
-            post(&token).without("Content-Type").with("Content-Type", "application/json").body(
-                json!({ "logout_token": token }).to_string(),
-            ),
+            post(&token)
+                .without("Content-Type")
+                .with("Content-Type", "application/json")
+                .body(json!({ "logout_token": token }).to_string()),
         ),
         ("no type", 415, "form_expected", post(&token).without("Content-Type")),
         ("compressed", 415, "form_expected", post(&token).with("Content-Encoding", "gzip")),

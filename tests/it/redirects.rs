@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{App, Ask, Browser, Setup};
+use crate::support::{App, Ask, Browser, PORTAL, SUITE, Setup};
 
 const OURS: &str = "app.example.com";
 const EVIL: &str = "evil.example";
@@ -111,6 +111,106 @@ async fn no_listed_target_gets_into_the_pages_of_a_sign_in_r01_to_r08() {
                 stays_here(&rd);
             }
         }
+    }
+}
+
+/// R01 to R08 with applications on several hosts: whatever is listed, and the same with another of our hosts in the place
+/// of the sign-in host, leads to an application of ours or to the root.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_listed_target_leads_away_from_the_applications_on_several_hosts_r01_to_r08() {
+    let app = App::suite().await;
+    let mut targets = listed();
+    targets.extend(listed().iter().map(|target| target.replace(OURS, "suite.example.org")));
+    let at_suite = |location: &str| {
+        let url = url::Url::parse(SUITE).unwrap().join(location).unwrap();
+        assert_eq!((url.origin().ascii_serialization().as_str(), url.username()), (SUITE, ""), "{location:?}");
+        assert!(location.starts_with('/') && !location.starts_with("//") && !location.contains('\\'), "{location:?}");
+    };
+    let mut browser = app.signed_in().await;
+    let (mut refused, mut elsewhere) = (0, 0);
+    for target in &targets {
+        app.log.taken();
+        // Repeated events are counted together; time separates them.
+        app.advance(Duration::from_secs(1));
+        let link = query(&[("rd", target)]);
+        // At the sign-in host.
+        let answer = browser.open(&format!("{PORTAL}/.anteroom/sign-in?{link}")).await;
+        assert_eq!((answer.status, answer.reason()), (303, "already_signed_in"), "{target:?}");
+        match answer.location().strip_prefix("https://suite.example.org/.anteroom/sign-in?") {
+            None => stays_here(answer.location()),
+            Some(on) => {
+                assert!(target.to_ascii_lowercase().starts_with("https://suite.example.org"), "{target:?} was taken");
+                let rd = url::form_urlencoded::parse(on.as_bytes()).next().unwrap();
+                assert_eq!(rd.0, "rd");
+                at_suite(&rd.1);
+                elsewhere += 1;
+            }
+        }
+        // At the other host, to the end of the hand-off.
+        browser.jar("suite.example.org").clear();
+        let started = browser.open(&format!("{SUITE}/.anteroom/sign-in?{link}")).await;
+        assert_eq!(started.reason(), "hand_off_started", "{target:?}");
+        let on = browser.open(started.location()).await;
+        let code = browser.open(&format!("{PORTAL}{}", on.location())).await;
+        let done = browser.open(code.location()).await;
+        assert_eq!(done.reason(), "handed_off", "{target:?}");
+        at_suite(done.location());
+        refused += app.events().iter().filter(|event| event["event"] == "redirect.rejected").count();
+    }
+    assert!(refused > 600 && elsewhere > 2, "{refused} were refused, {elsewhere} led to the other host");
+}
+
+/// A hand-off is the one own page that a sign-in leads to, and it leads to our hosts alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_own_pages_only_the_hand_off_is_a_target() {
+    let (one, several) = (App::start().await, App::suite().await);
+    for (app, rd, taken) in [
+        (&several, "/.anteroom/hand-off?host=evil.example", true),
+        (&one, "/.anteroom/hand-off?host=evil.example", false),
+        (&several, "/.anteroom/hand-off/../sign-out", false),
+        (&several, "/.anteroom/Hand-Off", false),
+        (&several, "/.anteroom/session?code=x&state=y", false),
+        (&several, "https://suite.example.org/.anteroom/sign-out", false),
+        (&several, "https://suite.example.org/.anteroom/hand-off", false),
+    ] {
+        let link = format!("/.anteroom/sign-in/go?connector=acme&{}", query(&[("rd", rd)]));
+        let (mut browser, location) = sign_in_by(app, &link).await;
+        assert_eq!(location, if taken { rd } else { "/" }, "{rd}");
+        if taken {
+            let answer = browser.visit(&location).await;
+            assert_eq!((answer.status, answer.header("location")), (400, None), "and is refused there");
+        }
+    }
+}
+
+/// R09 at another host: the way there and back is by the configuration, whatever the headers say.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_header_changes_the_way_between_hosts_r09() {
+    let trusting = Setup::suite().replacing("workers = 2", "workers = 2\ntrusted_proxies = [\"127.0.0.1\"]");
+    let app = App::start_with(trusting).await;
+    let fixed = |location: &str| {
+        let at = location.find("%26id%3D").unwrap_or(location.len());
+        location[..at].to_owned()
+    };
+    let go = Ask::page("/.anteroom/sign-in/go?connector=acme&rd=/x").host("suite.example.org");
+    let expected = fixed(app.send(&go).await.location());
+    assert!(expected.starts_with("https://app.example.com/.anteroom/sign-in/go?connector=acme&rd="), "{expected}");
+    for (name, value) in FORWARDING {
+        let answer = app.send(&go.clone().with(name, value)).await;
+        assert_eq!(fixed(answer.location()), expected, "{name}");
+        let mut browser = app.signed_in().await;
+        let started = browser.send(go.clone().with(name, value)).await;
+        let on = browser.open(started.location()).await;
+        assert!(on.location().contains("redirect_uri=https%3A%2F%2Fapp.example.com%2F"), "{}", on.location());
+        let link = app.code_for(&mut browser, &format!("{SUITE}/x")).await;
+        assert!(link.starts_with("https://suite.example.org/.anteroom/session?"), "{link}");
+    }
+    for host in ["SUITE.example.org:443", "suite.example.org."] {
+        assert_eq!(fixed(app.send(&go.clone().host(host)).await.location()), expected, "{host}");
+    }
+    for host in ["evil.example", "suite.example.org.evil.example", "x.suite.example.org"] {
+        let watch = app.watch();
+        watch.quiet(&app.send(&go.clone().host(host)).await, 421, "unknown_host");
     }
 }
 

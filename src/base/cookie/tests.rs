@@ -120,7 +120,7 @@ fn own_cookies_are_removed_and_all_other_bytes_stay() {
         ("a=1; $__Host-anteroom=v", Some("a=1")),
     ] {
         let mut map = cookies(&[before]);
-        assert!(strip_own(&mut map, NAME) > 0, "{before:?}");
+        assert!(strip_own(&mut map, &[NAME]) > 0, "{before:?}");
         assert_eq!(map.get(COOKIE).map(|v| v.to_str().unwrap()), after, "{before:?}");
     }
     for untouched in [
@@ -133,18 +133,21 @@ fn own_cookies_are_removed_and_all_other_bytes_stay() {
         "100%=a",
     ] {
         let mut map = cookies(&[untouched]);
-        assert_eq!(strip_own(&mut map, NAME), 0, "{untouched:?}");
+        assert_eq!(strip_own(&mut map, &[NAME]), 0, "{untouched:?}");
         assert_eq!(all(&map, &COOKIE), [untouched.as_bytes()]);
     }
     let mut map = lines(
         &COOKIE,
         &[b"caf\xe9=\xff; __Host-anteroom=v; b=\x80", b"__Host-anteroom-try-1=x", b"c=3", b"\xa0__Host-anteroom=w; d"],
     );
-    assert_eq!(strip_own(&mut map, NAME), 3);
+    assert_eq!(strip_own(&mut map, &[NAME]), 3);
     assert_eq!(all(&map, &COOKIE), [b"caf\xe9=\xff; b=\x80".as_slice(), b"c=3", b"d"]);
     let mut map = cookies(&["anteroom=v; anteroom-try-1=x; __Host-anteroom=app"]);
-    assert_eq!(strip_own(&mut map, "anteroom"), 2, "the plain name of server.insecure_http");
+    assert_eq!(strip_own(&mut map, &["anteroom"]), 2, "the plain name of server.insecure_http");
     assert_eq!(all(&map, &COOKIE), [b"__Host-anteroom=app".as_slice()]);
+    let mut map = cookies(&["a=1; __Secure-anteroom=v; __Host-anteroom=w; __secure-anteroom-x=1"]);
+    assert_eq!(strip_own(&mut map, &[NAME, "__Secure-anteroom"]), 3, "shared or not");
+    assert_eq!(all(&map, &COOKIE), [b"a=1".as_slice()]);
 }
 
 /// E14
@@ -161,18 +164,19 @@ fn an_upstream_sets_no_cookie_of_ours() {
     ];
     for line in own {
         let mut map = lines(&SET_COOKIE, &[b"a=1; Path=/", line, b"b=__Host-anteroom"]);
-        assert_eq!(drop_own_set_cookies(&mut map, NAME), 1);
+        assert_eq!(drop_own_set_cookies(&mut map, &[NAME]), 1);
         assert_eq!(all(&map, &SET_COOKIE), [b"a=1; Path=/".as_slice(), b"b=__Host-anteroom"]);
     }
     let mut map = lines(&SET_COOKIE, &[b"SESSION=1", b"__Host-app=2; Secure"]);
-    assert_eq!(drop_own_set_cookies(&mut map, NAME), 0);
+    assert_eq!(drop_own_set_cookies(&mut map, &[NAME]), 0);
     assert_eq!(map.get_all(SET_COOKIE).iter().count(), 2);
 }
 
 /// E02
 #[test]
 fn set_cookies_carry_every_attribute() {
-    let cookie = SetCookie { name: NAME, value: "abc", max_age: None, same_site: SameSite::Lax, secure: true };
+    let cookie =
+        SetCookie { name: NAME, value: "abc", domain: None, max_age: None, same_site: SameSite::Lax, secure: true };
     let text = |c: SetCookie| c.header().map(|h| h.to_str().unwrap().to_owned());
     assert_eq!(text(cookie).unwrap(), "__Host-anteroom=abc; Path=/; HttpOnly; Secure; SameSite=Lax");
     assert!(cookie.header().unwrap().is_sensitive());
@@ -203,6 +207,17 @@ fn set_cookies_carry_every_attribute() {
         assert_eq!(SetCookie { name, value, ..cookie }.header().unwrap_err(), InvalidCookie, "{name:?} {value:?}");
     }
     assert!(SetCookie { secure: false, ..cookie }.header().is_err(), "__Host- without Secure");
+    let shared = SetCookie { name: "__Secure-anteroom", domain: Some("example.com"), ..cookie };
+    let expected = "__Secure-anteroom=abc; Path=/; HttpOnly; Domain=example.com; Secure; SameSite=Lax";
+    assert_eq!(text(shared).unwrap(), expected);
+    for bad in [
+        SetCookie { name: NAME, ..shared },
+        SetCookie { secure: false, ..shared },
+        SetCookie { domain: Some("a; b"), ..shared },
+        SetCookie { domain: Some("a\r\nb"), ..shared },
+    ] {
+        assert_eq!(bad.header().unwrap_err(), InvalidCookie, "{bad:?}");
+    }
     let fits = "v".repeat(MAX_LEN - NAME.len());
     assert!(SetCookie { value: &fits, ..cookie }.header().is_ok());
     assert!(SetCookie { value: &format!("{fits}v"), ..cookie }.header().is_err());
@@ -223,9 +238,9 @@ proptest! {
     ) {
         let mut map = cookies(&[&parts.concat()]);
         let had = find(&map, NAME) != Found::None;
-        let went = strip_own(&mut map, NAME);
+        let went = strip_own(&mut map, &[NAME]);
         prop_assert!(!had || went > 0);
         prop_assert_eq!(find(&map, NAME), Found::None);
-        prop_assert_eq!(strip_own(&mut map, NAME), 0, "once is enough");
+        prop_assert_eq!(strip_own(&mut map, &[NAME]), 0, "once is enough");
     }
 }

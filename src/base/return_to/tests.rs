@@ -8,8 +8,10 @@ const ORIGIN: &str = "https://app.example.com";
 const PREFIX: &str = "/.anteroom";
 const EVIL: &str = "evil.example";
 
+const PLACES: Places<'static> = Places { here: ORIGIN, elsewhere: &[], prefix: PREFIX, hand_off: false };
+
 fn parse(text: &str) -> Result<String, Rejected> {
-    ReturnTo::parse(text, &[ORIGIN], PREFIX).map(|t| t.as_str().to_owned())
+    ReturnTo::parse(text, &PLACES).map(|t| t.as_str().to_owned())
 }
 
 /// The claim behind all R cases: what we accept, a browser resolves to our own origin, from any page of it.
@@ -47,15 +49,14 @@ fn honest_targets_are_taken() {
         ("https://app.example.com/x?y#z", "/x?y#z"),
         ("HTTPS://APP.example.com/X", "/X"),
         ("/.anteroomy/x", "/.anteroomy/x"),
+        ("/.anteroom/sign-in/resend?id=0123", "/.anteroom/sign-in/resend?id=0123"),
     ] {
         assert_eq!(parse(text).as_deref(), Ok(target), "{text:?}");
         stays_here(target).unwrap();
     }
     assert_eq!(ReturnTo::root().as_str(), "/");
-    let ported = ReturnTo::parse("http://app.localhost:4180/x", &["http://app.localhost:4180"], PREFIX);
-    assert_eq!(ported.unwrap().as_str(), "/x");
-    let second = ReturnTo::parse("https://b.example/x", &["https://a.example", "https://b.example"], PREFIX);
-    assert_eq!(second.unwrap().as_str(), "/x");
+    let ported = Places { here: "http://app.localhost:4180", ..PLACES };
+    assert_eq!(ReturnTo::parse("http://app.localhost:4180/x", &ported).unwrap().as_str(), "/x");
 }
 
 #[test]
@@ -76,6 +77,10 @@ fn each_rejection_names_its_reason() {
         ("/javascript:alert(1)", Rejected::Path),
         ("/.anteroom/sign-out", Rejected::OwnPath),
         ("/.anteroom", Rejected::OwnPath),
+        ("/.anteroom/sign-in/resend/", Rejected::OwnPath),
+        ("/.anteroom/sign-in/Resend", Rejected::OwnPath),
+        ("/.anteroom/sign-in/resend;x", Rejected::OwnPath),
+        ("/.anteroom/sign-in", Rejected::OwnPath),
         ("/.Anteroom/sign-out", Rejected::OwnPath),
         ("/%2eanteroom/sign-out", Rejected::OwnPath),
         ("/.anteroom;x/sign-out", Rejected::OwnPath),
@@ -87,7 +92,89 @@ fn each_rejection_names_its_reason() {
     assert_eq!(parse(&format!("/{}", "x".repeat(MAX_LEN))), Err(Rejected::Length));
     assert_eq!(parse(&"/x".repeat(4096)), Err(Rejected::Length), "R08: 8 KB");
     assert_eq!(parse(&format!("/{}", "|".repeat(MAX_LEN - 1))), Err(Rejected::Length), "escaping makes it longer");
-    assert!(ReturnTo::parse("https://app.example.com/", &[], PREFIX).is_err(), "no origin, no URL");
+    assert!(ReturnTo::path("https://app.example.com/", PREFIX).is_err(), "no origin, no URL");
+    assert_eq!(ReturnTo::path("/x", PREFIX).unwrap().as_str(), "/x");
+}
+
+const SUITE: &str = "https://suite.example.org";
+const WIDE: Places<'static> =
+    Places { here: ORIGIN, elsewhere: &[SUITE, "http://wiki.localhost:4180"], prefix: PREFIX, hand_off: true };
+
+#[test]
+fn another_origin_of_ours_stays_in_the_target() {
+    for (text, target, elsewhere, path) in [
+        ("https://suite.example.org", "https://suite.example.org/", Some(SUITE), "/"),
+        ("HTTPS://Suite.example.org?x", "https://suite.example.org/?x", Some(SUITE), "/?x"),
+        ("https://suite.example.org/a//b?c#d", "https://suite.example.org/a/b?c#d", Some(SUITE), "/a/b?c#d"),
+        ("http://wiki.localhost:4180/x", "http://wiki.localhost:4180/x", Some("http://wiki.localhost:4180"), "/x"),
+        ("https://app.example.com/x", "/x", None, "/x"),
+        ("/x", "/x", None, "/x"),
+    ] {
+        let read = ReturnTo::parse(text, &WIDE).unwrap();
+        assert_eq!((read.as_str(), read.elsewhere(), read.on_its_origin()), (target, elsewhere, path), "{text:?}");
+        assert_eq!(ReturnTo::parse(target, &WIDE), Ok(read), "{text:?}: taking it again changes nothing");
+    }
+    for (text, why) in [
+        ("https://suite.example.org:444/", Rejected::Origin),
+        ("http://suite.example.org/", Rejected::Origin),
+        ("https://suite.example.org.evil.example/", Rejected::Origin),
+        ("https://suite.example.org@evil.example/", Rejected::Origin),
+        ("https://suite.example.org//evil.example", Rejected::Origin),
+        ("https://suite.example.org/..//evil.example", Rejected::Path),
+        ("https://suite.example.org/javascript:alert(1)", Rejected::Path),
+        ("https://suite.example.org\\@evil.example", Rejected::Character),
+        ("https://suite.example.org/.anteroom/sign-out", Rejected::OwnPath),
+        ("https://suite.example.org/.anteroom/hand-off?host=x", Rejected::OwnPath),
+        ("http://wiki.localhost/x", Rejected::Origin),
+    ] {
+        assert_eq!(ReturnTo::parse(text, &WIDE), Err(why), "{text:?}");
+    }
+}
+
+#[test]
+fn of_the_own_paths_the_hand_off_alone_is_a_target() {
+    for text in ["/.anteroom/hand-off?host=x&id=1", "https://app.example.com/.anteroom/hand-off?host=x&id=1"] {
+        let read = ReturnTo::parse(text, &WIDE).unwrap();
+        assert_eq!((read.as_str(), read.hand_off()), ("/.anteroom/hand-off?host=x&id=1", Some("host=x&id=1")));
+        assert_eq!(ReturnTo::parse(text, &PLACES), Err(Rejected::OwnPath), "not where there is one host");
+    }
+    assert_eq!(ReturnTo::parse("/hand-off?host=x", &WIDE).unwrap().hand_off(), None, "an application's page");
+    for text in [
+        "/.anteroom/hand-off/x",
+        "/.anteroom/hand-off/",
+        "/.anteroom/hand-off#x",
+        "/.anteroom//hand-off",
+        "/.anteroom/./hand-off",
+        "/.anteroom/hand%2doff",
+        "/%2eanteroom/hand-off",
+        "/.Anteroom/hand-off",
+        "/.anteroom/Hand-Off",
+        "/.anteroom/hand-off;x",
+        "/.anteroom/session?code=x",
+        "/.anteroom/sign-in?rd=/",
+        "/.anteroom/",
+    ] {
+        let read = ReturnTo::parse(text, &WIDE);
+        assert!(matches!(read, Err(Rejected::OwnPath | Rejected::Path)), "{text:?}: {read:?}");
+    }
+}
+
+/// R01 to R08 with several origins: what is taken leads to one of ours, and nowhere else.
+#[test]
+fn no_listed_target_leaves_our_origins() {
+    let suite = |text: &String| text.replace("app.example.com", "suite.example.org");
+    for text in listed().iter().flat_map(|text| [text.clone(), suite(text)]) {
+        let Ok(read) = ReturnTo::parse(&text, &WIDE) else { continue };
+        match read.elsewhere() {
+            None => stays_here(read.as_str()).unwrap(),
+            Some(origin) => {
+                let url = Url::parse(read.as_str()).unwrap();
+                assert_eq!((url.origin().ascii_serialization().as_str(), url.username()), (origin, ""), "{text:?}");
+                assert_eq!(origin, SUITE, "{text:?}");
+                stays_here(read.on_its_origin()).unwrap();
+            }
+        }
+    }
 }
 
 /// The escapes that tests/data/redirects.txt uses.

@@ -132,7 +132,7 @@ fn apps_are_there_and_have_their_own_host() {
     refused(
         &[("sign_out", "hosts = [\"app.example.com\", \"b.example.com\"]\nsign_out")],
         "apps.portal.hosts[1]",
-        "hand-off",
+        "such as public_url = \"https://b.example.com\"",
     );
     refused(
         &[("sign_out", "hosts = [\"*.example.com\"]\nsign_out")],
@@ -150,6 +150,73 @@ fn apps_are_there_and_have_their_own_host() {
     refused(&[("[log]", "[apps.Second]\nupstream = \"http://b:1\"\n[log]")], "apps.Second", "an id is");
     let problems = load_toml("[server]\npublic_url = \"https://a.example\"\n").unwrap_err().0;
     assert_eq!((problems.len(), problems[0].place.key.as_str()), (1, "apps"));
+}
+
+/// One app more, reached by an origin of its own.
+fn second(settings: &str) -> String {
+    format!("[apps.second]\nupstream = \"http://127.0.0.1:3001\"\n{settings}\n[log]")
+}
+
+#[test]
+fn an_app_on_another_host_has_an_origin_of_its_own() {
+    let hosts = |more: &str| {
+        let config = accepted(&[("[log]", &second(more))]).config;
+        let app = config.apps["second"].clone();
+        (app.hosts, app.public_url.map(|url| url.origin))
+    };
+    let suite = (vec!["suite.example.org".to_owned()], Some("https://suite.example.org:8443".to_owned()));
+    assert_eq!(hosts("public_url = \"https://Suite.example.org:8443/\""), suite);
+    assert_eq!(hosts("public_url = \"https://suite.example.org:8443\"\nhosts = [\"suite.example.org\"]"), suite);
+    let both = "public_url = \"https://b.example.com\"\nhosts = [\"app.example.com\", \"b.example.com\"]\nsign_out";
+    let both = accepted(&[("sign_out", both)]).config;
+    assert_eq!(both.apps["portal"].hosts, ["app.example.com", "b.example.com"]);
+    let same = accepted(&[("sign_out", "public_url = \"https://app.example.com\"\nsign_out")]).config;
+    assert_eq!(same.apps["portal"].hosts, ["app.example.com"]);
+
+    for (settings, key, says) in [
+        ("public_url = \"suite.example.org\"", "public_url", "an origin without path or query"),
+        ("public_url = \"https://suite.example.org/app\"", "public_url", "an origin without path or query"),
+        ("public_url = \"http://suite.example.org\"", "public_url", "plain http off loopback"),
+        ("public_url = \"https://app.example.com:8443\"", "public_url", "a host has one origin"),
+        (
+            "public_url = \"https://suite.example.org\"\nhosts = [\"suite.example.org\", \"c.example.org\"]",
+            "hosts[1]",
+            "public_url = \"https://c.example.org\"",
+        ),
+        (
+            "public_url = \"https://suite.example.org\"\nhosts = [\"app.example.com\"]",
+            "public_url",
+            "not among the app's hosts",
+        ),
+    ] {
+        let problems = load_toml(&changed(&[("[log]", &second(settings))])).unwrap_err().0;
+        let found = problems.iter().find(|problem| problem.place.key == format!("apps.second.{key}"));
+        assert!(found.is_some_and(|problem| problem.text.contains(says)), "{settings}: {}", Problems(problems.clone()));
+    }
+    let taken = second("public_url = \"https://app.example.com\"");
+    refused(&[("[log]", &taken)], "apps.second.hosts", "the host of apps.portal already");
+}
+
+#[test]
+fn origins_agree_on_whether_cookies_are_secure() {
+    let plain = [
+        (
+            "public_url = \"https://app.example.com\"",
+            "public_url = \"http://app.example.com\"\ninsecure_http = \"yes-for-testing-only\"",
+        ),
+        ("[log]", &second("public_url = \"http://suite.example.org\"")),
+    ];
+    assert!(!accepted(&plain).config.apps["second"].public_url.as_ref().unwrap().secure_cookies());
+    let mixed = second("public_url = \"https://suite.example.org\"");
+    refused(&[plain[0], ("[log]", &mixed)], "apps.second.public_url", "plain http for both");
+    let mixed = second("public_url = \"http://suite.example.org\"");
+    let secure = (
+        "public_url = \"https://app.example.com\"",
+        "public_url = \"https://app.example.com\"\ninsecure_http = \"yes-for-testing-only\"",
+    );
+    refused(&[secure, ("[log]", &mixed)], "apps.second.public_url", "https for both");
+    let local = second("public_url = \"http://suite.localhost:4180\"");
+    accepted(&[("[log]", &local)]);
 }
 
 #[test]
@@ -222,7 +289,7 @@ fn a_setting_that_can_have_no_effect_on_its_route_is_a_mistake() {
 fn what_a_route_asks_of_the_sign_in_is_told_apart_from_mistakes() {
     let at = |key: &str| format!("apps.portal.routes[2].{key}");
     for (setting, key, text) in [
-        ("max_age = \"30s\"", "max_age", "at least 1m"),
+        ("max_age = \"30s\"", "max_age", "from 1m to 365d"),
         ("max_age = 300", "max_age", "text, in quotes"),
         ("acr = []", "acr", "empty list"),
         ("acr = \"high\"", "acr", "a list"),
@@ -237,7 +304,7 @@ fn what_a_route_asks_of_the_sign_in_is_told_apart_from_mistakes() {
     let step_up = &app.routes[2].step_up;
     assert_eq!(step_up.max_age, Some(Duration::from_secs(900)));
     assert_eq!(
-        (step_up.acr.as_slice(), step_up.amr.as_slice()),
+        (step_up.acr.as_deref().unwrap(), step_up.amr.as_slice()),
         (["urn:x:2".into(), "c1".into()].as_slice(), ["mfa".into()].as_slice())
     );
     assert_eq!(app.routes[0].step_up, Requirement::default());

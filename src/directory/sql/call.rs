@@ -19,6 +19,15 @@ pub(super) enum Connection {
     Postgres(PoolConnection<Postgres>),
 }
 
+/// What a power cut may do to what was acknowledged. The end of a process never does anything to it.
+#[derive(Clone, Copy)]
+pub(super) enum Durability {
+    /// Nothing: it is on the disk.
+    Durable,
+    /// Take the last of it back. For what nobody misses: claims, uses, explanations, and that something was forgotten.
+    Lazy,
+}
+
 /// A connection at work until its deadline: single statements, or those of one transaction.
 pub(super) struct Call {
     connection: Option<Connection>,
@@ -36,12 +45,31 @@ impl Call {
     }
 
     /// Begins a transaction that may write.
-    pub(super) async fn begin(mut self) -> Result<Self, Fault> {
+    pub(super) async fn begin(mut self, durability: Durability) -> Result<Self, Fault> {
         self.transaction = true;
         // SQLite: the write lock at once. A transaction that reads first and writes later could find the lock taken by
         // somebody who wrote in between, and would have to begin again.
-        let sql = if self.is_postgres() { "BEGIN" } else { "BEGIN IMMEDIATE" };
-        self.control(sql).await?;
+        self.control(match (self.is_postgres(), durability) {
+            (true, Durability::Durable) => "BEGIN",
+            (true, Durability::Lazy) => "BEGIN; SET LOCAL synchronous_commit = OFF",
+            (false, Durability::Durable) => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+            (false, Durability::Lazy) => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+        })
+        .await?;
+        Ok(self)
+    }
+
+    /// Says how durable the single statements that follow are. PostgreSQL's always are: it writes those of a moment to
+    /// the disk together.
+    pub(super) async fn with(mut self, durability: Durability) -> Result<Self, Fault> {
+        if !self.is_postgres() {
+            self.control(match durability {
+                Durability::Durable => "PRAGMA synchronous = FULL",
+                Durability::Lazy => "PRAGMA synchronous = NORMAL",
+            })
+            .await?;
+            self.clean = true;
+        }
         Ok(self)
     }
 

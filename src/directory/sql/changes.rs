@@ -2,13 +2,16 @@
 
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
+use tokio::time::timeout;
 
 use super::call::Call;
+use super::call::Durability::Durable;
 use super::documents;
+use super::ending::SWEEP_LIMIT;
 use super::error::Fault;
 use super::postgres::CHANNEL;
 use super::value::{Row, Value};
-use super::{BATCH, Engine, Sql, count, deadline};
+use super::{BATCH, BATCHES, Engine, Sql};
 use crate::base::clock::Timestamp;
 use crate::directory::{Change, Changes, DirectoryError, Ended};
 
@@ -89,16 +92,7 @@ impl Changes for Sql {
     async fn purge(&self, before: Timestamp, epochs_before: Timestamp) -> Result<u64, DirectoryError> {
         const SQL: &str = "DELETE FROM changes WHERE number IN (SELECT number FROM changes WHERE made_at < $1 AND \
                            number < (SELECT number FROM change_counter) LIMIT $2)";
-        let deadline = deadline();
-        let mut gone = 0;
-        loop {
-            let values = [Value::Int(before.millis()), Value::Int(i64::try_from(BATCH).unwrap_or(i64::MAX))];
-            let batch = self.writer(deadline).await?.execute(SQL, &values).await?;
-            gone += batch;
-            if batch < count(BATCH) {
-                break;
-            }
-        }
+        let gone = self.delete_batches(SQL, &[Value::Int(before.millis())]).await?;
         Ok(gone + self.purge_epochs(epochs_before).await?)
     }
 }
@@ -108,14 +102,18 @@ impl Sql {
     async fn purge_epochs(&self, before: Timestamp) -> Result<u64, Fault> {
         const FIND: &str = "SELECT number, change FROM epochs WHERE made_at < $1 ORDER BY number LIMIT $2";
         const DELETE: &str = "DELETE FROM epochs WHERE number = $1";
-        let values = [Value::Int(before.millis()), Value::Int(i64::try_from(BATCH).unwrap_or(i64::MAX))];
+        let values = [Value::Int(before.millis()), Value::Int(i64::try_from(BATCHES).unwrap_or(i64::MAX))];
         let rows = self.read().await?.fetch(FIND, &values).await?;
         let mut gone = 0;
         for row in &rows {
             let (number, change) = numbered(row)?;
             let Change::Revoked(which) = change else { return Err(Fault::unreadable(format!("epochs {number}"))) };
-            if self.sweep(&which, number, &mut Ended::default()).await? {
-                gone += self.write().await?.execute(DELETE, &[Value::Int(number)]).await?;
+            match timeout(SWEEP_LIMIT, self.sweep(&which, number, &mut Ended::default())).await {
+                Ok(Ok(true)) => gone += self.write(Durable).await?.execute(DELETE, &[Value::Int(number)]).await?,
+                Ok(Ok(false)) => {}
+                Ok(Err(fault)) => return Err(fault),
+                // The next call goes on.
+                Err(_) => break,
             }
         }
         Ok(gone)

@@ -227,8 +227,8 @@ pub(super) fn key(text: &str) -> String {
     format!("{DIGEST}{}", hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref()))
 }
 
-/// The text by which an epoch and the sessions that it fits find each other (`epochs.scope`); `sql/live.rs` makes the
-/// same of a session. None: the selector makes no epoch.
+/// The text by which an epoch and the sessions that it fits find each other (`epochs.scope`); `live!` makes the same of a
+/// session. None: the selector makes no epoch.
 pub(super) fn scope(which: &Selector) -> Option<String> {
     match which {
         Selector::Subject { connector, sub } => Some(format!("subject:{connector}:{}", key(sub))),

@@ -6,6 +6,7 @@ use sqlx::AssertSqlSafe;
 use tokio::time::timeout;
 
 use super::call::Call;
+use super::call::Durability::{Durable, Lazy};
 use super::error::Fault;
 use super::renewal::cookie_key;
 use super::select::{Condition, columns, live, session};
@@ -16,7 +17,7 @@ use crate::base::clock::Timestamp;
 use crate::directory::{Change, CookieKey, DirectoryError, Ended, MAX_ENDED, OnceKind, Selector};
 
 /// How long an ending of many sessions deletes rows, once it is in force.
-const SWEEP_LIMIT: Duration = Duration::from_millis(1_500);
+pub(super) const SWEEP_LIMIT: Duration = Duration::from_millis(1_500);
 
 /// How long it counts those that it did not come to.
 const COUNT_LIMIT: Duration = Duration::from_millis(500);
@@ -31,7 +32,7 @@ impl Sql {
         once: OnceId<'_>,
         now: Timestamp,
     ) -> Result<Ended, Fault> {
-        let mut call = self.begin().await?;
+        let mut call = self.begin(Durable).await?;
         if !use_up(&mut call, once).await? {
             call.rollback().await?;
             return Ok(Ended { replayed: true, ..Ended::default() });
@@ -94,7 +95,7 @@ impl Sql {
         const SQL: &str = "INSERT INTO epochs (scope, number, made_at, change) VALUES ($1, $2, $3, $4) ON CONFLICT \
                            (scope) DO UPDATE SET number = excluded.number, made_at = excluded.made_at, change = \
                            excluded.change";
-        let mut call = self.begin().await?;
+        let mut call = self.begin(Durable).await?;
         if !use_up(&mut call, once).await? {
             call.rollback().await?;
             return Ok(None);
@@ -112,7 +113,7 @@ impl Sql {
     pub(super) async fn sweep(&self, which: &Selector, number: i64, ended: &mut Ended) -> Result<bool, Fault> {
         let condition = Condition::of(which);
         loop {
-            let mut call = self.begin().await?;
+            let mut call = self.begin(Lazy).await?;
             let (mut values, next) = condition.values();
             values.extend([Value::Int(number), Value::Int(i64::try_from(BATCH).unwrap_or(i64::MAX))]);
             let sql = format!(

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
 use super::call::Call;
+use super::call::Durability::{Durable, Lazy};
 use super::documents::{kept_kind, key};
 use super::error::Fault;
 use super::value::Value;
-use super::{BATCH, Sql, retried};
+use super::{BATCH, BATCHES, Sql, retried};
 use crate::base::clock::Timestamp;
 use crate::directory::{DirectoryError, Kept, KeptKind};
 
@@ -50,13 +51,14 @@ impl Kept for Sql {
 
     async fn purge(&self, now: Timestamp) -> Result<u64, DirectoryError> {
         let mut gone = 0;
-        loop {
+        for _ in 0..BATCHES {
             let batch = self.purge_batch(now).await?;
             gone += super::count(batch);
             if batch < BATCH {
-                return Ok(gone);
+                break;
             }
         }
+        Ok(gone)
     }
 }
 
@@ -67,7 +69,7 @@ fn kind_and_key(kind: KeptKind, id: &str) -> (&'static str, String) {
 impl Sql {
     async fn put(&self, (kind, id): (&str, String), sealed: &[u8], until: Timestamp) -> Result<(), Fault> {
         const SQL: &str = "INSERT INTO kept (kind, id_key, sealed, size, good_until) VALUES ($1, $2, $3, $4, $5)";
-        let mut call = self.begin().await?;
+        let mut call = self.begin(Durable).await?;
         let replaced = call.fetch_one(DELETE, &[Value::Text(kind), Value::Text(&id)]).await?;
         let old: i64 = replaced.map(|row| row.get(0)).transpose()?.unwrap_or_default();
         let size = i64::try_from(sealed.len()).unwrap_or(i64::MAX);
@@ -79,7 +81,7 @@ impl Sql {
     }
 
     async fn take_out(&self, (kind, id): (&str, String), now: Timestamp) -> Result<Option<Vec<u8>>, Fault> {
-        let mut call = self.begin().await?;
+        let mut call = self.begin(Durable).await?;
         let Some(row) = call.fetch_one(DELETE, &[Value::Text(kind), Value::Text(&id)]).await? else {
             call.rollback().await?;
             return Ok(None);
@@ -91,7 +93,7 @@ impl Sql {
     }
 
     async fn purge_batch(&self, now: Timestamp) -> Result<usize, Fault> {
-        let mut call = self.begin().await?;
+        let mut call = self.begin(Lazy).await?;
         let sql = format!("SELECT kind, id_key FROM kept WHERE good_until <= $1 LIMIT $2{}", call.for_update_of_free());
         let values = [Value::Int(now.millis()), Value::Int(i64::try_from(BATCH).unwrap_or(i64::MAX))];
         let rows = call.fetch(AssertSqlSafe(sql), &values).await?;

@@ -17,6 +17,8 @@ mod renewal;
 mod select;
 mod sessions;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::fs::File;
@@ -28,14 +30,14 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::DirectoryError;
-use call::{Call, Connection};
+use call::{Call, Connection, Durability};
 pub use error::Failure;
 use error::{Fault, is_damaged};
 pub(super) use migrations::{MigrationError, newest};
 use postgres::Listener;
 
 /// How long a call may take. A database that hangs is one that is not available.
-const CALL_LIMIT: Duration = Duration::from_secs(4);
+const CALL_LIMIT: Duration = Duration::from_secs(3);
 
 /// How long a call may wait for a connection.
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(2);
@@ -45,6 +47,9 @@ const TRIES: usize = 3;
 
 /// Rows that one statement changes at most where many may have to: neither one long lock nor one large answer.
 const BATCH: usize = 500;
+
+/// Batches that one call to forget something deletes at most; the next call goes on.
+const BATCHES: usize = 20;
 
 /// All repositories over one database.
 pub(super) struct Sql {
@@ -74,10 +79,7 @@ fn deadline() -> Instant {
 impl Sql {
     /// For single statements that only read.
     async fn read(&self) -> Result<Call, Fault> {
-        self.reader(deadline()).await
-    }
-
-    async fn reader(&self, deadline: Instant) -> Result<Call, Fault> {
+        let deadline = deadline();
         let connection = match &self.engine {
             Engine::Sqlite { readers, .. } => Connection::Sqlite(acquire(readers, deadline).await?),
             Engine::Postgres { pool, .. } => Connection::Postgres(acquire(pool, deadline).await?),
@@ -85,26 +87,23 @@ impl Sql {
         Ok(Call::new(connection, deadline))
     }
 
-    /// For single statements that may write.
-    async fn write(&self) -> Result<Call, Fault> {
-        self.writer(deadline()).await
+    /// For single statements that write.
+    async fn write(&self, durability: Durability) -> Result<Call, Fault> {
+        self.writer().await?.with(durability).await
     }
 
-    async fn writer(&self, deadline: Instant) -> Result<Call, Fault> {
+    /// A transaction.
+    async fn begin(&self, durability: Durability) -> Result<Call, Fault> {
+        self.writer().await?.begin(durability).await
+    }
+
+    async fn writer(&self) -> Result<Call, Fault> {
+        let deadline = deadline();
         let connection = match &self.engine {
             Engine::Sqlite { writer, .. } => Connection::Sqlite(acquire(writer, deadline).await?),
             Engine::Postgres { pool, .. } => Connection::Postgres(acquire(pool, deadline).await?),
         };
         Ok(Call::new(connection, deadline))
-    }
-
-    /// A transaction.
-    async fn begin(&self) -> Result<Call, Fault> {
-        self.begin_until(deadline()).await
-    }
-
-    async fn begin_until(&self, deadline: Instant) -> Result<Call, Fault> {
-        self.writer(deadline).await?.begin().await
     }
 
     /// Closes the connections, each once its call is over.

@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 
 use super::call::Call;
+use super::call::Durability::{Durable, Lazy};
 use super::documents::{key, once_kind, read_switch_kind, switch_kind};
 use super::error::Fault;
 use super::value::Value;
-use super::{BATCH, Sql, count, deadline, retried};
+use super::{BATCH, BATCHES, Sql, count, retried};
 use crate::base::clock::Timestamp;
 use crate::directory::{
     Change, DirectoryError, Explained, Explanations, KeyIds, Once, OnceKind, Switch, SwitchKind, Switches,
@@ -23,23 +24,24 @@ impl Call {
 }
 
 impl Sql {
-    /// Runs a deletion of at most [`BATCH`] rows until it finds no more; its last value is that limit.
-    async fn delete_all(&self, sql: &'static str, first: Timestamp) -> Result<u64, Fault> {
-        let deadline = deadline();
+    /// Runs a deletion of at most as many rows as the last of its values says, which is [`BATCH`], again and again.
+    pub(super) async fn delete_batches(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Fault> {
+        let mut values = values.to_vec();
+        values.push(Value::Int(i64::try_from(BATCH).unwrap_or(i64::MAX)));
         let mut gone = 0;
-        loop {
-            let values = [Value::Int(first.millis()), Value::Int(i64::try_from(BATCH).unwrap_or(i64::MAX))];
-            let batch = self.writer(deadline).await?.execute(sql, &values).await?;
+        for _ in 0..BATCHES {
+            let batch = self.write(Lazy).await?.execute(sql, &values).await?;
             gone += batch;
             if batch < count(BATCH) {
-                return Ok(gone);
+                break;
             }
         }
+        Ok(gone)
     }
 
     async fn insert_explanations(&self, records: &[Explained]) -> Result<(), Fault> {
         const SQL: &str = "INSERT INTO explanations (reference_key, made_at, record) VALUES ($1, $2, $3)";
-        let mut call = self.begin().await?;
+        let mut call = self.begin(Lazy).await?;
         for record in records {
             let reference = key(&record.reference);
             let values = [Value::Text(&reference), Value::Int(record.at.millis()), Value::Text(&record.record)];
@@ -57,23 +59,13 @@ impl Sql {
         let Some(row) = self.read().await?.fetch_one(OLDEST_OF_EXCESS, &[Value::Int(max)]).await? else {
             return Ok(0);
         };
-        let (at, id): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let deadline = deadline();
-        let mut gone = 0;
-        loop {
-            let values = [Value::Int(at), Value::Int(id), Value::Int(i64::try_from(BATCH).unwrap_or(i64::MAX))];
-            let batch = self.writer(deadline).await?.execute(DELETE, &values).await?;
-            gone += batch;
-            if batch < count(BATCH) {
-                return Ok(gone);
-            }
-        }
+        self.delete_batches(DELETE, &[Value::Int(row.get(0)?), Value::Int(row.get(1)?)]).await
     }
 
     async fn write_switch(&self, kind: SwitchKind, name: &str, off: bool, now: Timestamp) -> Result<(), Fault> {
         const OFF: &str = "INSERT INTO switches (kind, name) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         const ON: &str = "DELETE FROM switches WHERE kind = $1 AND name = $2";
-        let mut call = self.begin().await?;
+        let mut call = self.begin(Durable).await?;
         call.execute(if off { OFF } else { ON }, &[Value::Text(switch_kind(kind)), Value::Text(name)]).await?;
         call.number(&[Change::Switched(Switch { kind, name: name.to_owned(), off })], now).await?;
         call.commit().await
@@ -84,7 +76,7 @@ impl Sql {
         const KNOWN: &str = "SELECT fingerprint FROM key_ids";
         const NOTE: &str = "INSERT INTO key_ids (fingerprint, noted_at) VALUES ($1, $2) ON CONFLICT (fingerprint) DO \
                             UPDATE SET noted_at = excluded.noted_at";
-        let mut call = self.begin().await?;
+        let mut call = self.begin(Durable).await?;
         // Two processes that start at once with different keys: one of them is first.
         call.execute(LOCK, &[]).await?;
         let rows = call.fetch(KNOWN, &[]).await?;
@@ -104,13 +96,13 @@ impl Sql {
 #[async_trait]
 impl Once for Sql {
     async fn use_once(&self, kind: OnceKind, id: &str, until: Timestamp) -> Result<bool, DirectoryError> {
-        Ok(self.write().await?.use_once(kind, id, until).await?)
+        Ok(self.write(Durable).await?.use_once(kind, id, until).await?)
     }
 
     async fn purge(&self, now: Timestamp) -> Result<u64, DirectoryError> {
         const SQL: &str = "DELETE FROM used_once WHERE (kind, id_key) IN (SELECT kind, id_key FROM used_once WHERE \
                            good_until <= $1 LIMIT $2)";
-        Ok(self.delete_all(SQL, now).await?)
+        Ok(self.delete_batches(SQL, &[Value::Int(now.millis())]).await?)
     }
 }
 
@@ -136,7 +128,7 @@ impl Explanations for Sql {
     async fn purge(&self, before: Timestamp, max: u64) -> Result<u64, DirectoryError> {
         const SQL: &str = "DELETE FROM explanations WHERE id IN (SELECT id FROM explanations WHERE made_at < $1 LIMIT \
                            $2)";
-        let old = self.delete_all(SQL, before).await?;
+        let old = self.delete_batches(SQL, &[Value::Int(before.millis())]).await?;
         Ok(old + self.purge_beyond(max).await?)
     }
 }

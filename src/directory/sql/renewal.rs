@@ -3,9 +3,11 @@
 use uuid::Uuid;
 
 use super::Sql;
+use super::call::Durability::{Durable, Lazy};
 use super::documents;
 use super::error::Fault;
 use super::select::{all_columns, live, session_with_secrets};
+use super::sessions::BY_REFERENCE;
 use super::value::{Row, Value};
 use crate::base::clock::Timestamp;
 use crate::directory::{Change, CookieKey, Lease, Renewed};
@@ -26,9 +28,8 @@ impl Sql {
             " RETURNING ",
             all_columns!()
         );
-        const READ: &str = concat!("SELECT ", all_columns!(), " FROM sessions WHERE reference = $1 AND ", live!());
         let (name, owner) = (reference.to_string(), owner.to_string());
-        let mut call = self.write().await?;
+        let mut call = self.write(Lazy).await?;
         let values = [
             Value::Text(&name),
             Value::Int(version),
@@ -39,7 +40,7 @@ impl Sql {
         if let Some(row) = call.fetch_one(CLAIM, &values).await? {
             return Ok(Lease::Taken(Box::new(session_with_secrets(&row)?)));
         }
-        let Some(row) = call.fetch_one(READ, &[Value::Text(&name)]).await? else { return Ok(Lease::Gone) };
+        let Some(row) = call.fetch_one(BY_REFERENCE, &[Value::Text(&name)]).await? else { return Ok(Lease::Gone) };
         let row = session_with_secrets(&row)?;
         if row.version == version { Ok(Lease::Busy) } else { Ok(Lease::Changed(Box::new(row))) }
     }
@@ -62,7 +63,7 @@ impl Sql {
         let (name, owner) = (reference.to_string(), owner.to_string());
         let person = documents::person(identity, *auth_time, acr.as_deref(), amr)?;
         let (email, domain) = (identity.email.as_str().to_ascii_lowercase(), identity.email.domain());
-        let mut call = self.begin().await?;
+        let mut call = self.begin(Durable).await?;
         let values = [
             Value::Text(&name),
             Value::Text(&owner),

@@ -38,6 +38,9 @@ pub(super) use {all_columns, columns, live};
 /// How many columns `columns!` names.
 const COLUMNS: usize = 8;
 
+/// The first column after `all_columns!`.
+pub(super) const AFTER_COLUMNS: usize = COLUMNS + 1;
+
 /// A selector as a condition, with its values as `$1` and `$2`.
 pub(super) struct Condition {
     pub(super) sql: &'static str,

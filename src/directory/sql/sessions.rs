@@ -6,15 +6,27 @@ use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use super::call::Durability::{Durable, Lazy};
 use super::documents::{self, key};
 use super::error::Fault;
-use super::select::{Condition, all_columns, columns, live, session, session_with_secrets};
+use super::select::{AFTER_COLUMNS, Condition, all_columns, columns, live, session, session_with_secrets};
 use super::value::Value;
-use super::{BATCH, Sql, deadline, retried};
+use super::{BATCH, BATCHES, Sql, retried};
 use crate::base::clock::Timestamp;
 use crate::directory::{
     CookieKey, DirectoryError, Ended, Lease, NewCookie, OnceKind, Page, Renewed, Selector, SessionRow, Sessions, Used,
 };
+
+pub(super) const BY_COOKIE: &str = concat!(
+    "SELECT ",
+    all_columns!(),
+    ", session_cookies.host FROM session_cookies JOIN sessions ON sessions.reference = session_cookies.session WHERE \
+     session_cookies.cookie_key = $1 AND ",
+    live!()
+);
+
+pub(super) const BY_REFERENCE: &str =
+    concat!("SELECT ", all_columns!(), " FROM sessions WHERE sessions.reference = $1 AND ", live!());
 
 const INSERT_COOKIE: &str = "INSERT INTO session_cookies (cookie_key, session, host) VALUES ($1, $2, $3)";
 
@@ -29,22 +41,13 @@ impl Sessions for Sql {
     }
 
     async fn by_cookie(&self, key: &CookieKey) -> Result<Option<(SessionRow, String)>, DirectoryError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            all_columns!(),
-            ", session_cookies.host FROM session_cookies JOIN sessions ON sessions.reference = \
-             session_cookies.session WHERE session_cookies.cookie_key = $1 AND ",
-            live!()
-        );
-        let Some(row) = self.read().await?.fetch_one(SQL, &[Value::Bytes(key)]).await? else { return Ok(None) };
-        Ok(Some((session_with_secrets(&row)?, row.get(9)?)))
+        let Some(row) = self.read().await?.fetch_one(BY_COOKIE, &[Value::Bytes(key)]).await? else { return Ok(None) };
+        Ok(Some((session_with_secrets(&row)?, row.get(AFTER_COLUMNS)?)))
     }
 
     async fn by_reference(&self, reference: Uuid) -> Result<Option<SessionRow>, DirectoryError> {
-        const SQL: &str =
-            concat!("SELECT ", all_columns!(), " FROM sessions WHERE sessions.reference = $1 AND ", live!());
         let name = reference.to_string();
-        let row = self.read().await?.fetch_one(SQL, &[Value::Text(&name)]).await?;
+        let row = self.read().await?.fetch_one(BY_REFERENCE, &[Value::Text(&name)]).await?;
         Ok(row.as_ref().map(session_with_secrets).transpose()?)
     }
 
@@ -115,7 +118,7 @@ impl Sessions for Sql {
                            = $1 AND claimed_by = $2";
         let (name, owner) = (reference.to_string(), owner.to_string());
         let values = [Value::Text(&name), Value::Text(&owner), Value::Int(renew_at.millis())];
-        self.write().await?.execute(SQL, &values).await?;
+        self.write(Lazy).await?.execute(SQL, &values).await?;
         Ok(())
     }
 
@@ -125,12 +128,12 @@ impl Sessions for Sql {
         used_before: Timestamp,
         limit: u32,
     ) -> Result<u64, DirectoryError> {
-        let deadline = deadline();
-        let mut left = u64::from(limit);
-        while left > 0 {
-            let batch = left.min(super::count(BATCH));
-            // A batch of its own each: whoever creates a session meanwhile waits for one at most.
-            let mut call = self.writer(deadline).await?;
+        let limit = u64::from(limit);
+        let mut gone = 0;
+        // A batch of its own each: whoever creates a session meanwhile waits for one at most.
+        for _ in 0..BATCHES {
+            let batch = super::count(BATCH).min(limit - gone);
+            let mut call = self.write(Lazy).await?;
             let sql = format!(
                 "DELETE FROM sessions WHERE reference IN (SELECT reference FROM sessions WHERE created_at < $1 OR \
                  last_used < $2 LIMIT $3{})",
@@ -141,13 +144,13 @@ impl Sessions for Sql {
                 Value::Int(used_before.millis()),
                 Value::Int(i64::try_from(batch).unwrap_or(i64::MAX)),
             ];
-            let gone = call.execute(AssertSqlSafe(sql), &values).await?;
-            left -= gone.min(left);
-            if gone < batch {
+            let deleted = call.execute(AssertSqlSafe(sql), &values).await?;
+            gone += deleted.min(batch);
+            if gone == limit || deleted < batch {
                 break;
             }
         }
-        Ok(u64::from(limit) - left)
+        Ok(gone)
     }
 }
 
@@ -164,7 +167,7 @@ impl Sql {
         let subject = key(&session.provider_sub);
         let provider_session = session.provider_sid.as_deref().map(key);
         let (email, domain) = (identity.email.as_str().to_ascii_lowercase(), identity.email.domain());
-        let mut call = self.begin().await?;
+        let mut call = self.begin(Durable).await?;
         let values = [
             Value::Text(&name),
             Value::Text(identity.connector.as_str()),
@@ -201,7 +204,7 @@ impl Sql {
         );
         let name = reference.to_string();
         let values = [Value::Bytes(&cookie.key), Value::Text(&name), Value::Text(&cookie.host)];
-        let inserted = self.write().await?.execute(SQL, &values).await;
+        let inserted = self.write(Durable).await?.execute(SQL, &values).await;
         match inserted {
             Ok(rows) => Ok(rows > 0),
             // It ended in this moment.
@@ -218,7 +221,7 @@ impl Sql {
 
     /// Notes uses, sorted by reference.
     async fn note_uses(&self, uses: &[(String, i64)]) -> Result<(), Fault> {
-        let mut call = self.begin().await?;
+        let mut call = self.begin(Lazy).await?;
         if call.is_postgres() {
             let sql = format!(
                 "SELECT reference FROM sessions WHERE reference IN ({}) ORDER BY reference FOR UPDATE",

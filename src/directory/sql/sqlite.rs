@@ -24,6 +24,14 @@ const DIALECT: Dialect = Dialect { bytes: "BLOB", identity: "INTEGER NOT NULL PR
 impl Sql {
     /// Opens the file, which is made if there is none.
     pub(in crate::directory) async fn open_sqlite(path: &Path) -> Result<Self, OpenError> {
+        Self::open_sqlite_with(path, |options| options).await
+    }
+
+    /// Opens the file with other options than we give it.
+    pub(super) async fn open_sqlite_with(
+        path: &Path,
+        adjust: impl FnOnce(SqliteConnectOptions) -> SqliteConnectOptions,
+    ) -> Result<Self, OpenError> {
         let path = real_path(path)?;
         let lock = lock(&path)?;
         make(&path)?;
@@ -31,13 +39,16 @@ impl Sql {
             .filename(&path)
             .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Wal)
-            // The log is on the disk before a commit is acknowledged.
+            // The log is on the disk before a commit is acknowledged. Calls that need less say so.
             .synchronous(SqliteSynchronous::Full)
+            // Folding the log into the file costs two more waits for the disk: 16 MB at a time.
+            .pragma("wal_autocheckpoint", "4000")
             .foreign_keys(true)
             .busy_timeout(BUSY)
             // What a burst made of the log is given back.
             .pragma("journal_size_limit", "67108864")
             .disable_statement_logging();
+        let options = adjust(options);
         let failed = |error: sqlx::Error| OpenError::sqlite(&path, &error);
         let mut first = options.connect().await.map_err(failed)?;
         migrations::run(&mut first, &DIALECT).await.map_err(|error| OpenError::migration(error, failed))?;

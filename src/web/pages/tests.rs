@@ -38,7 +38,7 @@ const HOSTILE: Sample = Sample {
     reference: CANARY,
 };
 
-const ORIGINS: &[&str] = &["https://login.microsoftonline.com", "https://idp.example:8443"];
+const ORIGINS: [&str; 2] = ["https://login.microsoftonline.com", "https://idp.example:8443"];
 
 fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
     let setting = Setting { prefix: "/.anteroom", reference: s.reference, insecure_http };
@@ -48,8 +48,13 @@ fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
         retry_href: s.link,
     };
     let unavailable = |why| Unavailable { setting, why, retry_href: s.link }.render();
-    let sign_in = |error| SignIn { setting, email: s.email, rd: s.token, error }.render(ORIGINS);
+    let sign_in = |error| SignIn { setting, email: s.email, rd: s.token, error }.render(&ORIGINS);
     let again = |too_old, again, sent| SignInAgain { setting, too_old, again, sent, sign_in_href: s.link }.render();
+    let kept = |again| PostKept { setting, minutes: 20, again, sign_in_href: s.link }.render();
+    let fields = [(s.name.to_owned(), s.token.to_owned()), (s.name.to_owned(), String::new())];
+    let resend = |of_another| {
+        Resend { setting, path: s.token, action: s.link, fields: &fields, email: s.email, of_another }.render()
+    };
     let unbound = Cause { reason: "tx_not_bound", ..Cause::default() };
     let unassigned = Cause { provider_error: Some("access_denied"), aadsts: Some(50105), ..Cause::default() };
     let away = Cause { reason: "provider_unreachable", ..Cause::default() };
@@ -75,7 +80,7 @@ fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
                 attempt: s.token,
                 other_account_href: s.link,
             }
-            .render(ORIGINS),
+            .render(&ORIGINS),
         ),
         ("failed_unassigned", failed(unassigned).render("provider_error")),
         ("failed_unbound", failed(unbound).render("tx_not_bound")),
@@ -90,8 +95,15 @@ fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
             "signed_out_here",
             SignedOut { setting, provider_may_be_live: true, provider: s.name, sign_in_href: s.link }.render(),
         ),
-        ("sign_out_ask", SignOutAsk { setting, stay_href: s.link }.render(ORIGINS)),
-        ("not_sent", NotSent { setting, sign_in_href: s.link }.render()),
+        ("sign_out_ask", SignOutAsk { setting, stay_href: s.link }.render(&ORIGINS)),
+        ("front_channel_done", FrontChannelDone { setting }.render(&ORIGINS.map(str::to_owned))),
+        ("not_sent", NotSent { setting, too_large: false, sign_in_href: s.link }.render()),
+        ("not_sent_too_large", NotSent { setting, too_large: true, sign_in_href: s.link }.render()),
+        ("post_kept", kept(false)),
+        ("post_kept_again", kept(true)),
+        ("resend", resend(false)),
+        ("resend_of_another", resend(true)),
+        ("kept_gone", KeptGone { setting }.render("kept_post_unknown")),
         (
             "frame_notice",
             FrameNotice { setting: Setting { reference: "", ..setting }, href: s.link }.render("sign_in_required"),
@@ -190,7 +202,9 @@ fn every_answer_carries_the_headers_that_keep_it_safe() {
         assert_eq!(get("referrer-policy"), if has_form { "same-origin" } else { "no-referrer" }, "{name}");
         assert!(!get("x-anteroom").is_empty(), "{name}");
         let policy = get("content-security-policy");
-        let form = if has_form {
+        let form = if name.starts_with("resend") {
+            "; form-action 'self' https:; frame"
+        } else if has_form {
             "; form-action 'self' https://login.microsoftonline.com https://idp.example:8443"
         } else {
             "; form-action 'none'"
@@ -200,9 +214,15 @@ fn every_answer_carries_the_headers_that_keep_it_safe() {
             "{policy}"
         );
         assert!(policy.contains(form), "{name}: {policy}");
-        let framable = name == "frame_notice";
-        assert_eq!(policy.ends_with("; frame-ancestors 'none'"), !framable, "{name}");
-        assert_eq!(get("x-frame-options"), if framable { "" } else { "DENY" }, "{name}");
+        let (frames, old) = match name {
+            "frame_notice" => ("", ""),
+            "front_channel_done" => {
+                ("; frame-ancestors https://login.microsoftonline.com https://idp.example:8443", "")
+            }
+            _ => ("; frame-ancestors 'none'", "DENY"),
+        };
+        assert!(policy.ends_with(&format!("{form}{frames}")), "{name}: {policy}");
+        assert_eq!(get("x-frame-options"), old, "{name}");
         let waits = matches!(response.status().as_u16(), 429 | 503);
         assert_eq!(!get("retry-after").is_empty(), waits, "{name}");
         assert_eq!(response.body(), html.as_bytes());
@@ -233,6 +253,18 @@ fn an_origin_cannot_add_to_the_policy() {
         "https://a.example/path",
     ]);
     assert!(page.policy().contains("form-action 'self' https://good.example;"), "{}", page.policy());
+}
+
+/// W01
+#[test]
+fn only_origins_may_frame_a_page_and_without_any_nobody_may() {
+    let setting = Setting { prefix: "/.anteroom", reference: "", insecure_http: false };
+    for origins in [vec![], vec!["https://a.example; script-src *".to_owned()], vec!["*".to_owned()]] {
+        let response = FrontChannelDone { setting }.render(&origins).into_response();
+        let policy = response.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.ends_with("; frame-ancestors 'none'"), "{policy}");
+        assert_eq!(response.headers()["x-frame-options"], "DENY");
+    }
 }
 
 /// WCAG 2.2: language, title, one heading, landmark, labels, names of controls, errors tied to their field.

@@ -12,6 +12,7 @@ use anteroom::config::{self, Config, Overrides};
 use anteroom::directory::{Directory, Selector};
 use anteroom::explain::Recorder;
 use anteroom::session::SessionStore;
+use anteroom::web::Site;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -79,6 +80,8 @@ pub struct App {
     pub clock: Clock,
     pub log: Log,
     pub explain: Recorder,
+    /// What an operator's command reaches.
+    pub site: Arc<Site>,
     pub directory: Directory,
     /// The sessions in this process's memory, and the way to make some without a sign-in.
     pub sessions: SessionStore,
@@ -119,7 +122,8 @@ impl App {
             toml = toml.replace(from, to);
         }
         toml.push_str(&setup.more);
-        // For settings beside `issuer` that name the provider's origin.
+        // For more apps in front of the same application, and settings beside `issuer` that name the provider's origin.
+        toml = toml.replace("$upstream", &format!("http://{}", setup.upstream.unwrap_or(upstream.address)));
         toml = toml.replace("$acme", &format!("http://{}", acme.address));
         let file = dir.path().join("anteroom.toml");
         std::fs::write(&file, &toml).unwrap();
@@ -148,6 +152,7 @@ impl App {
         let Served { upstream, acme, globex, clock, log, config, dir } = served;
         let environment = Environment { clock: clock.clone(), log: log.clone(), directory };
         let assembled = assemble(&config, &environment).await.unwrap();
+        let site = assembled.shared.site.clone();
         let (explain, directory) = (assembled.shared.explain.clone(), assembled.directory.clone());
         let sessions = assembled.shared.sessions.clone();
         let running = start_assembled(&config, assembled).await.unwrap();
@@ -162,6 +167,7 @@ impl App {
             clock,
             log,
             explain,
+            site,
             directory,
             sessions,
             admin_socket,
@@ -335,4 +341,23 @@ connector = "globex"
 environment = "production"
 "#
     )
+}
+
+impl App {
+    /// Every byte that it has written to its directory: database, keys and all.
+    pub fn written(&self) -> Vec<u8> {
+        let mut folders = vec![self._dir.path().to_owned()];
+        let mut bytes = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.is_file() {
+                    bytes.extend(std::fs::read(path).unwrap());
+                }
+            }
+        }
+        bytes
+    }
 }

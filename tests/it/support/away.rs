@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anteroom::base::clock::Timestamp;
 use anteroom::directory::{
-    Change, Changes, CookieKey, Directory, DirectoryError, Ended, Kept, KeptKind, Lease, NewCookie, Once, OnceKind, Page,
-    Renewed, Selector, SessionRow, Sessions, Switch, SwitchKind, Switches, Used,
+    Change, Changes, CookieKey, Directory, DirectoryError, Ended, Kept, KeptKind, Lease, NewCookie, Once, OnceKind,
+    Page, Renewed, Selector, SessionRow, Sessions, Switch, SwitchKind, Switches, Used,
 };
 use async_trait::async_trait;
 use uuid::Uuid;

@@ -5,42 +5,76 @@ use std::net::SocketAddr;
 
 use super::http::{Answer, Ask, Connection};
 
-/// Cookies of one host, as a browser would keep them; one connection per request.
+/// Cookies, as a browser would keep them; one connection per request.
 #[derive(Clone)]
 pub struct Browser {
     address: SocketAddr,
+    /// Those of `app.example.com` alone.
     pub cookies: BTreeMap<String, String>,
+    /// Those of other hosts alone, by host.
+    pub elsewhere: BTreeMap<String, BTreeMap<String, String>>,
+    /// Those with a Domain, by it and the name.
+    pub shared: BTreeMap<(String, String), String>,
 }
+
+/// The host whose cookies are in [`Browser::cookies`].
+const HERE: &str = "app.example.com";
 
 impl Browser {
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, cookies: BTreeMap::new() }
+        Self { address, cookies: BTreeMap::new(), elsewhere: BTreeMap::new(), shared: BTreeMap::new() }
     }
 
     /// The same browser in front of another process.
     pub fn at(&self, address: SocketAddr) -> Self {
-        Self { address, cookies: self.cookies.clone() }
+        Self { address, ..self.clone() }
     }
 
     /// Sends the request with the jar's cookies, and keeps the answer's.
     pub async fn send(&mut self, ask: Ask) -> Answer {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let host = ask.headers.iter().find(|(name, _)| name == "Host").map_or(HERE, |(_, host)| host.as_str());
+        let host = host.split(':').next().unwrap().trim_end_matches('.').to_ascii_lowercase();
+        let below = |domain: &str| host == domain || host.ends_with(&format!(".{domain}"));
+        let cookies = self.jar(&host).clone();
+        let shared =
+            self.shared.iter().filter(|((domain, _), _)| below(domain)).map(|((_, name), value)| (name, value));
+        let cookies = cookies.iter().chain(shared).map(|(name, value)| format!("{name}={value}"));
+        let cookies: Vec<String> = cookies.collect();
         let ask = if cookies.is_empty() { ask } else { ask.with("Cookie", &cookies.join("; ")) };
         let answer = Connection::open(self.address).await.send(&ask).await;
-        self.keep(&answer);
+        self.keep(&answer, &host);
         answer
     }
 
-    fn keep(&mut self, answer: &Answer) {
+    /// The cookies of `host` alone.
+    pub fn jar(&mut self, host: &str) -> &mut BTreeMap<String, String> {
+        if host == HERE { &mut self.cookies } else { self.elsewhere.entry(host.to_owned()).or_default() }
+    }
+
+    fn keep(&mut self, answer: &Answer, host: &str) {
         for line in answer.all("set-cookie") {
             let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
             let (name, value) = pair.split_once('=').unwrap();
-            if attributes.contains("Max-Age=0") {
-                self.cookies.remove(name);
-            } else {
-                self.cookies.insert(name.to_owned(), value.to_owned());
+            let gone = attributes.contains("Max-Age=0");
+            let domain = attributes.split("; ").find_map(|attribute| attribute.strip_prefix("Domain="));
+            match (domain, gone) {
+                (None, true) => drop(self.jar(host).remove(name)),
+                (None, false) => drop(self.jar(host).insert(name.to_owned(), value.to_owned())),
+                (Some(domain), true) => drop(self.shared.remove(&(domain.to_owned(), name.to_owned()))),
+                (Some(domain), false) => {
+                    assert!(!name.starts_with("__Host-"), "no browser keeps {line}");
+                    self.shared.insert((domain.to_owned(), name.to_owned()), value.to_owned());
+                }
             }
         }
+    }
+
+    /// A top-level navigation to a URL on one of our hosts.
+    pub async fn open(&mut self, url: &str) -> Answer {
+        let url = url::Url::parse(url).unwrap();
+        assert_eq!(url.scheme(), "https", "{url}");
+        let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
+        self.send(Ask::page(target).host(url.host_str().unwrap())).await
     }
 
     /// A top-level navigation.

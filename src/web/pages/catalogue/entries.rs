@@ -184,6 +184,52 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
             "Start again in this browser. If it happens each time, allow cookies for this site, and open it with the address you normally use.",
         ),
     ),
+    (
+        &["hand_off_not_bound"],
+        failed(
+            "This sign-in was not started in this browser",
+            "You come from the sign-in page, but the cookie {cookie} that marks the start of a sign-in did not come with you.",
+            "Start again from the application, in this browser. If it happens each time, allow cookies for this site.",
+        ),
+    ),
+    (
+        &["hand_off_expired", "hand_off_code_unknown"],
+        failed(
+            "This sign-in took too long",
+            "The step from the sign-in page to the application takes a few seconds and works once. This link was used, or is too old.",
+            "Start again from the application. The back button and old bookmarks of sign-in pages do not work.",
+        ),
+    ),
+    (
+        &[
+            "hand_off_malformed",
+            "hand_off_other_step",
+            "hand_off_other_host",
+            "hand_off_other_attempt",
+            "hand_off_other_browser",
+        ],
+        failed(
+            "This link belongs to another sign-in",
+            "The link that brought you here is not the answer to a sign-in that you started here, so you were not signed in.",
+            "Start again from the application, and do not follow sign-in links from elsewhere.",
+        ),
+    ),
+    (
+        &["hand_off_host_unknown"],
+        failed(
+            "This application is not known here",
+            "You are to be signed in at an application that does not belong to this sign-in page.",
+            "Open the application with the address you normally use. If this goes on, tell your administrator.",
+        ),
+    ),
+    (
+        &["hand_off_session_ended"],
+        failed(
+            "You have been signed out meanwhile",
+            "Your session ended while you were on the way to the application.",
+            "Start again from the application.",
+        ),
+    ),
     (&["state_missing", "state_mismatch", "state_expired", "state_replayed", "not_verified_yet"], STALE),
     (&["expired", "invalid_grant"], STALE),
     (
@@ -209,7 +255,8 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
         failed(
             "{provider} did not ask who you are",
             "This needs a sign-in that is newer than the one that {provider} remembers of you.",
-            "Try again. If {provider} does not ask for your password or key, sign out there first.",
+            "Try again. If {provider} does not ask for your password or key, sign out there first. If it did ask, tell your \
+             administrator: {provider} has to say when you signed in (auth_time).",
         ),
     ),
     (

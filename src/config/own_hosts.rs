@@ -1,0 +1,163 @@
+//! The hosts of this deployment: the sign-in host and those of the applications, each with its one origin.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::{Config, PublicUrl};
+use crate::base::client_addr::OwnOrigin;
+
+/// All hosts of ours. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct OwnHosts(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    sign_in: OwnHost,
+    /// The others, sorted by name. Few as a rule, so that comparing beats hashing.
+    others: Box<[OwnHost]>,
+    /// Where somebody goes who signs in without having asked for anything.
+    home: Box<str>,
+}
+
+/// One host of ours.
+#[derive(Clone, Debug)]
+pub struct OwnHost {
+    url: PublicUrl,
+    forwarded: OwnOrigin,
+    shares_cookie: bool,
+}
+
+impl OwnHosts {
+    /// Those of `config`.
+    pub fn new(config: &Config) -> Self {
+        let own = |url: &PublicUrl| OwnHost::new(url, config.sessions.shares_cookie(&url.host));
+        let sign_in = own(&config.server.public_url);
+        let urls = config.apps.values().filter_map(|app| app.public_url.as_ref());
+        let mut others: Vec<OwnHost> = urls.filter(|url| url.host != sign_in.url.host).map(own).collect();
+        others.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+        let is_app = config.apps.values().any(|app| app.hosts.contains(&sign_in.url.host));
+        let first = config.apps.values().find_map(|app| app.public_url.as_ref()).filter(|_| !is_app);
+        let home = first.map_or("/".into(), |url| format!("{}/", url.origin).into_boxed_str());
+        Self(Arc::new(Inner { sign_in, others: others.into(), home }))
+    }
+
+    /// The host of `server.public_url`: pages, callbacks, and the session that the other hosts' come from.
+    pub fn sign_in(&self) -> &OwnHost {
+        &self.0.sign_in
+    }
+
+    /// The host called `name`: lower case, without port or trailing dot. None: not ours.
+    pub fn get(&self, name: &str) -> Option<&OwnHost> {
+        if self.0.sign_in.name() == name { Some(&self.0.sign_in) } else { self.other(name) }
+    }
+
+    /// As [`get`](Self::get), for a host other than the sign-in host.
+    pub fn other(&self, name: &str) -> Option<&OwnHost> {
+        let others = &self.0.others;
+        others.get(others.binary_search_by(|host| host.name().cmp(name)).ok()?)
+    }
+
+    /// All but the sign-in host.
+    pub fn others(&self) -> &[OwnHost] {
+        &self.0.others
+    }
+
+    /// All of them, the sign-in host first.
+    pub fn all(&self) -> impl Iterator<Item = &OwnHost> {
+        std::iter::once(&self.0.sign_in).chain(&self.0.others)
+    }
+
+    /// Whether `origin` is exactly that of one of them.
+    pub fn is_origin(&self, origin: &[u8]) -> bool {
+        self.all().any(|host| host.origin().as_bytes() == origin)
+    }
+
+    /// `/`, or where the sign-in host has no application the first application's page: a target as
+    /// [`ReturnTo`](crate::base::return_to::ReturnTo) reads it on the sign-in host.
+    pub fn home(&self) -> &str {
+        &self.0.home
+    }
+}
+
+impl OwnHost {
+    fn new(url: &PublicUrl, shares_cookie: bool) -> Self {
+        let authority = url.origin.split_once("://").map_or("", |(_, authority)| authority);
+        let forwarded = OwnOrigin {
+            proto: HeaderValue::from_static(if url.https { "https" } else { "http" }),
+            host: HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static("")),
+            port: HeaderValue::from(url.port),
+        };
+        Self { url: url.clone(), forwarded, shares_cookie }
+    }
+
+    /// As in a Host header: lower case, without port.
+    pub fn name(&self) -> &str {
+        &self.url.host
+    }
+
+    /// `scheme://host[:port]`
+    pub fn origin(&self) -> &str {
+        &self.url.origin
+    }
+
+    /// `X-Forwarded-Proto`, `-Host` and `-Port` of requests to it.
+    pub fn forwarded(&self) -> &OwnOrigin {
+        &self.forwarded
+    }
+
+    /// Whether its session cookie is that of all hosts of `sessions.cookie_domain`.
+    pub fn shares_cookie(&self) -> bool {
+        self.shares_cookie
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Overrides, load};
+
+    fn of(text: &str) -> OwnHosts {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("anteroom.toml");
+        std::fs::write(&file, text).unwrap();
+        let loaded = load(Some(&file), std::iter::empty(), &Overrides::default());
+        OwnHosts::new(&loaded.unwrap_or_else(|problems| panic!("{problems}")).config)
+    }
+
+    const SIGN_IN: &str = "[server]\npublic_url = \"https://login.example.com\"\n";
+    const SUITE: &str = "[apps.suite]\nupstream = \"http://b:1\"\npublic_url = \"https://suite.example.org:8443\"\n";
+    const WIKI: &str = "[apps.wiki]\nupstream = \"http://b:2\"\npublic_url = \"https://wiki.example.com\"\n";
+
+    #[test]
+    fn every_host_has_its_origin() {
+        let hosts = of(&format!("{SIGN_IN}{SUITE}{WIKI}"));
+        let origin = |name: &str| hosts.get(name).map(OwnHost::origin);
+        assert_eq!(origin("login.example.com"), Some("https://login.example.com"));
+        assert_eq!(origin("suite.example.org"), Some("https://suite.example.org:8443"));
+        assert_eq!((origin("suite.example.org:8443"), origin("example.org")), (None, None));
+        assert!(hosts.other("login.example.com").is_none() && hosts.other("wiki.example.com").is_some());
+        let suite = hosts.get("suite.example.org").unwrap().forwarded();
+        assert_eq!(
+            (suite.host.as_bytes(), suite.port.as_bytes()),
+            (b"suite.example.org:8443".as_slice(), b"8443".as_slice())
+        );
+        assert!(hosts.is_origin(b"https://wiki.example.com"));
+        for other in
+            ["https://suite.example.org", "http://wiki.example.com", "https://wiki.example.com.evil", "null", ""]
+        {
+            assert!(!hosts.is_origin(other.as_bytes()), "{other}");
+        }
+        assert!(hosts.all().all(|host| !host.shares_cookie()));
+        assert_eq!(hosts.home(), "https://suite.example.org:8443/", "no app on the sign-in host: the first one");
+        assert_eq!(of(&format!("{SIGN_IN}[apps.portal]\nupstream = \"http://b:3\"\n{SUITE}")).home(), "/");
+    }
+
+    #[test]
+    fn hosts_of_the_cookie_domain_share_their_cookie() {
+        let shared = "[sessions]\ncookie_domain = \"shared-with-every-host-of:example.com\"\n";
+        let hosts = of(&format!("{SIGN_IN}{SUITE}{WIKI}{shared}"));
+        let shares = |name: &str| hosts.get(name).unwrap().shares_cookie();
+        assert!(shares("login.example.com") && shares("wiki.example.com") && !shares("suite.example.org"));
+    }
+}

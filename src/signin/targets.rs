@@ -1,0 +1,102 @@
+//! Where a sign-in leads: on the host that asks, on another of ours by a hand-off, or with a shared cookie straight there.
+
+use std::borrow::Cow;
+
+use http::header::HeaderMap;
+
+use crate::base::query::with_query;
+use crate::base::return_to::{Places, Rejected, ReturnTo};
+use crate::config::{OwnHost, OwnHosts};
+use crate::identity::headers::AuthMethod;
+
+use super::SignIn;
+use super::hand_off::Link;
+
+/// The host and the request that a sign-in is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeadsTo<'a> {
+    /// Lower case, without port.
+    pub host: &'a str,
+    /// A path with or without a query, for a GET; or the method and a blank before it.
+    pub target: Cow<'a, str>,
+}
+
+impl SignIn {
+    /// The hosts of ours.
+    pub fn hosts(&self) -> &OwnHosts {
+        &self.hosts
+    }
+
+    /// The host called `name`. Requests to others do not get this far.
+    pub fn host(&self, name: &str) -> &OwnHost {
+        self.hosts.get(name).unwrap_or_else(|| self.hosts.sign_in())
+    }
+
+    /// Reads a target that a link or form to `host` carries. On the sign-in host it may be on any origin of ours (R01 to
+    /// R08); elsewhere it is on that host's own.
+    ///
+    /// # Errors
+    /// It leads to no page of an application of ours.
+    pub fn read_target(&self, host: &str, text: &str) -> Result<ReturnTo, Rejected> {
+        let asked = self.host(host);
+        let is_sign_in = asked.name() == self.hosts.sign_in().name();
+        let others = if is_sign_in { self.hosts.others() } else { &[] };
+        let elsewhere: Vec<&str> = others.iter().map(OwnHost::origin).collect();
+        let hand_off = others.iter().any(|other| !other.shares_cookie());
+        ReturnTo::parse(text, &Places { here: asked.origin(), elsewhere: &elsewhere, prefix: &self.prefix, hand_off })
+    }
+
+    /// A target that was checked when the attempt started at `host`, read again: a new configuration in between may make
+    /// it the root.
+    pub(super) fn return_to(&self, host: &str, text: &str) -> ReturnTo {
+        self.read_target(host, text).unwrap_or_else(|_| ReturnTo::root())
+    }
+
+    /// What a target on the sign-in host leads to in the end, so that what its rule asks for can be asked of the provider.
+    pub fn leads_to<'a>(&'a self, return_to: &'a ReturnTo) -> LeadsTo<'a> {
+        let here = self.hosts.sign_in().name();
+        if let Some(query) = return_to.hand_off() {
+            let link = Link::parse(query).ok().and_then(|link| Some((self.hosts.other(&link.host)?, link.target)));
+            return match link {
+                Some((host, target)) => LeadsTo { host: host.name(), target: target.into() },
+                None => LeadsTo { host: here, target: "/".into() },
+            };
+        }
+        let elsewhere = return_to.elsewhere().and_then(|origin| self.by_origin(origin));
+        LeadsTo { host: elsewhere.map_or(here, OwnHost::name), target: return_to.on_its_origin().into() }
+    }
+
+    /// `Location` for a browser at the sign-in host that has a session now.
+    pub fn location(&self, return_to: &ReturnTo) -> String {
+        let home = match return_to.as_str() {
+            // Nothing was asked for, and there may be no application here.
+            "/" => self.read_target(self.hosts.sign_in().name(), self.hosts.home()).ok(),
+            _ => None,
+        };
+        let to = home.as_ref().unwrap_or(return_to);
+        match to.elsewhere().and_then(|origin| self.by_origin(origin)) {
+            // It has a cookie of its own: it starts what ends with one (hand-off).
+            Some(host) if !host.shares_cookie() => {
+                with_query(format!("{}{}/sign-in", host.origin(), self.prefix), &[("rd", to.on_its_origin())])
+            }
+            Some(_) | None => to.as_str().to_owned(),
+        }
+    }
+
+    /// The origin, beside the sign-in host's, that a browser gets to on the way to `return_to`.
+    pub fn origin_on_the_way<'a>(&'a self, return_to: &'a ReturnTo) -> Option<&'a str> {
+        let other = self.hosts.other(self.leads_to(return_to).host)?;
+        Some(other.origin())
+    }
+
+    /// Whether a browser with these headers may go on to `return_to` without signing in: it has a session that is good on
+    /// `host`, and where it leads to another host, one that a provider vouched for.
+    pub async fn may_go_on(&self, return_to: &ReturnTo, headers: &HeaderMap, host: &str) -> bool {
+        let session = self.session(headers, host).await.ok().flatten();
+        session.is_some_and(|session| return_to.hand_off().is_none() || session.auth_method() != AuthMethod::Adopted)
+    }
+
+    fn by_origin(&self, origin: &str) -> Option<&OwnHost> {
+        self.hosts.all().find(|host| host.origin() == origin)
+    }
+}
