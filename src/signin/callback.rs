@@ -167,10 +167,10 @@ impl SignIn {
         };
         let Step::Pending(pending) = &attempt.step else { return Err(Failed::new("state_mismatch")) };
         // RFC 9207: judged before the code goes anywhere, and before the attempt is used up (O20, O21).
-        provider
-            .check_issuer(response.iss.as_deref())
-            .await
-            .map_err(|cause| Failed { return_to: self.return_to(visitor.host, &attempt.return_to), ..Failed::because(cause) })?;
+        provider.check_issuer(response.iss.as_deref()).await.map_err(|cause| Failed {
+            return_to: self.return_to(visitor.host, &attempt.return_to),
+            ..Failed::because(cause)
+        })?;
 
         // From here on the attempt is used up, however it ends: a second redemption, at once or later, here or at another
         // process, finds it burned. With the directory away nothing is used up: the same link works when it is back.
@@ -190,7 +190,9 @@ impl SignIn {
             failed.provider_error = Some(format!("{error}: {words}").chars().take(512).collect());
             return Err(failed);
         }
-        let Some(code) = response.code else { return Err(Failed::new("code_missing").of(&id, &attempt, self, visitor)) };
+        let Some(code) = response.code else {
+            return Err(Failed::new("code_missing").of(&id, &attempt, self, visitor));
+        };
         self.check_connector(provider.id()).map_err(|failed| failed.of(&id, &attempt, self, visitor))?;
         let signed_in = provider
             .redeem(
