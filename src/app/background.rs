@@ -85,6 +85,8 @@ impl BackgroundTasks {
         if !matches!(tokio::time::timeout(LAST_WRITE, recorder.flush(directory)).await, Ok(Ok(()))) {
             tracing::warn!("the last refusals could not be kept for anteroom explain");
         }
+        // Nothing is lost without it; the next process finds a database that was put away.
+        drop(tokio::time::timeout(LAST_WRITE, directory.close()).await);
     }
 }
 

@@ -135,10 +135,12 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         .collect();
     let renewals = Renewals::new(sessions.clone(), providers.clone(), audit.clone());
     let cookies = Cookies::new(&config.server.public_url, &config.sessions);
+    let snapshot = Arc::new(Snapshot::new(config));
     let sign_in = SignIn::new(
         config,
         Parts {
             providers,
+            snapshot: snapshot.clone(),
             directory: directory.clone(),
             switchboard: switchboard.clone(),
             sealer,
@@ -170,7 +172,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let background =
         Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to, admin: None };
     let shared = Arc::new(Shared {
-        snapshot: Arc::new(Snapshot::new(config)),
+        snapshot,
         sessions,
         plan,
         site,

@@ -8,6 +8,9 @@ use crate::base::path::{self, Own};
 /// Longest accepted text, in bytes.
 pub const MAX_LEN: usize = 2048;
 
+/// An own page that a sign-in may lead to, on any host of ours: it sends a form that waits to an application.
+pub const RESEND: &str = "sign-in/resend";
+
 /// The own path beside which no own page is a target: a sign-in for an application on another host ends there.
 pub const HAND_OFF: &str = "hand-off";
 
@@ -52,7 +55,7 @@ pub enum Rejected {
     /// The path has no normal form, or a script's scheme for a first segment.
     #[error("the target's path is not acceptable")]
     Path,
-    /// A page of our own: signing in leads to an application.
+    /// A page of our own, but for the few that go on from a sign-in.
     #[error("the target is an own page")]
     OwnPath,
 }
@@ -109,7 +112,7 @@ impl ReturnTo {
             return Err(Rejected::Path);
         }
         let hand_off = match path::own(raw_path, &normal, places.prefix) {
-            Own::No => false,
+            Own::No | Own::Exact(RESEND) => false,
             Own::Exact(HAND_OFF) if places.hand_off && origin.is_empty() && fragment.is_empty() => true,
             Own::Exact(_) | Own::Confusable => return Err(Rejected::OwnPath),
         };

@@ -1,6 +1,7 @@
 //! From the raw connectors to those that hold.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use url::Url;
 
@@ -120,7 +121,7 @@ impl Resolving<'_, '_, '_> {
             groups::complete_scopes(scopes, groups);
         }
         let max_age_place = raw.max_age.set().map(|at| at.place.clone());
-        let requirement = requirement::resolve(raw.max_age, raw.acr, raw.amr, self.cx);
+        let requirement = requirement::resolve(raw.max_age, raw.acr, raw.amr, Duration::ZERO, self.cx);
         if let (Some(Renewal::PromptNone { .. }), Some(requirement), Some(place)) =
             (renewal, &requirement, max_age_place)
             && requirement.max_age.is_some_and(|age| age.is_zero())

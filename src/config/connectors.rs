@@ -166,7 +166,7 @@ section! {
         max_age: String,
         /// Every sign-in must have one of these authentication context classes (`acr`).
         acr: Vec<At<String>>,
-        /// Every sign-in must have used one of these methods (`amr`), such as `mfa`.
+        /// Every sign-in must have used every one of these methods (`amr`), such as `mfa`.
         amr: Vec<At<String>>,
         /// How a session in use is renewed at the provider, so that changed groups take effect and somebody who was
         /// disabled there is signed out. `refresh`: in the background, where the provider gives a refresh token.

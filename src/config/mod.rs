@@ -62,7 +62,7 @@ pub use overlay::{ENV_PREFIX, InvalidAssignment, Overrides};
 pub use own_hosts::{OwnHost, OwnHosts};
 pub use problem::{Place, Problem, Problems, Source, Warning};
 pub use renewal::Renewal;
-pub use requirement::Requirement;
+pub use requirement::{Requirement, Unmet};
 pub use routes::{Access, Authorization, Route};
 pub use schema::{reference, schema};
 pub use server::{Environment, PublicUrl, Server};

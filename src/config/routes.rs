@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::parse::{Context, duplicate, shown, wrong};
+use super::parse::{Context, duplicate, wrong};
 use super::problem::{Place, hint, quoted};
 use super::read::{At, Field, section};
 use super::requirement::{self, Requirement};
@@ -97,7 +97,7 @@ section! {
         max_age: String,
         /// On signed-in routes: the sign-in was of one of these classes (the claim `acr`).
         acr: Vec<At<String>>,
-        /// On signed-in routes: the sign-in used one of these methods (the claim `amr`).
+        /// On signed-in routes: the sign-in used every one of these methods (the claim `amr`).
         amr: Vec<At<String>>,
         /// On signed-in routes: a form of our own pages' origin (at most 64 KB, form-encoded) that arrives without a good
         /// session is kept, sealed, and can be sent again after the sign-in.
@@ -200,17 +200,7 @@ impl RawRoute {
         }
         let role = raw.role.word_or(RequiredRole::Any);
         let authorization = raw.authorization.word_or(Authorization::Drop);
-        let max_age_place = raw.max_age.set().map(|at| at.place.clone());
-        let step_up = requirement::resolve(raw.max_age, raw.acr, raw.amr, cx);
-        if let (Some(place), Some(max_age)) = (max_age_place, step_up.as_ref().and_then(|asked| asked.max_age))
-            && max_age < MIN_MAX_AGE
-        {
-            let text = format!(
-                "found {}; allowed: at least 1m, since whoever comes back from the provider needs a moment",
-                shown(max_age)
-            );
-            cx.report.problem(&place, text);
-        }
+        let step_up = requirement::resolve(raw.max_age, raw.acr, raw.amr, MIN_MAX_AGE, cx);
         let keep_post = raw.keep_post.or(false);
         Some(Route {
             path: path?,

@@ -16,6 +16,9 @@ const TEMPLATE: &str = "{tenantid}";
 
 const SUFFIX: &str = "/v2.0";
 
+/// What stands before the tenant in the issuer of version 1.
+const V1: &str = "https://sts.windows.net/";
+
 /// The authority that the operator wrote.
 pub(crate) struct Authority {
     /// What stands before the tenant, with its slash: `https://login.microsoftonline.com/`.
@@ -73,7 +76,7 @@ impl Authority {
         let tid = string(claims, "tid")?;
         let expected = document.replace(TEMPLATE, tid);
         if iss != expected {
-            let other_tenant = self.tenant_in(iss).is_some() || iss.starts_with("https://sts.windows.net/");
+            let other_tenant = self.tenant_in(iss).is_some() || iss.starts_with(V1);
             let reason = if other_tenant { Reason::TenantMismatch } else { Reason::IssMismatch };
             return Err(ProviderError::new(reason).saying(expected, iss));
         }
@@ -95,6 +98,16 @@ impl Authority {
     /// Whether `iss` may be that of a logout token, which names no `tid`: a tenant's that may sign in.
     pub(crate) fn is_tenants_issuer(&self, document: &str, iss: &str) -> bool {
         self.allowed(document).any(|tid| document.replace(TEMPLATE, tid) == iss)
+    }
+
+    /// Whether `iss` names a tenant that may sign in, by the issuer of either of Entra's versions, with or without `/v2.0`
+    /// and a slash at the end. `document`: the document's issuer, if it was fetched.
+    pub(crate) fn names_tenant(&self, document: Option<&str>, iss: &str) -> bool {
+        let iss = without_slash(iss);
+        let of_v2 = || iss.strip_suffix(SUFFIX).unwrap_or(iss).strip_prefix(self.prefix.as_str());
+        let named = iss.strip_prefix(V1).or_else(of_v2);
+        let mut known = self.allowed(document.unwrap_or_default());
+        named.is_some_and(|named| known.any(|tenant| tenant.eq_ignore_ascii_case(named)))
     }
 
     /// Whether one tenant alone signs in here: then its members' user names are its own to give.

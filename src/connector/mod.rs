@@ -162,6 +162,17 @@ impl Provider {
         }
     }
 
+    /// Whether `iss`, by which a provider that sends people here names itself (`OpenID` Connect Core section 4), is this
+    /// one's issuer as the operator wrote it; for entra also that of a tenant that may sign in, in each of its forms. It
+    /// chooses where a person is sent, and vouches for nothing. Fetches nothing.
+    pub fn is_issuer(&self, iss: &str) -> bool {
+        let of_tenant = |authority: &Arc<Authority>| {
+            let document = self.remote.cached();
+            authority.names_tenant(document.as_ref().map(|document| document.metadata.issuer.as_str()), iss)
+        };
+        metadata::is_issuer(&self.connector.issuer, iss).is_ok() || self.authority.as_ref().is_some_and(of_tenant)
+    }
+
     /// The URL that ends the session at the provider too. None: it has none, or its document cannot be had.
     pub async fn logout_url(&self, id_token_hint: &str, post_logout_redirect_uri: &str, state: &str) -> Option<String> {
         let discovered = self.remote.discovered().await.ok()?;

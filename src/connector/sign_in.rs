@@ -51,8 +51,7 @@ impl Provider {
         let (id_token, keys) = self.verify(&discovered, keys, raw, &tokens.access_token, Some(nonce)).await?;
 
         let assurance = Assurance::read(&id_token.claims, self.clock.now())?;
-        assurance.check(&self.connector.requirement, asked_at)?;
-        assurance.check(required, asked_at)?;
+        assurance.check(&self.connector.requirement.and(required), asked_at)?;
         let provider_sub = id_token.subject.clone();
         let sid = id_token.claims.get("sid").and_then(Value::as_str);
         let provider_sid = sid.filter(|sid| is_name(sid)).map(str::to_owned);

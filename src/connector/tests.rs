@@ -348,8 +348,7 @@ async fn a_google_account_needs_its_organisation_i04() {
         login_hint: None,
         domain_hint: None,
         select_account: false,
-        max_age: None,
-        acr_values: &[],
+        requirement: &Requirement::default(),
         prompt_none: false,
     };
     let url = provider.authorization_url(&request).await.unwrap();

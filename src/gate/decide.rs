@@ -5,10 +5,10 @@ use std::sync::Arc;
 use http::header::HeaderMap;
 
 use crate::base::clock::Timestamp;
-use crate::config::{Access, NativeChallenge};
+use crate::config::{Access, NativeChallenge, Requirement, Unmet};
 use crate::session::Session;
 
-use super::{AppRules, Asker, NativeCredential, Requirement, Rule, SessionCredential, Unmet};
+use super::{AppRules, Asker, NativeCredential, Rule, SessionCredential};
 
 /// Leave to forward one request. Only [`decide`] makes one, and forwarding takes it as an argument.
 #[must_use]
@@ -50,6 +50,14 @@ pub struct StepUp {
     pub requirement: Arc<Requirement>,
     /// What it does not meet.
     pub unmet: Unmet,
+}
+
+impl StepUp {
+    /// What was asked for and what was found at `now`, for a log.
+    pub fn detail(&self, now: Timestamp) -> (String, String) {
+        let Self { session, requirement, unmet } = self;
+        requirement.detail(*unmet, session.auth_time(), session.acr(), session.amr(), now)
+    }
 }
 
 /// Why a request does not go on.
@@ -109,7 +117,9 @@ fn of_session(rule: &Rule, session: Arc<Session>, now: Timestamp) -> Decision {
     if !rule.role.is_met_by(session.role()) {
         return Decision::Deny(Denial::Role(session));
     }
-    let unmet = rule.step_up.as_ref().and_then(|asked| Some((asked, asked.check_session(&session, now).err()?)));
+    // A session of which the provider said nothing meets nothing.
+    let check = |asked: &Requirement| asked.check(session.auth_time(), session.acr(), session.amr(), now);
+    let unmet = rule.step_up.as_ref().and_then(|asked| Some((asked, check(asked).err()?)));
     match unmet {
         None => Decision::Permit(Permit(Grant::Session(session))),
         Some((asked, unmet)) => {
@@ -125,7 +135,7 @@ mod tests {
     use super::*;
     use crate::base::clock::Clock;
     use crate::base::role::{RequiredRole, Role};
-    use crate::config::{App, Native, Requirement as Asked, Route, Upstream};
+    use crate::config::{App, Native, Route, Upstream};
     use crate::session::tests::row;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -137,7 +147,7 @@ mod tests {
             access: Access::SignedIn,
             role,
             authorization: crate::config::Authorization::Drop,
-            step_up: Asked { max_age: Some(max_age), ..Asked::default() },
+            step_up: Requirement { max_age: Some(max_age), ..Requirement::default() },
             keep_post: false,
         };
         let app = App {
@@ -177,7 +187,7 @@ mod tests {
         let app = app(RequiredRole::Any, Duration::from_secs(300));
         let ago = |secs: i64| session(Some(Timestamp::from_secs(NOW.secs() - secs)));
         assert_eq!(outcome(&app, "/pay/all", ago(300)), "permit");
-        assert_eq!(outcome(&app, "/pay/all", ago(301)), "auth_too_old");
+        assert_eq!(outcome(&app, "/pay/all", ago(361)), "auth_too_old", "clocks differ by a minute");
         // As an adopted session, or one of a provider that does not say when the person signed in.
         assert_eq!(outcome(&app, "/pay/all", session(None)), "auth_too_old");
         assert_eq!(outcome(&app, "/else", session(None)), "permit");

@@ -4,9 +4,9 @@ use http::Method;
 use http::header::HeaderMap;
 
 use crate::base::role::RequiredRole;
-use crate::config::Access;
+use crate::config::{Access, Requirement};
 
-use super::{AppRules, Requirement, Rule};
+use super::{AppRules, Rule};
 
 impl AppRules {
     /// The routes that a request to `path` (normal form) is judged by: one, or more where it may be read in several
@@ -46,10 +46,11 @@ impl Rule {
             if let Some(max_age) = max_age {
                 words.push_str(&format!(", signed in at most {} s ago", max_age.as_secs()));
             }
-            for (name, values) in [("acr", acr), ("amr", amr)] {
-                if let Some(values) = values {
-                    words.push_str(&format!(", {name} one of: {}", values.join(" ")));
-                }
+            if let Some(classes) = acr {
+                words.push_str(&format!(", acr one of: {}", classes.join(" ")));
+            }
+            if !amr.is_empty() {
+                words.push_str(&format!(", amr all of: {}", amr.join(" ")));
             }
         }
         words

@@ -5,11 +5,9 @@ mod asker;
 mod credential;
 mod decide;
 mod in_words;
-mod requirement;
 mod rules;
 
 pub use asker::Asker;
 pub use credential::{NativeCredential, SessionCredential};
 pub use decide::{Challenge, Decision, Denial, Grant, Permit, StepUp, decide, wants_session};
-pub use requirement::{Requirement, Unmet};
 pub use rules::{AppRules, Rule, Snapshot};

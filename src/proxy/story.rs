@@ -54,7 +54,7 @@ impl Story<'_> {
             }
             Challenge::StepUp(step_up) => {
                 let session = &step_up.session;
-                let (expected, found) = step_up.requirement.detail(step_up.unmet, session, self.at);
+                let (expected, found) = step_up.detail(self.at);
                 let record = Record::challenge(Step::Request, step_up.unmet.reason(), false, self.asked());
                 let record = self.told(record, request, status).with(Field::Claim, step_up.unmet.claim());
                 of(session, record).with(Field::Expected, expected).with(Field::Found, found)

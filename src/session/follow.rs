@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 
 use crate::base::app_log::error_chain;
-use crate::base::clock::{Tick, Timestamp};
+use crate::base::clock::Timestamp;
 use crate::directory::{Change, DirectoryError, Switchboard};
 
 use super::store::lock;
@@ -22,7 +22,7 @@ const CHANGES: u32 = 1000;
 /// Uses written at a time.
 const USES: usize = 500;
 /// How long changes are kept, so that a process that lost the directory can catch up: longer, and it starts anew.
-const CHANGES_KEPT: Duration = Duration::from_secs(3600);
+const CHANGES_KEPT: Duration = Duration::from_secs(2 * 3600);
 /// Sessions forgotten at a time.
 const TIDIED: u32 = 1000;
 /// Clocks of processes differ; who forgets sessions leaves them that much longer.
@@ -34,7 +34,6 @@ pub struct Follower {
     switchboard: Switchboard,
     /// The last change taken in.
     seen: i64,
-    seen_at: Tick,
     away: bool,
 }
 
@@ -44,8 +43,7 @@ impl Follower {
     /// # Errors
     /// The directory is away.
     pub async fn begin(store: SessionStore, switchboard: Switchboard) -> Result<Self, DirectoryError> {
-        let seen_at = store.now();
-        let mut follower = Self { store, switchboard, seen: 0, seen_at, away: false };
+        let mut follower = Self { store, switchboard, seen: 0, away: false };
         follower.begin_anew().await?;
         Ok(follower)
     }
@@ -68,7 +66,6 @@ impl Follower {
         }
         self.switchboard.replace(off);
         self.seen = newest;
-        self.seen_at = before;
         self.store.refreshed_at(before);
         Ok(())
     }
@@ -111,21 +108,20 @@ impl Follower {
     /// The directory is away.
     pub async fn catch_up(&mut self) -> Result<(), DirectoryError> {
         self.store.finish_endings().await;
-        if self.store.now().since(self.seen_at) >= CHANGES_KEPT {
-            // Changes may have been forgotten meanwhile: nothing in memory counts any more, all of it is read again.
-            self.store.distrust();
-            return self.begin_anew().await;
-        }
         loop {
             let before = self.store.now();
             let changes = self.store.inner().directory.changes.since(self.seen, CHANGES).await?;
+            if changes.first().is_some_and(|(number, _)| *number != self.seen + 1) {
+                // What came in between is forgotten there: nothing in memory counts any more, all of it is read again.
+                self.store.distrust();
+                return self.begin_anew().await;
+            }
             let more = changes.len() == CHANGES as usize;
             for (number, change) in changes {
                 self.take_in(number, change);
                 self.seen = number;
             }
             if !more {
-                self.seen_at = before;
                 self.store.refreshed_at(before);
                 return Ok(());
             }
@@ -175,19 +171,14 @@ pub async fn forget(store: &SessionStore) {
     let now = store.wall();
     let limits = store.limits();
     let slack = CLOCKS_DIFFER;
+    let (created, used) = (now.minus(limits.absolute).minus(slack), now.minus(limits.idle).minus(slack));
+    let (changes, epochs) = (now.minus(CHANGES_KEPT), created.minus(slack));
     let result = async {
-        while directory
-            .sessions
-            .purge(now.minus(limits.absolute).minus(slack), now.minus(limits.idle).minus(slack), TIDIED)
-            .await?
-            >= u64::from(TIDIED)
-        {
-            tokio::task::yield_now().await;
-        }
-        directory.once.purge(now.minus(slack)).await?;
-        directory.kept.purge(now.minus(slack)).await?;
-        let epochs = now.minus(limits.absolute).minus(slack * 2);
-        directory.changes.purge(now.minus(CHANGES_KEPT * 2).minus(slack), epochs).await
+        while directory.sessions.purge(created, used, TIDIED).await? > 0 {}
+        while directory.once.purge(now.minus(slack)).await? > 0 {}
+        while directory.kept.purge(now.minus(slack)).await? > 0 {}
+        while directory.changes.purge(changes, epochs).await? > 0 {}
+        Ok::<(), DirectoryError>(())
     };
     if let Err(error) = result.boxed().await {
         tracing::warn!(error = error_chain(&error), "cannot forget what is over; trying again in five minutes");

@@ -9,7 +9,8 @@ use subtle::ConstantTimeEq as _;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::random;
 use crate::base::seal::Sealer;
-use crate::session::{ATTEMPT_LIFETIME, Cookies};
+use crate::config::Requirement;
+use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionRef};
 
 /// Attempts of one browser at a time; beyond it the oldest is recycled.
 const MAX_ATTEMPTS: usize = 5;
@@ -49,6 +50,12 @@ pub(super) struct Pending {
     pub(super) verifier: String,
     /// The address as typed or linked; it never decides.
     pub(super) hint: Option<String>,
+    /// What the sign-in must be for the sake of what it is for; beside what the connector asks of every one (O33).
+    #[serde(default, skip_serializing_if = "Requirement::is_empty")]
+    pub(super) required: Requirement,
+    /// The session that is to be renewed without a word to its person, if it is not a sign-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) renews: Option<SessionRef>,
 }
 
 /// Why an attempt does not fit.
@@ -70,8 +77,9 @@ pub(super) enum Unfit {
 
 impl Pending {
     /// A fresh state, nonce and PKCE verifier (O23).
-    pub(super) fn new(hint: Option<String>) -> Self {
-        Self { secret: random::token::<24>(), nonce: random::token::<24>(), verifier: random::token::<32>(), hint }
+    pub(super) fn new(hint: Option<String>, required: Requirement, renews: Option<SessionRef>) -> Self {
+        let (secret, nonce, verifier) = (random::token::<24>(), random::token::<24>(), random::token::<32>());
+        Self { secret, nonce, verifier, hint, required, renews }
     }
 
     /// The `state` parameter.

@@ -10,7 +10,7 @@ use crate::base::app_log::error_chain;
 use crate::base::clock::Timestamp;
 use crate::base::email::EmailAddress;
 use crate::base::return_to::ReturnTo;
-use crate::connector::{Kind, Provider, ProviderError, Requirement};
+use crate::connector::{Kind, Provider, ProviderError};
 use crate::directory::{DirectoryError, KeptKind, OnceKind};
 use crate::explain;
 use crate::session::{Found, Session};
@@ -199,7 +199,7 @@ impl SignIn {
                 &code,
                 &pending.verifier,
                 &pending.nonce,
-                &Requirement::default(),
+                &pending.required,
                 Timestamp::from_millis(attempt.started),
             )
             .await
@@ -308,11 +308,7 @@ impl SignIn {
     ///
     /// # Errors
     /// The directory is away.
-    pub(super) async fn session(
-        &self,
-        headers: &HeaderMap,
-        host: &str,
-    ) -> Result<Option<Arc<Session>>, DirectoryError> {
+    pub async fn session(&self, headers: &HeaderMap, host: &str) -> Result<Option<Arc<Session>>, DirectoryError> {
         let Some(key) = self.session_key(headers, host) else { return Ok(None) };
         Ok(match self.sessions.fetch(&key, host).await? {
             Found::Good(session) => Some(session),

@@ -6,6 +6,7 @@ mod callback;
 mod disable;
 mod finish;
 mod hand_off;
+mod keep_post;
 mod provider_logout;
 mod query;
 mod sign_out;
@@ -32,15 +33,17 @@ use crate::config::{Config, Environment, OnDisable, OwnHosts};
 use crate::connector::Provider;
 use crate::directory::{Directory, SwitchKind, Switchboard};
 use crate::explain::{Recorder, Step};
+use crate::gate::Snapshot;
 use crate::identity::Identity;
 use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionStore};
 
 pub use callback::{Callback, Completed, Failed};
 pub use disable::SwitchError;
 pub use hand_off::{HandOff, Joined};
+pub use keep_post::{Fields, Kept, NotKept, POST_LIFETIME, PostClaim, UnsentPost, Waiting};
 pub use provider_logout::LogoutRefused;
 pub use sign_out::SignedOut;
-pub use start::{Start, Started};
+pub use start::{Purpose, Start, Started};
 pub use targets::LeadsTo;
 
 /// How long a used attempt is remembered: its life, and the clock difference between processes that it is allowed.
@@ -66,11 +69,14 @@ pub struct SignIn {
     on_disable: OnDisable,
     sign_out_done: String,
     prefix: String,
+    /// What the routes ask of a sign-in.
+    snapshot: Arc<Snapshot>,
 }
 
 /// The parts that [`SignIn`] is made of.
 pub struct Parts {
     pub providers: BTreeMap<Id, Arc<Provider>>,
+    pub snapshot: Arc<Snapshot>,
     pub directory: Directory,
     pub switchboard: Switchboard,
     pub sealer: Sealer,
@@ -108,6 +114,7 @@ impl SignIn {
             domains: config.domains.keys().cloned().collect(),
             on_disable: config.sessions.on_disable,
             clock: parts.clock,
+            snapshot: parts.snapshot,
             sign_out_done: format!("{}{}/sign-out/done", config.server.public_url.origin, config.server.prefix),
             hosts: OwnHosts::new(config),
             prefix: config.server.prefix.clone(),
@@ -157,6 +164,11 @@ impl SignIn {
     /// The provider configured as `connector`.
     pub fn provider(&self, connector: &str) -> Option<&Arc<Provider>> {
         self.providers.get(connector)
+    }
+
+    /// All of them.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.values()
     }
 
     fn count(&self, idp: Option<&Id>, outcome: &'static str, reason: &'static str) {

@@ -5,11 +5,13 @@ use http::header::HeaderMap;
 
 use crate::base::email::EmailAddress;
 use crate::base::return_to::ReturnTo;
+use crate::config::Requirement;
 use crate::connector::{AuthorizationRequest, Provider, ProviderError, pkce_challenge};
 use crate::explain;
+use crate::session::SessionRef;
 
 use super::attempt::{Attempt, Pending, Step, new_id, surplus};
-use super::{Failed, Redirect, SignIn, Visitor, root, story};
+use super::{Failed, LeadsTo, Redirect, SignIn, Visitor, root, story};
 
 /// Longest sealed attempt, in bytes: with its name it has to fit into the 4096 that browsers keep of a cookie.
 const MAX_SEALED_ATTEMPT: usize = 4000;
@@ -18,63 +20,119 @@ const MAX_SEALED_ATTEMPT: usize = 4000;
 pub struct Start<'a> {
     pub provider: &'a Provider,
     pub return_to: ReturnTo,
-    /// The address as typed or linked.
+    /// What the sign-in is for beside [`return_to`](Self::return_to): a request of another method.
+    pub purpose: Option<Purpose>,
+    /// The address as typed or linked. If the provider verifies another, a page asks.
     pub hint: Option<EmailAddress>,
+    /// Whom the provider may offer first, where nobody was typed; another person is welcome.
+    pub person: Option<EmailAddress>,
     /// `domain_hint` as linked; without one, the hinted address's domain.
     pub domain_hint: Option<&'a str>,
     /// Ask the provider to let the person choose an account.
     pub select_account: bool,
 }
 
+/// A request that a sign-in is for and does not return to: `POST /transfer`. It chooses among the rules of our own
+/// routes and nothing else (O41).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purpose(String);
+
+impl Purpose {
+    /// Reads `METHOD TARGET`: capitals, one blank, a path with or without a query.
+    pub fn parse(text: &str, own_prefix: &str) -> Option<Self> {
+        let (method, target) = text.split_once(' ')?;
+        let named = (1..=16).contains(&method.len()) && method.bytes().all(|b| b.is_ascii_uppercase());
+        let target = ReturnTo::path(target, own_prefix).ok().filter(|_| named)?;
+        Some(Self(format!("{method} {target}")))
+    }
+}
+
 /// The redirect to the provider.
 pub type Started = Redirect;
 
+/// One attempt as it begins.
+pub(super) struct Beginning<'a> {
+    pub(super) provider: &'a Provider,
+    pub(super) return_to: &'a ReturnTo,
+    pub(super) typed: Option<&'a EmailAddress>,
+    pub(super) login_hint: Option<&'a EmailAddress>,
+    pub(super) domain_hint: Option<&'a str>,
+    pub(super) select_account: bool,
+    pub(super) required: Requirement,
+    pub(super) renews: Option<SessionRef>,
+}
+
 impl SignIn {
-    /// Starts an attempt: a redirect to the provider, with the attempt's sealed cookie.
+    /// Starts an attempt: a redirect to the provider, with the attempt's sealed cookie. What the sign-in must be is read
+    /// from the rules of what it is for.
     ///
     /// # Errors
-    /// The provider's metadata cannot be had or is not acceptable. No cookie is left behind.
+    /// The provider's metadata cannot be had or is not acceptable, or no sign-in there could be what is asked for. No
+    /// cookie is left behind.
     pub async fn start(
         &self,
         start: &Start<'_>,
         headers: &HeaderMap,
         visitor: Visitor<'_>,
     ) -> Result<Started, ProviderError> {
+        let person = match (&start.hint, &start.person, start.select_account) {
+            (None, None, false) => self.known_at(start.provider, headers, visitor.host).await,
+            (_, person, _) => person.clone(),
+        };
+        let hinted_domain = start.hint.as_ref().map(|hint| hint.domain());
+        let beginning = Beginning {
+            provider: start.provider,
+            return_to: &start.return_to,
+            typed: start.hint.as_ref(),
+            login_hint: start.hint.as_ref().or(person.as_ref()),
+            domain_hint: start.domain_hint.or(hinted_domain.as_ref().map(|domain| domain.as_str())),
+            select_account: start.select_account,
+            required: self.required_for(&start.return_to, start.purpose.as_ref()),
+            renews: None,
+        };
+        let (id, redirect) = self.begin(beginning, headers).await?;
+        self.explain.record(|| story::started(self, visitor, &id, start));
+        Ok(redirect)
+    }
+
+    /// An attempt's redirect to the provider, and its id.
+    pub(super) async fn begin(
+        &self,
+        beginning: Beginning<'_>,
+        headers: &HeaderMap,
+    ) -> Result<(String, Redirect), ProviderError> {
+        let Beginning { provider, return_to, typed, login_hint, domain_hint, select_account, required, renews } = beginning;
         let now = self.clock.now();
         let id = new_id(now);
-        let hint = start.hint.as_ref().map(|hint| hint.as_str().to_owned());
-        let hinted_domain = start.hint.as_ref().map(|hint| hint.domain().as_str().to_owned());
-        let pending = Pending::new(hint);
-        let location = start
-            .provider
+        let pending = Pending::new(typed.map(|typed| typed.as_str().to_owned()), required, renews);
+        let location = provider
             .authorization_url(&AuthorizationRequest {
                 state: &pending.state(&id),
                 nonce: &pending.nonce,
                 pkce_challenge: &pkce_challenge(&pending.verifier),
-                login_hint: pending.hint.as_deref(),
-                domain_hint: start.domain_hint.or(hinted_domain.as_deref()),
-                select_account: start.select_account,
-                max_age: None,
-                acr_values: &[],
-                prompt_none: false,
+                login_hint: login_hint.map(EmailAddress::as_str),
+                domain_hint,
+                select_account,
+                requirement: &pending.required,
+                prompt_none: renews.is_some(),
             })
             .await?;
         let attempt = Attempt {
             started: now.millis(),
-            connector: start.provider.id().to_string(),
-            return_to: start.return_to.as_str().to_owned(),
+            connector: provider.id().to_string(),
+            return_to: return_to.as_str().to_owned(),
             step: Step::Pending(pending),
         };
         let cookies = self.remember(&id, attempt, headers);
-        self.explain.record(|| story::started(self, visitor, &id, start));
-        Ok(Redirect { location, cookies })
+        Ok((id, Redirect { location, cookies }))
     }
 
     /// The cookies by which the browser remembers a new attempt; the oldest are recycled.
     pub(super) fn remember(&self, id: &str, mut attempt: Attempt, headers: &HeaderMap) -> Vec<HeaderValue> {
         let mut sealed = attempt.seal(id, &self.cookies, &self.sealer);
         if sealed.len() > MAX_SEALED_ATTEMPT {
-            // Only a target full of characters that JSON escapes gets here. No browser would keep the cookie.
+            // A target full of characters that JSON escapes, or one that asks for much, gets here. No browser would keep
+            // the cookie.
             root().as_str().clone_into(&mut attempt.return_to);
             sealed = attempt.seal(id, &self.cookies, &self.sealer);
         }
@@ -82,6 +140,22 @@ impl SignIn {
         let mut cookies: Vec<_> = recycled.iter().map(|old| self.cookies.expire_attempt(old)).collect();
         cookies.push(self.cookies.set_attempt(id, &sealed));
         cookies
+    }
+
+    /// What the rules here ask of a sign-in for `return_to` and for `purpose`. Nothing of a link says it (O41).
+    fn required_for(&self, return_to: &ReturnTo, purpose: Option<&Purpose>) -> Requirement {
+        let LeadsTo { host, target } = self.leads_to(return_to);
+        let required = self.snapshot.requirement_for(host, &target);
+        match purpose {
+            Some(Purpose(purpose)) => required.and(&self.snapshot.requirement_for(host, purpose)),
+            None => required,
+        }
+    }
+
+    /// Who is signed in in this browser, if `provider` vouched for them: it may offer them first.
+    async fn known_at(&self, provider: &Provider, headers: &HeaderMap, host: &str) -> Option<EmailAddress> {
+        let session = self.session(headers, host).await.ok()??;
+        (session.connector() == provider.id()).then(|| session.identity().email)
     }
 
     /// Whether attempts may start at the provider: it may be switched off. A refusal is recorded.

@@ -1,5 +1,7 @@
 //! From an e-mail address to the button of its provider, and on to the provider.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -10,7 +12,7 @@ use crate::base::email::{EmailAddress, EmailDomain};
 use crate::base::return_to::ReturnTo;
 use crate::connector::Provider;
 use crate::gate::Asker;
-use crate::signin::Start;
+use crate::signin::{Purpose, Start};
 
 use super::form::Form;
 use super::pages::{self, ConnectorChoice, EmailError, TooManyTries, UnknownDomain};
@@ -27,8 +29,10 @@ pub(super) struct Link {
     pub(super) login_hint: Option<String>,
     pub(super) domain_hint: Option<String>,
     pub(super) connector: Option<String>,
-    /// The request that the sign-in is for, where the way back is another.
+    /// The request that the sign-in is for, where the way back is another (`for`).
     pub(super) request: Option<String>,
+    /// The provider, as one that sends its people here names itself (OpenID Connect Core, section 4).
+    pub(super) iss: Option<String>,
     pub(super) select_account: bool,
 }
 
@@ -38,16 +42,18 @@ impl Link {
         let mut link = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let slot = match &*name {
-                "rd" => &mut link.rd,
+                // What others call it, `target_link_uri`, is the same: both at once are one too many.
+                "rd" | "target_link_uri" => &mut link.rd,
                 "login_hint" => &mut link.login_hint,
                 "domain_hint" => &mut link.domain_hint,
                 "connector" => &mut link.connector,
                 "for" => &mut link.request,
+                "iss" => &mut link.iss,
                 "select_account" => {
                     link.select_account = value == "1";
                     continue;
                 }
-                // A link never chooses scopes, prompts or anything else that goes to the provider (O41).
+                // A link never chooses scopes, prompts, `max_age` or anything else that goes to the provider (O41).
                 _ => continue,
             };
             if slot.replace(value.into_owned()).is_some() {
@@ -84,7 +90,9 @@ impl Site {
             }
             if let Some(provider) = self.sign_in.discover(domain) {
                 let (domain_hint, select_account) = (link.domain_hint.as_deref(), link.select_account);
-                let start = Start { provider, return_to, hint: address, domain_hint, select_account };
+                let (purpose, person) = (None, None);
+                let start =
+                    Start { provider, return_to, purpose, hint: address, person, domain_hint, select_account };
                 return self.start(visit, parts, &start).await;
             }
         }
@@ -147,7 +155,8 @@ impl Site {
         }
     }
 
-    /// `sign-in/go?connector=ID`: the sign-on URL. Starts an attempt at that connector.
+    /// `sign-in/go?connector=ID`: the sign-on URL. Starts an attempt at that connector; or at the one whose provider is
+    /// `iss`, for providers that send people here themselves.
     pub(super) async fn sign_in_go(&self, visit: &Visit, parts: &Parts) -> Response<Bytes> {
         let refuse = |status, reason| self.reject(visit, status, reason);
         let link = match Link::parse(parts.uri.query().unwrap_or_default()) {
@@ -157,16 +166,56 @@ impl Site {
         if visit.asker != Asker::Page {
             return refuse(StatusCode::BAD_REQUEST, "not_a_page");
         }
-        let Some(provider) = link.connector.as_deref().and_then(|id| self.sign_in.provider(id)) else {
-            return refuse(StatusCode::BAD_REQUEST, "connector_unknown");
+        let purpose = match self.purpose(&link) {
+            Ok(purpose) => purpose,
+            Err(reason) => return refuse(StatusCode::BAD_REQUEST, reason),
+        };
+        let hint = link.address();
+        let provider = match self.linked_provider(&link, hint.as_ref()) {
+            Ok(Some(provider)) => provider,
+            // Several connectors of one provider: the address decides.
+            Ok(None) => {
+                let return_to = self.return_to(link.rd.as_deref(), visit.visitor());
+                let ask = self.link("sign-in", &[("rd", shown(&return_to))]);
+                return redirect(&ask, "address_needed", vec![]);
+            }
+            Err(reason) => return refuse(StatusCode::BAD_REQUEST, reason),
         };
         // Not counted as a look-up: it tells nothing, and one stranger must not use up what a whole network signs in by.
         let return_to = self.return_to(link.rd.as_deref(), visit.visitor());
-        let (hint, domain_hint, select_account) = (link.address(), link.domain_hint.as_deref(), link.select_account);
-        self.start(visit, parts, &Start { provider, return_to, hint, domain_hint, select_account }).await
+        let (domain_hint, select_account) = (link.domain_hint.as_deref(), link.select_account);
+        let start = Start { provider, return_to, purpose, hint, person: None, domain_hint, select_account };
+        self.start(visit, parts, &start).await
     }
 
-    async fn start(&self, visit: &Visit, parts: &Parts, start: &Start<'_>) -> Response<Bytes> {
+    /// What `link` says that the sign-in is for beside the page it returns to.
+    pub(super) fn purpose(&self, link: &Link) -> Result<Option<Purpose>, &'static str> {
+        let read = |text| Purpose::parse(text, self.prefix()).ok_or("purpose_malformed");
+        link.request.as_deref().map(read).transpose()
+    }
+
+    /// The provider that `link` names. None: several are of its issuer.
+    fn linked_provider(&self, link: &Link, hint: Option<&EmailAddress>) -> Result<Option<&Arc<Provider>>, &'static str> {
+        let of_issuer = |provider: &Provider| link.iss.as_deref().is_none_or(|iss| provider.is_issuer(iss));
+        if let Some(id) = &link.connector {
+            let provider = self.sign_in.provider(id).ok_or("connector_unknown")?;
+            return if of_issuer(provider) { Ok(Some(provider)) } else { Err("issuer_unknown") };
+        }
+        if link.iss.is_none() {
+            return Err("connector_unknown");
+        }
+        let mut found = self.sign_in.providers().filter(|provider| of_issuer(provider));
+        match (found.next(), found.next()) {
+            (None, _) => Err("issuer_unknown"),
+            (Some(only), None) => Ok(Some(only)),
+            (Some(_), Some(_)) => {
+                let hinted = hint.and_then(|hint| self.sign_in.discover(&hint.domain()));
+                Ok(hinted.filter(|provider| of_issuer(provider)))
+            }
+        }
+    }
+
+    pub(super) async fn start(&self, visit: &Visit, parts: &Parts, start: &Start<'_>) -> Response<Bytes> {
         if let Err(failed) = self.sign_in.may_start(start, visit.visitor()) {
             return self.failed_page(visit, start.provider, &failed);
         }

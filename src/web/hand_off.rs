@@ -24,6 +24,9 @@ impl Site {
         if visit.asker != Asker::Page {
             return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
         }
+        if let Err(reason) = self.purpose(&link) {
+            return self.reject(visit, StatusCode::BAD_REQUEST, reason);
+        }
         let return_to = self.return_to(link.rd.as_deref(), visit.visitor());
         let says_more = link.login_hint.is_some() || link.domain_hint.is_some() || visit.path != "sign-in";
         if !says_more && self.sign_in.signed_in(&parts.headers, &visit.host).await {
@@ -43,6 +46,7 @@ impl Site {
             (given(&link.connector), given(&link.login_hint), given(&link.domain_hint));
         let query = [
             ("connector", connector.as_str()),
+            ("iss", link.iss.as_deref().unwrap_or_default()),
             ("login_hint", &login_hint),
             ("domain_hint", &domain_hint),
             ("rd", &rd),

@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::audit::{Event, Outcome};
 use crate::base::clock::Timestamp;
 use crate::base::return_to::ReturnTo;
-use crate::gate::{Asker, StepUp, Unmet};
+use crate::config::Unmet;
+use crate::gate::{Asker, StepUp};
 
 use super::pages::{FrameNotice, SignInAgain};
 use super::refusal::Asked;
@@ -22,8 +23,8 @@ impl Site {
     /// Asks for another sign-in, in the form that fits who asks. What it will be asked to be is not in the link: the
     /// sign-in reads it from the route of `rd`, or of `for` where the way back is another.
     pub fn step_up(&self, asked: &Asked<'_>, step_up: &StepUp, now: Timestamp) -> Response<Bytes> {
-        let StepUp { session, requirement, unmet } = step_up;
-        let (expected, found) = requirement.detail(*unmet, session, now);
+        let (expected, found) = step_up.detail(now);
+        let StepUp { session, unmet, .. } = step_up;
         self.audit.record_frequent(
             Event::new("session.step_up", Outcome::Failure, unmet.reason())
                 .from_client(asked.client, asked.request_id)

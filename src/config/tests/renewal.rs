@@ -22,7 +22,7 @@ fn o33_what_every_sign_in_must_be_is_read() {
     let loaded = more(OIDC, "max_age = \"8h\"\nacr = [\"gold\", \"urn:mace:incommon:iap:silver\"]\namr = [\"mfa\"]");
     let requirement = &loaded.config.connectors["initech"].requirement;
     assert_eq!(requirement.max_age, Some(Duration::from_secs(8 * 3_600)));
-    assert_eq!(requirement.acr, ["gold", "urn:mace:incommon:iap:silver"]);
+    assert_eq!(requirement.acr.as_deref().unwrap(), ["gold", "urn:mace:incommon:iap:silver"]);
     assert_eq!(requirement.amr, ["mfa"]);
     let each_time = more(OIDC, "max_age = \"0s\"").config.connectors["initech"].requirement.clone();
     assert_eq!(each_time.max_age, Some(Duration::ZERO));
@@ -31,6 +31,12 @@ fn o33_what_every_sign_in_must_be_is_read() {
     wrong(OIDC, "amr = []", "connectors.initech.amr", "leave amr out");
     wrong(OIDC, "acr = [\"gold silver\"]", "connectors.initech.acr[0]", "without blanks");
     wrong(OIDC, "amr = [\"mfa\", \"mfa\"]", "connectors.initech.amr[1]", "twice");
+    let long = |count: usize| {
+        let values: Vec<String> = (0..count).map(|n| format!("\"{n:0>200}\"")).collect();
+        format!("acr = [{}]", values.join(", "))
+    };
+    wrong(OIDC, &long(3), "connectors.initech.acr", "512 characters together");
+    assert_eq!(more(OIDC, &long(2)).config.connectors["initech"].requirement.acr.as_ref().unwrap().len(), 2);
 }
 
 #[test]

@@ -170,3 +170,37 @@ fn a_claim_that_entra_does_not_verify_is_no_address() {
     set["xms_edov"] = json!(true);
     assert_eq!(address_of(&set, true, Some("mail")), Err("email_unverified"));
 }
+
+/// O41
+#[test]
+fn a_link_may_name_a_tenant_in_each_of_its_forms() {
+    let upper = TENANT.to_ascii_uppercase();
+    let forms = |tenant: &str| {
+        [
+            issuer(tenant),
+            format!("{HOST}/{tenant}"),
+            format!("{HOST}/{tenant}/"),
+            format!("{HOST}/{tenant}/v2.0/"),
+            format!("https://sts.windows.net/{tenant}/"),
+        ]
+    };
+    let common = authority("common", &[TENANT]);
+    for authority in [&authority(TENANT, &[]), &common] {
+        for iss in forms(TENANT).iter().chain(&forms(&upper)) {
+            assert!(authority.names_tenant(None, iss), "{iss}");
+        }
+        for iss in forms(OTHER).into_iter().chain([
+            String::new(),
+            format!("{HOST}/"),
+            format!("{HOST}.evil.example/{TENANT}/v2.0"),
+            format!("{HOST}/{TENANT}/{OTHER}"),
+            format!("http://sts.windows.net/{TENANT}/"),
+        ]) {
+            assert!(!authority.names_tenant(None, &iss), "{iss}");
+        }
+    }
+    let domain = authority("acme.com", &[]);
+    assert!(!domain.names_tenant(None, &issuer(TENANT)), "nobody has said its id yet");
+    assert!(domain.names_tenant(Some(&issuer(TENANT)), &issuer(TENANT)));
+    assert!(!domain.names_tenant(Some(&issuer(TENANT)), &issuer(OTHER)));
+}

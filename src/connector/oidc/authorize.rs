@@ -24,10 +24,10 @@ pub struct AuthorizationRequest<'a> {
     pub domain_hint: Option<&'a str>,
     /// The person wants to choose another account.
     pub select_account: bool,
-    /// The person must prove who they are unless they did within this time; zero: in any case.
-    pub max_age: Option<Duration>,
-    /// The context classes that are wanted, best first; empty: any. The provider may ignore them.
-    pub acr_values: &'a [String],
+    /// What the sign-in must be, beside what the connector asks of every one: the person proves who they are unless they
+    /// did within `max_age` (zero: in any case), and the classes of `acr` are asked for, best first. `amr` cannot be asked
+    /// for. A provider may ignore all of it: it is judged when the code is redeemed.
+    pub requirement: &'a Requirement,
     /// The provider shows nothing: it answers with a code or with an error such as `login_required`.
     pub prompt_none: bool,
 }
@@ -77,14 +77,22 @@ pub(crate) fn url(
     if let Some(hint) = request.domain_hint.or(fallback) {
         library = library.add_extra_param(parameter, hint);
     }
-    // The stricter of the two.
-    let max_age = [request.max_age, client.requirement.max_age].into_iter().flatten().min();
+    let Requirement { max_age, acr, .. } = client.requirement.and(request.requirement);
     if let Some(max_age) = max_age {
         library = library.set_max_age(max_age);
     }
-    let acr_values = acr_values(client, request);
-    if !acr_values.is_empty() {
-        library = library.add_extra_param("acr_values", acr_values.join(" "));
+    match acr {
+        None => {}
+        // Nobody is sent to a provider for what no answer could meet.
+        Some(classes) if classes.is_empty() => {
+            let (own, asked) = (&client.requirement.acr, &request.requirement.acr);
+            let words = |classes: &Option<Vec<String>>| classes.as_deref().unwrap_or_default().join(" ");
+            return Err(ProviderError::new(Reason::AcrInsufficient).saying(
+                format_args!("acr: one of: {}", words(asked)),
+                format_args!("the connector asks for: {}", words(own)),
+            ));
+        }
+        Some(classes) => library = library.add_extra_param("acr_values", classes.join(" ")),
     }
     if client.offline && !request.prompt_none {
         library = library.add_extra_param("access_type", "offline");
@@ -94,13 +102,6 @@ pub(crate) fn url(
     }
     let (url, _, _) = library.url();
     Ok(url.into())
-}
-
-/// The classes that both the attempt and the connector want; where one wants none in particular, the other's.
-fn acr_values<'a>(client: &Client<'a>, request: &AuthorizationRequest<'a>) -> Vec<&'a str> {
-    let (own, asked) = (client.requirement.acr.as_slice(), request.acr_values);
-    let both: Vec<&str> = asked.iter().filter(|acr| own.is_empty() || own.contains(acr)).map(String::as_str).collect();
-    if both.is_empty() { own.iter().map(String::as_str).collect() } else { both }
 }
 
 /// `prompt` (Core section 3.1.2.1): `none` stands alone; a `max_age` of 0 is `login`, which more providers know.
@@ -136,8 +137,7 @@ mod tests {
         login_hint: Some("ann@acme.com"),
         domain_hint: None,
         select_account: false,
-        max_age: None,
-        acr_values: &[],
+        requirement: &NOTHING,
         prompt_none: false,
     };
 
@@ -150,7 +150,7 @@ mod tests {
         map
     }
 
-    static NOTHING: Requirement = Requirement { max_age: None, acr: Vec::new(), amr: Vec::new() };
+    static NOTHING: Requirement = Requirement { max_age: None, acr: None, amr: Vec::new() };
 
     fn client<'a>(scopes: &'a [String]) -> Client<'a> {
         Client {

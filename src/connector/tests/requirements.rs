@@ -10,7 +10,7 @@ async fn judge(provider: &Provider, required: &Requirement) -> Result<String, &'
 fn required() -> Requirement {
     Requirement {
         max_age: Some(Duration::from_secs(600)),
-        acr: vec!["gold".into()],
+        acr: Some(vec!["gold".into()]),
         amr: vec!["mfa".into(), "hwk".into()],
     }
 }
@@ -34,6 +34,8 @@ async fn a_sign_in_that_is_not_enough_is_refused_o33() {
         idp.claim("acr", json!("gold"));
         assert_eq!(judge(provider, &required).await, Err("amr_insufficient"));
         idp.claim("amr", json!(["pwd", "hwk"]));
+        assert_eq!(judge(provider, &required).await, Err("amr_insufficient"));
+        idp.claim("amr", json!(["pwd", "hwk", "mfa"]));
         assert_eq!(judge(provider, &required).await, ann());
     }
     assert_eq!(idp.asked("/userinfo"), 0);
@@ -46,12 +48,12 @@ async fn a_sign_in_must_meet_both_its_own_and_the_connectors_requirement_o33() {
     let provider = self::provider(&config, &clock);
     let looser = Requirement { max_age: Some(Duration::from_secs(86_400)), ..Requirement::default() };
     idp.claim("acr", json!("gold"));
-    idp.claim("amr", json!(["mfa"]));
+    idp.claim("amr", json!(["hwk", "mfa"]));
     idp.claim("auth_time", json!(NOW.secs() - 3_600));
     assert_eq!(judge(&provider, &looser).await, Err("auth_too_old"), "nobody asks for less than the connector");
     idp.claim("auth_time", json!(NOW.secs()));
     assert_eq!(judge(&provider, &looser).await, ann());
-    let other = Requirement { acr: vec!["silver".into()], ..Requirement::default() };
+    let other = Requirement { acr: Some(vec!["silver".into()]), ..Requirement::default() };
     assert_eq!(judge(&provider, &other).await, Err("acr_insufficient"));
 }
 
@@ -77,6 +79,7 @@ async fn how_somebody_signed_in_is_told() {
 #[tokio::test]
 async fn the_request_asks_for_what_will_be_required_o33() {
     let (_idp, provider, clock) = setup().await;
+    let nothing = Requirement::default();
     let plain = AuthorizationRequest {
         state: "s",
         nonce: NONCE,
@@ -84,8 +87,7 @@ async fn the_request_asks_for_what_will_be_required_o33() {
         login_hint: None,
         domain_hint: None,
         select_account: false,
-        max_age: None,
-        acr_values: &[],
+        requirement: &nothing,
         prompt_none: false,
     };
     let query = async |provider: &Provider, request: &AuthorizationRequest<'_>| {
@@ -95,10 +97,15 @@ async fn the_request_asks_for_what_will_be_required_o33() {
     };
     let text = |text: &str| Some(String::from(text));
     assert_eq!(query(&provider, &plain).await, (None, None, None));
-    let (gold, other) = (["gold".to_owned()], ["bronze".to_owned(), "gold".into()]);
-    let step_up = AuthorizationRequest { max_age: Some(Duration::from_secs(300)), acr_values: &gold, ..plain };
+    let asks = |secs, acr: &[&str]| Requirement {
+        max_age: Some(Duration::from_secs(secs)),
+        acr: (!acr.is_empty()).then(|| acr.iter().map(|acr| (*acr).to_owned()).collect()),
+        amr: vec![],
+    };
+    let (gold, at_once, longer) = (asks(300, &["gold"]), asks(0, &[]), asks(9_999, &["bronze", "gold"]));
+    let step_up = AuthorizationRequest { requirement: &gold, ..plain };
     assert_eq!(query(&provider, &step_up).await, (text("300"), text("gold"), None));
-    let now = AuthorizationRequest { max_age: Some(Duration::ZERO), ..plain };
+    let now = AuthorizationRequest { requirement: &at_once, ..plain };
     assert_eq!(query(&provider, &now).await, (text("0"), None, text("login")));
     let silent = AuthorizationRequest { prompt_none: true, select_account: true, ..plain };
     assert_eq!(query(&provider, &silent).await, (None, None, text("none")));
@@ -107,10 +114,13 @@ async fn the_request_asks_for_what_will_be_required_o33() {
     let strict = self::provider(&config, &clock);
     assert_eq!(query(&strict, &plain).await, (text("600"), text("gold"), text("consent")));
     assert_eq!(query(&strict, &step_up).await, (text("300"), text("gold"), text("consent")), "the stricter");
-    let older = AuthorizationRequest { max_age: Some(Duration::from_secs(9_999)), acr_values: &other, ..plain };
+    let older = AuthorizationRequest { requirement: &longer, ..plain };
     assert_eq!(query(&strict, &older).await, (text("600"), text("gold"), text("consent")), "what both want");
     assert_eq!(query(&strict, &now).await, (text("0"), text("gold"), text("consent login")));
     assert_eq!(query(&strict, &silent).await, (text("600"), text("gold"), text("none")));
+    let silver = asks(300, &["silver"]);
+    let refused = strict.authorization_url(&AuthorizationRequest { requirement: &silver, ..plain }).await;
+    assert_eq!(refused.map_err(|error| error.reason()), Err("acr_insufficient"), "no answer could meet both");
 }
 
 #[tokio::test]
@@ -127,8 +137,7 @@ async fn google_is_asked_for_a_refresh_token_only_where_somebody_wants_one() {
             login_hint: None,
             domain_hint: None,
             select_account: true,
-            max_age: None,
-            acr_values: &[],
+            requirement: &Requirement::default(),
             prompt_none,
         };
         provider(config, &Clock::manual(NOW)).authorization_url(&request).await.unwrap()

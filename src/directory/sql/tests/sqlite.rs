@@ -260,7 +260,7 @@ async fn a_closed_directory_is_unavailable() {
 async fn a_dump_of_the_files_shows_no_cookie_and_no_token() {
     let (folder, path) = file();
     let keys = tempfile::tempdir().unwrap();
-    let sealer = Sealer::new(Arc::new(KeyRing::open(keys.path(), Clock::manual(NOW)).unwrap()));
+    let sealer = Sealer::new(Arc::new(KeyRing::open(keys.path(), Duration::ZERO, Clock::manual(NOW)).unwrap()));
     let (value, token) = ("canary-cookie-value", "canary-refresh-token");
     let directory = opened(&path).await;
     let key = digest::digest(&digest::SHA256, value.as_bytes()).as_ref().try_into().unwrap();

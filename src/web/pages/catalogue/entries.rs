@@ -255,7 +255,8 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
         failed(
             "{provider} did not ask who you are",
             "This needs a sign-in that is newer than the one that {provider} remembers of you.",
-            "Try again. If {provider} does not ask for your password or key, sign out there first.",
+            "Try again. If {provider} does not ask for your password or key, sign out there first. If it did ask, tell your \
+             administrator: {provider} has to say when you signed in (auth_time).",
         ),
     ),
     (
