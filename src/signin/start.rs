@@ -101,7 +101,8 @@ impl SignIn {
         beginning: Beginning<'_>,
         headers: &HeaderMap,
     ) -> Result<(String, Redirect), ProviderError> {
-        let Beginning { provider, return_to, typed, login_hint, domain_hint, select_account, required, renews } = beginning;
+        let Beginning { provider, return_to, typed, login_hint, domain_hint, select_account, required, renews } =
+            beginning;
         let now = self.clock.now();
         let id = new_id(now);
         let pending = Pending::new(typed.map(|typed| typed.as_str().to_owned()), required, renews);
