@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as _, Incoming};
 
 use crate::audit::{Event, Outcome};
@@ -335,6 +335,17 @@ async fn judge(
             return Answer::own(response, reason);
         }
     };
+    // Where nothing is lost by it: a page that is asked for is asked for again when the browser is back.
+    if let Grant::Session(session) = permit.grant()
+        && asker == Asker::Page
+        && *request.method() == Method::GET
+        && !signs_out
+        && core.shared.sessions.take_silent(session, arrived.tick)
+    {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let asked = Asked { asker, method, uri, headers, host, client, request_id: id.as_str() };
+        return Answer::own(site.renew(&asked, session), "renewal_due");
+    }
     let by = match permit.grant() {
         Grant::Anonymous => "anonymous",
         Grant::Session(_) => "session",

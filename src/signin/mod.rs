@@ -9,6 +9,7 @@ mod hand_off;
 mod provider_logout;
 mod query;
 mod sign_out;
+mod silent;
 mod start;
 mod story;
 mod targets;

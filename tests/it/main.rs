@@ -45,6 +45,7 @@ mod readiness;
 mod redirects;
 mod secrets;
 mod shared_cookie;
+mod silent;
 mod step_up;
 mod streams;
 mod support;
