@@ -26,7 +26,7 @@ const TAIL: usize = 40;
 pub(crate) struct Plan {
     pub(crate) binary: PathBuf,
     pub(crate) config: PathBuf,
-    /// Directory for the keys and the log; made if missing.
+    /// Directory for the keys, the database and the log; made if missing.
     pub(crate) state: PathBuf,
     pub(crate) ports: Ports,
 }
@@ -65,9 +65,14 @@ impl Plan {
         Ok(Anteroom { child, log })
     }
 
-    /// Settings laid over the file: where keys go, and the addresses when the demo was moved to other ports.
+    /// Settings laid over the file: where keys and database go, and the addresses when the demo was moved to other ports.
     fn environment(&self) -> Vec<(&'static str, String)> {
-        let mut settings = vec![("ANTEROOM__KEYS__DIR", self.state.join("keys").display().to_string())];
+        // In a URL: these two mean something else there.
+        let database = self.state.join("anteroom.db").display().to_string().replace('%', "%25").replace('?', "%3F");
+        let mut settings = vec![
+            ("ANTEROOM__KEYS__DIR", self.state.join("keys").display().to_string()),
+            ("ANTEROOM__DIRECTORY__URL", format!("sqlite://{database}")),
+        ];
         let ports = self.ports;
         if !ports.is_standard() {
             settings.extend([

@@ -22,7 +22,7 @@ pub(crate) struct Args {
     /// [default: $DEMO_PORT_BASE, else 4180]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1024..=65525))]
     pub(crate) port_base: Option<u16>,
-    /// Where keys and Anteroom's log go [default: target/demo]
+    /// Where Anteroom's keys, database and log go [default: target/demo]
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
 }

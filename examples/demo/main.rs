@@ -74,7 +74,11 @@ async fn run(args: Args) -> Result<(), String> {
         anteroom.stop().await;
         return outcome;
     }
-    say(&format!("{summary}\nAnteroom's log: {}\nCtrl-C ends all of it.\n", anteroom.log.display()));
+    say(&format!(
+        "{summary}\nAnteroom's log: {}\n\
+         Ctrl-C ends all of it. Whoever is signed in then still is when it runs again.\n",
+        anteroom.log.display()
+    ));
 
     tokio::select! {
         why = anteroom.ended() => Err(why),

@@ -157,29 +157,8 @@ const ADVICE: &[(&[&str], &str)] = &[
         "The provider does not answer. Check its status page, outgoing.proxy, DNS and the firewall from this machine.",
     ),
     (&["invalid_client", "idp_config_rejected", "jwks_rejected", "connector_misconfigured"], SETTINGS),
-    (
-        &["client_secret_unreadable", "client_key_unusable"],
-        "The connector's secret, or its certificate and key, cannot be read or do not belong together: check path, owner \
-         and content.",
-    ),
-    (
-        &["account_inactive"],
-        "The provider says that the account is switched off. Switch it on there if the person should come in.",
-    ),
-    (
-        &["provider_busy"],
-        "More people sign in at once than the provider answers. It passes; if it does not, look at the provider's \
-         answer times.",
-    ),
+    (&["client_secret_unreadable"], "The connector's secret file cannot be read: check its path and owner."),
     (&["directory_unavailable"], "The directory database did not answer: see the app log, and the database itself."),
-    (
-        &["refresh_identity_changed"],
-        "A renewal brought another person's token, so the session ended. An honest provider does not do that: ask it.",
-    ),
-    (
-        &["logout_token_events", "logout_token_nonce", "logout_token_subject", "logout_token_jti", "sid_invalid"],
-        "The provider's sign-out message does not have the form that OpenID Connect Back-Channel Logout asks for.",
-    ),
     (&["expired", "not_yet_valid", "stale"], CLOCKS),
     (&["idp_mixup", "iss_mismatch", "iss_param_missing", "aud_mismatch", "azp", "nonce_mismatch", "at_hash"], FORGED),
     (&["sig_invalid", "alg_not_allowed", "crit_unsupported", "key_unknown", "wrong_token_type", "malformed"], FORGED),

@@ -162,7 +162,8 @@ impl Session {
         self.born
     }
 
-    pub(super) fn version(&self) -> i64 {
+    /// How often the session was renewed.
+    pub fn version(&self) -> i64 {
         self.version
     }
 

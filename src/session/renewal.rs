@@ -21,7 +21,9 @@ use crate::audit::{Audit, Event, Outcome};
 use crate::base::app_log::error_chain;
 use crate::base::id::Id;
 use crate::base::random;
-use crate::connector::{Before, Provider, ProviderError, Reason, RefreshFailed, Refreshed, Renewal, RenewalPermit, TokenSet};
+use crate::connector::{
+    Before, Provider, ProviderError, Reason, RefreshFailed, Refreshed, Renewal, RenewalPermit, TokenSet,
+};
 use crate::directory::{DirectoryError, Lease, Renewed, Selector, SessionRow};
 
 use super::store::Due;

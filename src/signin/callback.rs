@@ -209,8 +209,10 @@ impl SignIn {
             failed.provider_error = Some(format!("{error}: {words}").chars().take(512).collect());
             return Err(failed);
         }
-        let Some(code) = response.code else { return Err(Failed::new("code_missing").of(&id, &attempt, self, visitor)) };
-        self.check_connector(provider.id()).map_err(|failed| failed.of(&id, &attempt, self, visitor))?;
+        let Some(code) = response.code else {
+            return Err(Failed::new("code_missing").of(&id, &attempt, self, visitor));
+        };
+        self.check_connector(provider.id()).map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
         let signed_in = provider
             .redeem(
                 &code,
@@ -225,7 +227,8 @@ impl SignIn {
         let return_to = self.return_to(visitor.host, &attempt.return_to);
         let typed = pending.hint.as_ref().and_then(|hint| hint.parse::<EmailAddress>().ok());
         let verified = Verified::new(signed_in, provider.renewal(), return_to, self.clock.now());
-        self.check_enabled(&verified.row.identity).map_err(|failed| failed.of(&id, &attempt, self, visitor))?;
+        self.check_enabled(&verified.row.identity)
+            .map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
         let email = &verified.row.identity.email;
         match typed {
             Some(typed) if !typed.looks_like(email) => {
@@ -325,11 +328,7 @@ impl SignIn {
     ///
     /// # Errors
     /// The directory is away.
-    pub(super) async fn session(
-        &self,
-        headers: &HeaderMap,
-        host: &str,
-    ) -> Result<Option<Arc<Session>>, DirectoryError> {
+    pub async fn session(&self, headers: &HeaderMap, host: &str) -> Result<Option<Arc<Session>>, DirectoryError> {
         let Some(key) = self.session_key(headers, host) else { return Ok(None) };
         Ok(match self.sessions.fetch(&key, host).await? {
             Found::Good(session) => Some(session),

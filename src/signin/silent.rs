@@ -11,7 +11,7 @@ use crate::base::clock::Timestamp;
 use crate::base::return_to::ReturnTo;
 use crate::config::Requirement;
 use crate::connector::{Kind, Provider, ProviderError, Reason, Renewal};
-use crate::directory::Selector;
+use crate::directory::{Selector, SessionRow};
 use crate::explain;
 use crate::session::{NewSession, Session, SessionKey, SessionRef};
 
@@ -131,8 +131,8 @@ impl SignIn {
         };
         let return_to = self.return_to(visitor.host, &attempt.return_to);
         let verified = Verified::new(signed_in, provider.renewal(), return_to, self.clock.now());
-        if let Err(failed) = self.check_enabled(&verified.row.identity) {
-            return Ok(self.not_renewed(failed, &back, visitor));
+        if let Err(reason) = self.check_enabled(&verified.row.identity) {
+            return Ok(self.not_renewed(Failed::new(reason), &back, visitor));
         }
         self.take_in(verified, &back, (&key, &session), visitor).await
     }
@@ -151,7 +151,7 @@ impl SignIn {
             Ok(None) => return Ok(self.goes_on(id, attempt, visitor)),
             Err(error) => return Ok(self.not_renewed(Failed::directory(&error), back, visitor)),
         };
-        let person = |row: &crate::directory::SessionRow| (row.identity.subject.clone(), row.provider_sub.clone());
+        let person = |row: &SessionRow| (row.identity.subject.clone(), row.provider_sub.clone());
         if person(&row) != person(&verified.row) {
             return Ok(self.over(back, session, "refresh_identity_changed", visitor).await);
         }

@@ -38,5 +38,6 @@ describe("Keycloak", () => {
     headers: { "x-forwarded-preferred-username": "alice@keycloak.example" },
     groups: ["finance", "staff"],
     hints: { login_hint: "alice@keycloak.example" },
+    administered: true,
   });
 });

@@ -93,15 +93,21 @@ export class Child {
     return this.exitCode;
   }
 
+  /** Ends it as a crash or a power cut would, and waits. */
+  async kill() {
+    this.signal("SIGKILL");
+    await this.#exited;
+  }
+
   /** Asks it to end and waits. Ends it by force, and says so, after 15 s. */
-  async stop() {
+  async stop(signal = "SIGTERM") {
     if (this.ended) return;
-    this.signal("SIGTERM");
+    this.signal(signal);
     const timer = setTimeout(() => this.signal("SIGKILL"), STOP_LIMIT_MS);
     await this.#exited;
     clearTimeout(timer);
     if (this.#process.signalCode === "SIGKILL") {
-      throw new Error(`${this.#name} did not end within ${STOP_LIMIT_MS} ms of SIGTERM:\n${this.output}`);
+      throw new Error(`${this.#name} did not end within ${STOP_LIMIT_MS} ms of ${signal}:\n${this.output}`);
     }
   }
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
 
 import { repository } from "./anteroom.mjs";
@@ -21,6 +22,7 @@ function home() {
 /** A Keycloak with its data in memory. It takes 15 to 30 s to start, so a test file starts one and makes realms. */
 export class Keycloak {
   #child;
+  #directory;
   #adminPassword = randomBytes(12).toString("hex");
 
   static async start() {
@@ -37,6 +39,8 @@ export class Keycloak {
     keycloak.#child = new Child(path.join(home(), "bin/kc.sh"), ["start", ...options], {
       name: "keycloak",
       env: {
+        // Java asks this file alone: the names that it has to reach by itself, to tell of a sign-out.
+        JAVA_OPTS_APPEND: `-Djdk.net.hosts.file=${keycloak.#hosts()}`,
         JAVA_OPTS_KC_HEAP: "-Xms64m -Xmx512m",
         KC_BOOTSTRAP_ADMIN_USERNAME: "admin",
         KC_BOOTSTRAP_ADMIN_PASSWORD: keycloak.#adminPassword,
@@ -51,25 +55,40 @@ export class Keycloak {
     return keycloak;
   }
 
+  #hosts() {
+    this.#directory = mkdtempSync(path.join(os.tmpdir(), "keycloak-interop-"));
+    const file = path.join(this.#directory, "hosts");
+    const names = ["localhost", os.hostname(), "keycloak.localhost", "portal.localhost"];
+    writeFileSync(file, names.map((name) => `127.0.0.1 ${name}\n`).join(""));
+    return file;
+  }
+
   /** A realm with people, groups and one confidential client that must use PKCE S256. */
-  async realm(name, { redirectUri, postLogoutRedirectUri }) {
+  async realm(name, { redirectUri, postLogoutRedirectUri, backChannelLogoutUri }) {
     const client = { clientId: "anteroom", clientSecret: randomBytes(24).toString("base64url") };
-    await this.#admin("POST", "", realm({ name, ...client, redirectUri, postLogoutRedirectUri }));
+    await this.#admin("POST", "", realm({ name, ...client, redirectUri, postLogoutRedirectUri, backChannelLogoutUri }));
     return {
       ...client,
       issuer: `${this.origin}/realms/${name}`,
       /** How many sign-in sessions Keycloak itself keeps for this person. */
-      sessionsOf: async (address) => {
-        const [user] = await this.#admin("GET", `/${name}/users?exact=true&username=${encodeURIComponent(address)}`);
-        return (await this.#admin("GET", `/${name}/users/${user.id}/sessions`)).length;
-      },
+      sessionsOf: async (address) =>
+        (await this.#admin("GET", `/${name}/users/${await this.#userId(name, address)}/sessions`)).length,
+      /** An administrator signs this person out of everything. */
+      endSessionsOf: async (address) =>
+        this.#admin("POST", `/${name}/users/${await this.#userId(name, address)}/logout`),
       /** The realm goes with its server. */
       close: async () => {},
     };
   }
 
-  close() {
-    return this.#child.stop();
+  async close() {
+    await this.#child.stop();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  async #userId(realm, address) {
+    const [user] = await this.#admin("GET", `/${realm}/users?exact=true&username=${encodeURIComponent(address)}`);
+    return user.id;
   }
 
   async #admin(method, where, body) {
@@ -95,7 +114,7 @@ export class Keycloak {
   }
 }
 
-function realm({ name, clientId, clientSecret, redirectUri, postLogoutRedirectUri }) {
+function realm({ name, clientId, clientSecret, redirectUri, postLogoutRedirectUri, backChannelLogoutUri }) {
   return {
     realm: name,
     enabled: true,
@@ -120,7 +139,14 @@ function realm({ name, clientId, clientSecret, redirectUri, postLogoutRedirectUr
         implicitFlowEnabled: false,
         directAccessGrantsEnabled: false,
         redirectUris: [redirectUri],
-        attributes: { "pkce.code.challenge.method": "S256", "post.logout.redirect.uris": postLogoutRedirectUri },
+        attributes: {
+          "pkce.code.challenge.method": "S256",
+          "post.logout.redirect.uris": postLogoutRedirectUri,
+          ...(backChannelLogoutUri && {
+            "backchannel.logout.url": backChannelLogoutUri,
+            "backchannel.logout.session.required": "true",
+          }),
+        },
         protocolMappers: [
           {
             name: "groups",

@@ -7,6 +7,7 @@ import Provider, { interactionPolicy } from "oidc-provider";
 import { closeServer } from "./child.mjs";
 import { CANCELLED, ENTRA_TENANT, entraPeople, googlePeople } from "./people.mjs";
 import { freePort } from "./ports.mjs";
+import { loopbackLookup } from "./user-agent.mjs";
 
 const TEN_MINUTES_S = 600;
 
@@ -96,7 +97,7 @@ export class OidcProvider {
   #server;
   #claims;
 
-  static async start({ shape, redirectUri, postLogoutRedirectUri }) {
+  static async start({ shape, redirectUri, postLogoutRedirectUri, backChannelLogoutUri }) {
     const tenant = new OidcProvider();
     tenant.shape = SHAPES[shape];
     tenant.#claims = Object.entries(tenant.shape.people).map(([address, person]) =>
@@ -105,7 +106,7 @@ export class OidcProvider {
     tenant.port = await freePort();
     tenant.origin = `http://${tenant.shape.host}:${tenant.port}`;
     tenant.issuer = `${tenant.origin}${tenant.shape.path}`;
-    const provider = tenant.#provider({ redirectUri, postLogoutRedirectUri });
+    const provider = tenant.#provider({ redirectUri, postLogoutRedirectUri, backChannelLogoutUri });
     const callback = provider.callback();
     tenant.#server = http.createServer((request, response) => {
       tenant.#record(request);
@@ -140,7 +141,7 @@ export class OidcProvider {
     if (url.pathname === `${this.shape.path}/auth`) this.authorizations.push(Object.fromEntries(url.searchParams));
   }
 
-  #provider({ redirectUri, postLogoutRedirectUri }) {
+  #provider({ redirectUri, postLogoutRedirectUri, backChannelLogoutUri }) {
     const { shape } = this;
     const { base, Prompt } = interactionPolicy;
     const policy = base();
@@ -155,6 +156,10 @@ export class OidcProvider {
           token_endpoint_auth_method: shape.clientAuthMethod,
           grant_types: ["authorization_code"],
           response_types: ["code"],
+          ...(backChannelLogoutUri && {
+            backchannel_logout_uri: backChannelLogoutUri,
+            backchannel_logout_session_required: true,
+          }),
         },
       ],
       clientAuthMethods: [shape.clientAuthMethod],
@@ -175,6 +180,7 @@ export class OidcProvider {
       interactions: { policy, url: (_context, interaction) => `${shape.path}/interaction/${interaction.uid}` },
       features: {
         devInteractions: { enabled: false },
+        backchannelLogout: { enabled: true },
         rpInitiatedLogout: {
           logoutSource: (context, form) => {
             context.body = htmlPage(
@@ -184,6 +190,7 @@ export class OidcProvider {
           },
         },
       },
+      httpOptions: () => ({ dnsLookup: loopbackLookup }),
       renderError: (context, out) => {
         context.type = "html";
         context.body = htmlPage("Provider error", `<pre>${escapeHtml(JSON.stringify(out))}</pre>`);

@@ -15,6 +15,7 @@ export const oidcProviderPages = {
   cancel: (agent, page) => agent.submit(page, "address", { cancel: "yes" }),
   cancelDescription: CANCELLED,
   confirmSignOut: (agent, page) => agent.submit(page, "xsrf", { logout: "yes" }),
+  confirmSignOutThere: (agent, page) => agent.submit(page, "xsrf", { logout: "yes" }),
   async signInWindow(page, address) {
     await page.getByLabel("Address").fill(address);
     await page.getByRole("button", { name: "Sign in" }).click();
@@ -33,6 +34,8 @@ export const keycloakPages = {
   },
   // It trusts the id_token_hint and asks nothing.
   confirmSignOut: async (_agent, page) => page,
+  // Without a hint it asks.
+  confirmSignOutThere: (agent, page) => agent.submit(page, "session_code", { confirmLogout: "Logout" }),
   async signInWindow(page, address) {
     await page.locator("#username").fill(address);
     await page.locator("#password").fill(PASSWORD);

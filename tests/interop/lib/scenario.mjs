@@ -6,7 +6,7 @@ import { around } from "./around.mjs";
 import { launchChromium, openWindow } from "./chromium.mjs";
 import { verifyJwt } from "./relying-party.mjs";
 import { RecordingUpstream } from "./upstream.mjs";
-import { UserAgent } from "./user-agent.mjs";
+import { exchange, UserAgent } from "./user-agent.mjs";
 
 const SESSION = "__Host-anteroom";
 const ASKED_FOR = "/reports/42?year=2026&q=a%20b";
@@ -16,7 +16,8 @@ const ASKED_FOR = "/reports/42?year=2026&q=a%20b";
  *
  * `person` and `colleague` are people whom the provider vouches for; `refused` maps a reason to somebody whom Anteroom
  * must not let in. `pages` gets through the provider's own pages. `headers` and `groups` are what the application is
- * told about `person` beside the address; `hints` is what the provider is told before it asks.
+ * told about `person` beside the address; `hints` is what the provider is told before it asks. `administered`: an
+ * administrator can sign people out there.
  */
 export function interop(provider) {
   describe(`Anteroom and ${provider.name}`, () => {
@@ -29,6 +30,7 @@ export function interop(provider) {
         world.idp = await provider.startProvider({
           redirectUri: world.door.callback(provider.connectorId),
           postLogoutRedirectUri: world.door.signedOut,
+          backChannelLogoutUri: world.door.backChannelLogout(provider.connectorId),
         });
         const { clientId, clientSecret } = world.idp;
         world.anteroom = await Anteroom.start({
@@ -52,6 +54,7 @@ export function interop(provider) {
     signInTests(world);
     refusalTests(world);
     signOutTests(world);
+    backChannelTests(world);
     browserTests(world);
 
     test("nothing secret was written to a log", () => {
@@ -298,6 +301,12 @@ function signOutTests(world) {
     assert.equal((await data(world, thief)).status, 200);
 
     await agent.click(page, "Sign out"); // whatever the provider then asks: the session here is over
+    await world.anteroom.everywhere(async () => {
+      // Of one process it is asked once: no request goes through after a sign-out.
+      if (world.anteroom.processes.length === 1) return true;
+      thief.jar.put(copy);
+      return (await data(world, thief)).status === 401;
+    }, "a copy of the cookie still works after sign-out");
     world.seen = { requests: world.upstream.requests.length, bytes: world.upstream.bytes };
     thief.jar.put(copy);
     assert.equal((await data(world, thief)).status, 401);
@@ -307,6 +316,41 @@ function signOutTests(world) {
     thief.jar.put(copy);
     assert.equal((await me(world, thief)).status, 401);
     assertNothingReachedTheApplication(world);
+  });
+}
+
+/** What the provider ends: its server tells ours, the browser has no part in it. */
+function backChannelTests(world) {
+  const ended = () => world.anteroom.log.split("\n").filter((line) => line.includes('"back_channel_logout"')).length;
+
+  test("a sign-out at the provider ends that session here, and no other", async () => {
+    const [agent, elsewhere] = [new UserAgent(), new UserAgent()];
+    assertSignedIn(world, await signIn(world, agent));
+    assertSignedIn(world, await signIn(world, elsewhere));
+    const before = ended();
+    const metadata = JSON.parse((await exchange(`${world.idp.issuer}/.well-known/openid-configuration`)).body);
+    assert.equal(metadata.backchannel_logout_supported, true);
+    const asked = await agent.open(metadata.end_session_endpoint);
+    const left = await world.pages.confirmSignOutThere(agent, asked);
+    assert.equal(left.status, 200, left.describe());
+    assert.ok(!left.url.startsWith(world.door.origin), "the browser has not been here");
+    assert.equal((await data(world, agent)).status, 401, world.anteroom.log.slice(-2000));
+    assert.equal((await data(world, elsewhere)).status, 200);
+    assert.equal(ended(), before + 1, "one event");
+    // And it may sign in again.
+    assertSignedIn(world, await signIn(world, agent));
+  });
+
+  if (!world.administered) return;
+  test("an administrator of the provider signs a person out of everything", async () => {
+    const [agent, elsewhere, somebodyElse] = [new UserAgent(), new UserAgent(), new UserAgent()];
+    assertSignedIn(world, await signIn(world, agent));
+    assertSignedIn(world, await signIn(world, elsewhere));
+    assertSignedIn(world, await signIn(world, somebodyElse, { who: world.colleague }), world.colleague);
+    await world.idp.endSessionsOf(world.person);
+    assert.equal((await data(world, agent)).status, 401, world.anteroom.log.slice(-2000));
+    assert.equal((await data(world, elsewhere)).status, 401);
+    assert.equal((await data(world, somebodyElse)).status, 200);
   });
 }
 

@@ -6,7 +6,7 @@ import { formsOf, linksOf, textOf } from "./html.mjs";
 const MAX_REDIRECTS = 20;
 
 // Debian's resolver does not know *.localhost; browsers and Anteroom resolve these names themselves (RFC 6761).
-function loopbackLookup(hostname, options, callback) {
+export function loopbackLookup(hostname, options, callback) {
   if (!/(^|\.)localhost$|^127\./.test(hostname)) {
     callback(new Error(`${hostname} is not on loopback: these tests talk to this machine only`));
   } else if (options.all) {

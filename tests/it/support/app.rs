@@ -9,10 +9,12 @@ use anteroom::app::{Environment, Running, Stop, assemble, start_assembled};
 use anteroom::base::clock::{Clock, Timestamp};
 use anteroom::base::log::Log;
 use anteroom::config::{self, Config, Overrides};
-use anteroom::directory::Directory;
+use anteroom::directory::{Directory, Selector};
 use anteroom::explain::Recorder;
+use anteroom::session::SessionStore;
 use anteroom::web::Site;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::browser::Browser;
 use super::http::{Answer, Ask, Connection};
@@ -81,6 +83,8 @@ pub struct App {
     /// What an operator's command reaches.
     pub site: Arc<Site>,
     pub directory: Directory,
+    /// The sessions in this process's memory, and the way to make some without a sign-in.
+    pub sessions: SessionStore,
     /// Where commands reach it.
     pub admin_socket: PathBuf,
     config: Arc<Config>,
@@ -150,6 +154,7 @@ impl App {
         let assembled = assemble(&config, &environment).await.unwrap();
         let site = assembled.shared.site.clone();
         let (explain, directory) = (assembled.shared.explain.clone(), assembled.directory.clone());
+        let sessions = assembled.shared.sessions.clone();
         let running = start_assembled(&config, assembled).await.unwrap();
         let (address, ops) = (running.address(), running.ops_address());
         let admin_socket = config.ops.admin_socket.path.clone();
@@ -164,6 +169,7 @@ impl App {
             explain,
             site,
             directory,
+            sessions,
             admin_socket,
             config,
             running,
@@ -254,6 +260,17 @@ impl App {
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
+
+    /// Moves time as it would pass: this process has read the directory's changes when it has. For a directory in
+    /// memory.
+    pub async fn pass(&self, by: Duration) {
+        self.clock.advance(by);
+        while !self.sessions.is_fresh(self.clock.tick()) {
+            // The follower wakes up with every call that may have ended something.
+            self.directory.sessions.end(&Selector::Reference(Uuid::nil()), None, self.clock.now()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 /// What the Entra-shaped provider asserts.
@@ -324,4 +341,23 @@ connector = "globex"
 environment = "production"
 "#
     )
+}
+
+impl App {
+    /// Every byte that it has written to its directory: database, keys and all.
+    pub fn written(&self) -> Vec<u8> {
+        let mut folders = vec![self._dir.path().to_owned()];
+        let mut bytes = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.is_file() {
+                    bytes.extend(std::fs::read(path).unwrap());
+                }
+            }
+        }
+        bytes
+    }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use anteroom::base::clock::Clock;
+use anteroom::base::clock::{Clock, Timestamp};
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::keys::{SigningKey, sign_text};
+use super::refresh::{Refreshes, Refreshing};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -69,6 +70,8 @@ pub struct Script {
     pub discovery_answer: Option<(u16, &'static str, String)>,
     /// `Location` of the discovery document's answer.
     pub discovery_location: Option<String>,
+    /// The refresh grant.
+    pub refresh: Refreshing,
     /// Codes given out, with the nonce of their request. A code works once.
     codes: BTreeMap<String, String>,
     issued: usize,
@@ -76,6 +79,8 @@ pub struct Script {
     seen: Vec<(String, String)>,
     /// The ID token given out last.
     pub last_id_token: Option<String>,
+    /// What was signed last, and how: thousands of sessions of one person get the same ID token within a second.
+    signed: Option<(String, String)>,
 }
 
 /// A provider; it ends with the test's runtime.
@@ -84,6 +89,7 @@ pub struct Provider {
     pub address: SocketAddr,
     script: Arc<Mutex<Script>>,
     honest: Arc<Mutex<Script>>,
+    pub(super) refreshes: Arc<Mutex<Refreshes>>,
 }
 
 impl Provider {
@@ -127,14 +133,20 @@ impl Provider {
             drip: false,
             discovery_answer: None,
             discovery_location: None,
+            refresh: Refreshing::default(),
             codes: BTreeMap::new(),
             issued: 0,
             clock,
             seen: vec![],
             last_id_token: None,
+            signed: None,
         };
-        let provider =
-            Self { address, honest: Arc::new(Mutex::new(script.clone())), script: Arc::new(Mutex::new(script)) };
+        let provider = Self {
+            address,
+            honest: Arc::new(Mutex::new(script.clone())),
+            script: Arc::new(Mutex::new(script)),
+            refreshes: Arc::default(),
+        };
         let serving = provider.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -196,6 +208,20 @@ impl Provider {
         let path = request.uri().path().to_owned();
         let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let body = String::from_utf8_lossy(&body).into_owned();
+        let held = {
+            let mut script = self.script();
+            let form: BTreeMap<_, _> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+            let refresh = path.ends_with("/token") && form.get("grant_type").is_some_and(|g| g == "refresh_token");
+            if refresh {
+                script.seen.push((path.clone(), body.clone()));
+            }
+            refresh.then(|| self.refresh(&mut script, &form["refresh_token"]))
+        };
+        if let Some(held) = held {
+            let ((status, kind, text), drip) = held.ready().await;
+            let body = if drip { dripping(text) } else { Full::new(Bytes::from(text)).boxed_unsync() };
+            return Ok(Response::builder().status(status).header("content-type", kind).body(body).unwrap());
+        }
         let mut script = self.script();
         script.seen.push((path.clone(), body.clone()));
         let mut headers = vec![];
@@ -211,7 +237,8 @@ impl Provider {
         } else if path.ends_with("/token") {
             headers.clone_from(&script.token_headers);
             drip = script.drip;
-            script.token(&body)
+            let refresh_token = self.first_refresh_token(&script);
+            script.token(&body, refresh_token)
         } else if path.ends_with("/userinfo") {
             script.userinfo.clone()
         } else if path.starts_with("/v1.0/") {
@@ -249,7 +276,12 @@ impl Script {
         self.clock.now().secs()
     }
 
-    fn token(&mut self, body: &str) -> (u16, &'static str, String) {
+    /// The provider's time.
+    pub(super) fn time(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn token(&mut self, body: &str, refresh_token: Option<String>) -> (u16, &'static str, String) {
         if let Some(answer) = &self.token_answer {
             return answer.clone();
         }
@@ -260,6 +292,20 @@ impl Script {
         if let Some(jwks) = self.jwks_from_next_token.take() {
             self.jwks = jwks;
         }
+        let id_token = self.id_token(&nonce, &json!({}));
+        let mut answer = json!({
+            "access_token": self.access_token, "token_type": "Bearer", "expires_in": 300, "id_token": id_token,
+        });
+        if let Some(refresh_token) = refresh_token {
+            answer["refresh_token"] = refresh_token.into();
+            answer["expires_in"] = json!(self.refresh.expires_in);
+        }
+        let (status, kind) = self.token_head;
+        (status, kind, edited(self.edit_token_answer.as_ref(), answer.to_string()))
+    }
+
+    /// An ID token: of a sign-in, or, without a nonce, of a refresh, with `changed` claims.
+    pub(super) fn id_token(&mut self, nonce: &str, changed: &Value) -> String {
         let mut claims = self.claims.clone();
         let now = self.now();
         let defaults = [
@@ -270,20 +316,31 @@ impl Script {
             ("nonce", json!(nonce)),
         ];
         for (name, value) in defaults {
-            if claims.get(name).is_none() && !self.leave_out.contains(&name) {
+            if claims.get(name).is_none() && !self.leave_out.contains(&name) && value != "" {
                 claims[name] = value;
             }
         }
-        let edited = |edit: &Option<Edit>, text: String| edit.as_ref().map_or(text.clone(), |edit| edit(text));
-        let header = edited(&self.edit_header, self.header.to_string());
-        let claims = edited(&self.edit_claims, claims.to_string());
-        let signed = edited(&self.edit_id_token, sign_text(self.key, &header, &claims));
+        for (name, value) in changed.as_object().into_iter().flatten() {
+            match value {
+                Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+                value => claims[name] = value.clone(),
+            }
+        }
+        let header = edited(self.edit_header.as_ref(), self.header.to_string());
+        let claims = edited(self.edit_claims.as_ref(), claims.to_string());
+        let text = format!("{header} {claims} {:p}", self.key);
+        let signed = match &self.signed {
+            Some((known, signed)) if *known == text => signed.clone(),
+            _ => sign_text(self.key, &header, &claims),
+        };
+        self.signed = Some((text, signed.clone()));
+        let signed = edited(self.edit_id_token.as_ref(), signed);
         let id_token = self.id_token.clone().unwrap_or(signed);
         self.last_id_token = Some(id_token.clone());
-        let answer = json!({
-            "access_token": self.access_token, "token_type": "Bearer", "expires_in": 300, "id_token": id_token,
-        });
-        let (status, kind) = self.token_head;
-        (status, kind, edited(&self.edit_token_answer, answer.to_string()))
+        id_token
     }
+}
+
+fn edited(edit: Option<&Edit>, text: String) -> String {
+    edit.map_or(text.clone(), |edit| edit(text))
 }
