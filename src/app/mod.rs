@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
@@ -24,7 +25,7 @@ use crate::base::metrics::Metrics;
 use crate::base::outgoing::{Outgoing, OutgoingSetupError};
 use crate::base::seal::Sealer;
 use crate::base::secret::SecretError;
-use crate::config::{Config, DirectoryLocation, OnDisable, SessionsStore};
+use crate::config::{Config, Connector, DirectoryLocation, OnDisable, Renewal, SessionsStore};
 use crate::connector::Provider;
 use crate::directory::{self, Directory, DirectoryError, Location, OpenError, Switchboard};
 use crate::explain::Recorder;
@@ -113,6 +114,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         limits: Limits { idle: config.sessions.idle_timeout, absolute: config.sessions.absolute_timeout },
         bound: config.sessions.revocation_bound,
         hosts: Hosts::new(own_hosts(config), config.sessions.cookie_domain.as_deref()),
+        silent: renewed_silently(config),
         plan: plan.clone(),
         sealer: sealer.clone(),
         serves: serves(config),
@@ -217,6 +219,15 @@ fn serves(config: &Config) -> Option<Serves> {
     (config.sessions.on_disable == OnDisable::End).then(|| -> Serves {
         Box::new(move |who| served.get(&who.connector).is_some_and(|domains| domains.contains(&who.email.domain())))
     })
+}
+
+/// The connectors whose sessions are renewed by a redirect, and how often at most.
+fn renewed_silently(config: &Config) -> BTreeMap<Id, Duration> {
+    let silent = |(id, connector): (&Id, &Connector)| match connector.renewal {
+        Renewal::PromptNone { interval } => Some((id.clone(), interval)),
+        Renewal::Refresh | Renewal::Off => None,
+    };
+    config.connectors.iter().filter_map(silent).collect()
 }
 
 /// The hosts that session cookies may be set on.

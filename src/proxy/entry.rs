@@ -327,6 +327,17 @@ async fn judge(
             return Answer::own(response, reason);
         }
     };
+    // Where nothing is lost by it: a page that is asked for is asked for again when the browser is back.
+    if let Grant::Session(session) = permit.grant()
+        && asker == Asker::Page
+        && *request.method() == Method::GET
+        && !signs_out
+        && core.shared.sessions.take_silent(session, arrived.tick)
+    {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let asked = Asked { asker, method, uri, headers, host, client, request_id: id.as_str() };
+        return Answer::own(site.renew(&asked, session), "renewal_due");
+    }
     let by = match permit.grant() {
         Grant::Anonymous => "anonymous",
         Grant::Session(_) => "session",

@@ -231,6 +231,13 @@ impl Session {
         now.millis() >= self.renew_at.load(Ordering::Relaxed)
     }
 
+    /// Takes what is due at `now`, and puts the next off until `next`: true for one caller.
+    pub(super) fn take_due(&self, now: Tick, next: Tick) -> bool {
+        let due = self.renew_at.load(Ordering::Relaxed);
+        let taken = || self.renew_at.compare_exchange(due, next.millis(), Ordering::Relaxed, Ordering::Relaxed);
+        now.millis() >= due && taken().is_ok()
+    }
+
     /// Claims the renewal of the tokens: true for one caller until [`Self::renew_next`].
     pub(super) fn claim_renewal(&self) -> bool {
         !self.renewing.load(Ordering::Relaxed) && !self.renewing.swap(true, Ordering::AcqRel)

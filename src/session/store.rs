@@ -2,7 +2,7 @@
 //! directory corrects (`follow.rs`); what is not is read from there (`fetch`). Limits decide who is signed in; moka's own
 //! times and bounds only free memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use uuid::Uuid;
 
 use crate::base::clock::{Clock, Tick, Timestamp};
+use crate::base::id::Id;
 use crate::base::seal::Sealer;
 use crate::directory::{Directory, DirectoryError, NewCookie, SessionRow, Used};
 use crate::identity::Identity;
@@ -52,6 +53,8 @@ pub struct StoreParts {
     /// `sessions.revocation_bound`
     pub bound: Duration,
     pub hosts: Hosts,
+    /// The connectors whose sessions are renewed by a redirect on a navigation, and how often at most.
+    pub silent: BTreeMap<Id, Duration>,
     pub plan: Arc<HeaderPlan>,
     pub sealer: Sealer,
     /// Whose sessions count by the configuration; none: everybody's.
@@ -102,6 +105,7 @@ pub(super) struct Inner {
     pub(super) limits: Limits,
     bound: Duration,
     hosts: Hosts,
+    pub(super) silent: BTreeMap<Id, Duration>,
     plan: Arc<HeaderPlan>,
     pub(super) sealer: Sealer,
     pub(super) clock: Clock,
@@ -139,7 +143,7 @@ impl SessionStore {
     /// A store in front of `parts.directory`, which answers nothing from memory until [`follow`](super::follow) has
     /// read the changes.
     pub fn new(parts: StoreParts) -> (Self, DueRenewals) {
-        let StoreParts { directory, limits, bound, hosts, plan, sealer, serves, clock } = parts;
+        let StoreParts { directory, limits, bound, hosts, silent, plan, sealer, serves, clock } = parts;
         let live = Cache::builder()
             .max_capacity(MAX_SESSIONS)
             .eviction_policy(EvictionPolicy::lru())
@@ -160,6 +164,7 @@ impl SessionStore {
             limits,
             bound,
             hosts,
+            silent,
             plan,
             sealer,
             clock,
@@ -232,7 +237,9 @@ impl SessionStore {
         if session.claim_note(now, self.0.note_every) {
             lock(&self.0.uses).insert(session.reference(), self.0.clock.now());
         }
-        if session.is_renewal_due(now) && session.claim_renewal() {
+        // What is renewed by a redirect waits for a navigation (`silent.rs`).
+        let silently = || self.0.silent.contains_key(session.connector());
+        if session.is_renewal_due(now) && !silently() && session.claim_renewal() {
             // Without anybody who renews, sessions last to their own limits.
             drop(self.0.due.send(Due { key: *key, session: session.clone() }));
         }
