@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use crate::admin;
 use crate::audit::Audit;
 use crate::base::clock::Clock;
+use crate::base::email::EmailDomain;
 use crate::base::id::Id;
 use crate::base::keys::{KeyRing, KeysError};
 use crate::base::log::Log;
@@ -23,7 +24,7 @@ use crate::base::metrics::Metrics;
 use crate::base::outgoing::{Outgoing, OutgoingSetupError};
 use crate::base::seal::Sealer;
 use crate::base::secret::SecretError;
-use crate::config::{Config, DirectoryLocation, SessionsStore};
+use crate::config::{Config, DirectoryLocation, OnDisable, SessionsStore};
 use crate::connector::Provider;
 use crate::directory::{self, Directory, DirectoryError, Location, OpenError, Switchboard};
 use crate::explain::Recorder;
@@ -31,7 +32,7 @@ use crate::gate::Snapshot;
 use crate::identity::assertion::AssertionSigner;
 use crate::identity::headers::HeaderPlan;
 use crate::proxy::{DataPlane, Shared};
-use crate::session::{Assertions, Cookies, Follower, Hosts, Limits, Renewals, SessionStore, StoreParts};
+use crate::session::{Assertions, Cookies, Follower, Hosts, Limits, Renewals, Serves, SessionStore, StoreParts};
 use crate::signin::{Parts, SignIn};
 use crate::web::Site;
 
@@ -114,6 +115,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         hosts: Hosts::new(own_hosts(config), config.sessions.cookie_domain.as_deref()),
         plan: plan.clone(),
         sealer: sealer.clone(),
+        serves: serves(config),
         clock: clock.clone(),
     });
     let switchboard = Switchboard::default();
@@ -204,6 +206,16 @@ fn location(config: &Config) -> Result<Location, StartError> {
         (SessionsStore::Directory, DirectoryLocation::Postgres(url)) => {
             Location::Postgres(url.read().map_err(StartError::DirectoryUrl)?)
         }
+    })
+}
+
+/// Whose sessions count: what left the configuration is switched off too, and so are its sessions unless they are kept.
+fn serves(config: &Config) -> Option<Serves> {
+    let connectors = config.connectors.keys();
+    let served: BTreeMap<Id, Vec<EmailDomain>> =
+        connectors.map(|id| (id.clone(), SignIn::enabled_domains(config, id))).collect();
+    (config.sessions.on_disable == OnDisable::End).then(|| -> Serves {
+        Box::new(move |who| served.get(&who.connector).is_some_and(|domains| domains.contains(&who.email.domain())))
     })
 }
 

@@ -30,7 +30,7 @@ use super::access_log::Line;
 use super::body::Body;
 use super::caching;
 use super::connection::{Connection, Doing};
-use super::control;
+use super::control::{self, AbortOnDrop};
 use super::core::{Core, Exchange, RequestId};
 use super::forward::{Judged, UpstreamError, forward};
 use super::head::head_problem;
@@ -412,8 +412,9 @@ async fn session_credential(
     let mut found = core.recent.borrow_mut().lookup(&core.shared.sessions, key, host, now);
     if let Found::Ask = found {
         let (sessions, host, key) = (core.shared.sessions.clone(), host.to_owned(), *key);
-        let asked = core.shared.control.spawn(async move { sessions.fetch(&key, &host).await });
-        found = asked.await.map_err(|_| DirectoryAway)?.map_err(|_| DirectoryAway)?;
+        // A client that goes away asks no more.
+        let mut asked = AbortOnDrop(core.shared.control.spawn(async move { sessions.fetch(&key, &host).await }));
+        found = (&mut asked.0).await.map_err(|_| DirectoryAway)?.map_err(|_| DirectoryAway)?;
         if let Found::Good(session) = &found {
             core.recent.borrow_mut().learn(&key, session, now);
         }

@@ -25,5 +25,5 @@ pub use hosts::{HostScope, Hosts};
 pub use id::{SessionId, SessionKey};
 pub use record::{Ending, Session, SessionRef};
 pub use renewal::{Renewals, renew_after};
-pub use store::{CreateError, DueRenewals, Found, Limits, NewSession, SessionStore, StoreParts};
+pub use store::{CreateError, DueRenewals, Found, Limits, NewSession, Serves, SessionStore, StoreParts};
 pub use tokens::ProviderTokens;

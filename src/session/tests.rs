@@ -73,6 +73,7 @@ impl Process {
             hosts: Hosts::new([HOST, "other.example.com"].into_iter(), None),
             plan,
             sealer: Sealer::new(keys),
+            serves: None,
             clock: clock.clone(),
         });
         let follower = Follower::begin(store.clone(), Switchboard::default()).await.unwrap();

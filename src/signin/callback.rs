@@ -193,11 +193,7 @@ impl SignIn {
         let Some(code) = response.code else {
             return Err(Failed::new("code_missing").of(&id, &attempt, self, visitor));
         };
-<<<<<<< HEAD
-        self.check_connector(provider.id()).map_err(|failed| failed.of(&id, &attempt, self, visitor))?;
-=======
         self.check_connector(provider.id()).map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
->>>>>>> h3-logout
         let signed_in = provider
             .redeem(
                 &code,

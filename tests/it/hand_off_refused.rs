@@ -328,6 +328,11 @@ async fn what_an_application_vouched_for_stays_with_it() {
         let reason = if handed_off { "" } else { "sign_in" };
         assert_eq!((page.status, page.reason()), (200, reason), "{auth:?}: {page:?}");
         assert_eq!(browser.session_at(SUITE_HOST).is_some(), handed_off);
+        // Nor by the link itself.
+        let hash = URL_SAFE_NO_PAD.encode([1; 32]);
+        let ask = [("host", SUITE_HOST), ("id", "0123456789abcdef0123"), ("c", hash.as_str())];
+        let direct = browser.open(&link(PORTAL, "hand-off", &ask)).await;
+        assert_eq!(direct.reason(), if handed_off { "hand_off" } else { "sign_in_required" });
     }
     // No session at all: there and back.
     let mut nobody = app.browser();
