@@ -2,6 +2,7 @@
 //!
 //! Event names are by area (security cases 0.1): `login.accepted`, `login.rejected`, `login.paused`, `session.ended`,
 //! `session.rejected`, `logout.rejected`, `header.stripped`, `path.denied`, `redirect.rejected`, `browser.denied`,
+//! `browser.kept`, `browser.not_kept`, `browser.resent`,
 //! `native.denied`, `limit.hit`, `admin.changed`. Two different causes never share a `reason`.
 
 use std::collections::HashMap;

@@ -233,9 +233,8 @@ impl SetCookie<'_> {
         let named = !self.name.is_empty() && self.name.bytes().all(token);
         let prefixed = self.secure || !self.name.starts_with("__");
         let host_only = self.name.starts_with("__Host-");
-        let shared = |domain: &str| {
-            !host_only && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
-        };
+        let shared =
+            |domain: &str| !host_only && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
         let valued = self.value.bytes().all(octet) && self.name.len() + self.value.len() <= MAX_LEN;
         if !named || !prefixed || !self.domain.is_none_or(shared) || !valued {
             return Err(InvalidCookie);

@@ -8,6 +8,9 @@ use crate::base::path::{self, Own};
 /// Longest accepted text, in bytes.
 pub const MAX_LEN: usize = 2048;
 
+/// An own page that a sign-in may lead to, on any host of ours: it sends a form that waits to an application.
+pub const RESEND: &str = "sign-in/resend";
+
 /// The own path beside which no own page is a target: a sign-in for an application on another host ends there.
 pub const HAND_OFF: &str = "hand-off";
 
@@ -17,9 +20,9 @@ pub const HAND_OFF: &str = "hand-off";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReturnTo {
     /// Origin, path, query and fragment.
-    text: String,
+    text: Box<str>,
     /// Where the path begins: 0 on the origin that asks.
-    path_at: usize,
+    path_at: u16,
     hand_off: bool,
 }
 
@@ -52,7 +55,7 @@ pub enum Rejected {
     /// The path has no normal form, or a script's scheme for a first segment.
     #[error("the target's path is not acceptable")]
     Path,
-    /// A page of our own: signing in leads to an application.
+    /// A page of our own, but for the few that go on from a sign-in.
     #[error("the target is an own page")]
     OwnPath,
 }
@@ -73,7 +76,7 @@ impl Rejected {
 impl ReturnTo {
     /// `/`
     pub fn root() -> Self {
-        Self { text: String::from("/"), path_at: 0, hand_off: false }
+        Self { text: "/".into(), path_at: 0, hand_off: false }
     }
 
     /// Reads a path, once percent-decoded if it came in a query.
@@ -109,13 +112,16 @@ impl ReturnTo {
             return Err(Rejected::Path);
         }
         let hand_off = match path::own(raw_path, &normal, places.prefix) {
-            Own::No => false,
+            Own::No | Own::Exact(RESEND) => false,
             Own::Exact(HAND_OFF) if places.hand_off && origin.is_empty() && fragment.is_empty() => true,
             Own::Exact(_) | Own::Confusable => return Err(Rejected::OwnPath),
         };
         // As a browser would write it; and it is sealed as JSON, where a quote would take twice its room.
         let text = format!("{origin}{normal}{query}{fragment}").replace('"', "%22");
-        if text.len() > MAX_LEN { Err(Rejected::Length) } else { Ok(Self { text, path_at: origin.len(), hand_off }) }
+        match u16::try_from(origin.len()) {
+            Ok(path_at) if text.len() <= MAX_LEN => Ok(Self { text: text.into(), path_at, hand_off }),
+            Ok(_) | Err(_) => Err(Rejected::Length),
+        }
     }
 
     /// The target: a relative reference, or a URL on another origin of ours.
@@ -125,12 +131,12 @@ impl ReturnTo {
 
     /// Path, query and fragment: a relative reference on its own origin, fit for `Location` there.
     pub fn on_its_origin(&self) -> &str {
-        self.text.get(self.path_at..).unwrap_or("/")
+        self.text.get(usize::from(self.path_at)..).unwrap_or("/")
     }
 
     /// The origin, if it is another than the one that asks.
     pub fn elsewhere(&self) -> Option<&str> {
-        self.text.get(..self.path_at).filter(|origin| !origin.is_empty())
+        self.text.get(..usize::from(self.path_at)).filter(|origin| !origin.is_empty())
     }
 
     /// The query of the hand-off that it is.

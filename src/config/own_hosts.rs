@@ -138,9 +138,14 @@ mod tests {
         assert_eq!((origin("suite.example.org:8443"), origin("example.org")), (None, None));
         assert!(hosts.other("login.example.com").is_none() && hosts.other("wiki.example.com").is_some());
         let suite = hosts.get("suite.example.org").unwrap().forwarded();
-        assert_eq!((suite.host.as_bytes(), suite.port.as_bytes()), (b"suite.example.org:8443".as_slice(), b"8443".as_slice()));
+        assert_eq!(
+            (suite.host.as_bytes(), suite.port.as_bytes()),
+            (b"suite.example.org:8443".as_slice(), b"8443".as_slice())
+        );
         assert!(hosts.is_origin(b"https://wiki.example.com"));
-        for other in ["https://suite.example.org", "http://wiki.example.com", "https://wiki.example.com.evil", "null", ""] {
+        for other in
+            ["https://suite.example.org", "http://wiki.example.com", "https://wiki.example.com.evil", "null", ""]
+        {
             assert!(!hosts.is_origin(other.as_bytes()), "{other}");
         }
         assert!(hosts.all().all(|host| !host.shares_cookie()));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as _, Incoming};
 
 use crate::audit::{Event, Outcome};
@@ -24,13 +24,13 @@ use crate::gate::{
     AppRules, Asker, Challenge, Decision, Denial, Grant, NativeCredential, SessionCredential, decide, wants_session,
 };
 use crate::session::{Found, SessionId, SessionKey};
-use crate::signin::Visitor;
-use crate::web::{Asked, Visit};
+use crate::web::{Asked, Unsent, Visit};
 
 use super::access_log::Line;
 use super::body::Body;
 use super::caching;
 use super::connection::{Connection, Doing};
+use super::control;
 use super::core::{Core, Exchange, RequestId};
 use super::forward::{Judged, UpstreamError, forward};
 use super::head::head_problem;
@@ -156,7 +156,7 @@ async fn answer<'a>(
     if let Some(rest) = own {
         let host = authority.host().to_owned();
         let visit = Visit { path: rest, host, client, request_id: id.as_str().to_owned(), asker };
-        let mut answer = control(core, connection, visit, request).await;
+        let mut answer = own_path(core, connection, visit, request).await;
         if chunked {
             close_after(&mut answer.response);
         }
@@ -183,46 +183,22 @@ fn close_after(response: &mut Response<Body>) {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
-/// An own path: answered by the control plane. A client that goes away takes its request with it.
-async fn control(
+/// An own path: answered by the control plane.
+async fn own_path(
     core: &Rc<Core>,
     connection: &Arc<Connection>,
     visit: Visit,
     request: Request<Incoming>,
 ) -> Answer<'static> {
-    let (site, id, path) = (core.shared.site.clone(), visit.request_id.clone(), visit.path.clone());
-    let (client, asker) = (visit.client, visit.asker);
-    let mut task = AbortOnDrop(core.shared.control.spawn(async move { site.answer(visit, request).await }));
-    let answered = tokio::select! {
-        answered = &mut task.0 => answered,
-        () = connection.overdue() => {
-            let (status, reason) = match connection.is_uploading() {
-                true => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
-                false => (StatusCode::SERVICE_UNAVAILABLE, "answer_timeout"),
-            };
-            Ok(core.shared.site.refusal(status, reason, asker, &id))
-        }
-    };
-    let response = match answered {
-        Ok(response) => response,
-        Err(error) => {
-            tracing::error!(request_id = id, error = %error, "an own path ended in a panic: please report it");
-            core.shared.site.internal_error(&id)
-        }
-    };
+    let (site, path) = (core.shared.site.clone(), visit.path.clone());
+    let (client, asker, id) = (visit.client, visit.asker, visit.request_id.clone());
+    let response =
+        control::answer(core, connection, asker, &id, async move { site.answer(visit, request).await }).await;
     let at = core.shared.clock.now();
     story::own_path(&core.shared.explain, &path, &response, explain::Asked { at, client, request_id: &id });
     let mut answer = Answer::own(response, "own");
     answer.client = Some(client);
     answer
-}
-
-struct AbortOnDrop(tokio::task::JoinHandle<Response<Bytes>>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// What a request is for: an app, at one of its hosts, and a path in normal form.
@@ -300,8 +276,24 @@ async fn judge(
         cookie: story::cookie_word(key.is_some(), wanted, rejected),
     };
     let decision = decide(app, &rule, native, session, request.headers(), arrived.at);
+    let posts = rule.keep_post && *request.method() == Method::POST;
     let permit = match decision {
         Decision::Permit(permit) => permit,
+        Decision::Challenge(challenge @ (Challenge::SignIn | Challenge::StepUp(_)))
+            if posts && asker == Asker::Form =>
+        {
+            story().challenged(&request, &challenge, StatusCode::UNAUTHORIZED);
+            let by = if matches!(challenge, Challenge::SignIn) { "sign_in_required" } else { "step_up_required" };
+            let step_up = if let Challenge::StepUp(step_up) = challenge { Some(step_up) } else { None };
+            let visit =
+                Visit { path: String::new(), host: host.to_owned(), client, request_id: id.as_str().to_owned(), asker };
+            let unsent = Unsent { app: app.id.clone(), step_up, visit, at: arrived.at };
+            let mut response = control::keep_post(core, connection, unsent, request).await;
+            if twice {
+                site.cookies().expire_session(response.headers_mut(), host);
+            }
+            return Answer::own(response, by);
+        }
         Decision::Challenge(challenge) => {
             let (method, uri, headers) = (request.method(), request.uri(), request.headers());
             let asked = Asked { asker, method, uri, headers, host, client, request_id: id.as_str() };
@@ -363,8 +355,9 @@ async fn judge(
     let ending = key.filter(|_| signs_out);
     if let Some(key) = &ending {
         // Before the application is asked: neither its answer nor a client that goes away meanwhile can keep a session.
-        app_signed_out(core, *key, host, client, id).await;
+        control::app_signed_out(core, *key, host, client, id).await;
     }
+    let resent = if posts { site.resent(request.headers()) } else { None };
     let judged = Judged {
         app,
         host: own_host,
@@ -396,6 +389,11 @@ async fn judge(
             Answer::own(site.refusal(error.status(), error.reason(), asker, id.as_str()), error.reason())
         }
     };
+    let status = answer.response.status();
+    if let Some(claim) = resent.filter(|_| status.is_success() || status.is_redirection()) {
+        answer.response.headers_mut().append(header::SET_COOKIE, site.cookies().expire_post(claim.id()));
+        control::post_resent(core, claim, app, host, client, id).await;
+    }
     if ending.is_some() {
         site.cookies().expire_session(answer.response.headers_mut(), host);
         answer.response.headers_mut().append(header::SET_COOKIE, site.cookies().expire_done());
@@ -425,17 +423,6 @@ async fn session_credential(
         Found::Ended => SessionCredential::Failed,
         Found::Unknown | Found::Ask => SessionCredential::NotRequested,
     })
-}
-
-/// Ends the session of `key` on the control plane, which goes on with it if this client goes away.
-async fn app_signed_out(core: &Rc<Core>, key: SessionKey, host: &str, client: IpAddr, id: RequestId) {
-    let (site, host) = (core.shared.site.clone(), host.to_owned());
-    let ended = core.shared.control.spawn(async move {
-        site.app_signed_out(&key, Visitor { client, request_id: id.as_str(), host: &host }).await;
-    });
-    if let Err(error) = ended.await {
-        tracing::error!(request_id = id.as_str(), error = %error, "ending a session ended in a panic: please report it");
-    }
 }
 
 /// The directory cannot be asked.

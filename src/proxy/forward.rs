@@ -146,7 +146,7 @@ async fn outlived(core: &Core, grant: &Grant, judged: &Judged<'_>) {
         core.waits_with(judged.connection, key, session.clone());
         judged.connection.hears(Told::Outlived).await;
     } else {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

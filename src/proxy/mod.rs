@@ -8,6 +8,7 @@ mod access_log;
 mod body;
 mod caching;
 mod connection;
+mod control;
 mod core;
 mod entry;
 mod forward;

@@ -30,6 +30,7 @@ pub struct Cookies {
     domain: Option<Box<str>>,
     session: &'static str,
     attempt_prefix: String,
+    post_prefix: String,
     done: String,
 }
 
@@ -44,6 +45,7 @@ impl Cookies {
             domain: sessions.cookie_domain.as_deref().map(Box::from),
             session,
             attempt_prefix: format!("{session}-try-"),
+            post_prefix: format!("{session}-post-"),
             done: format!("{session}-done"),
         }
     }
@@ -109,6 +111,22 @@ impl Cookies {
     /// Takes an attempt cookie back.
     pub fn expire_attempt(&self, id: &str) -> HeaderValue {
         self.expired(&self.attempt_name(id), SameSite::Lax)
+    }
+
+    /// The cookies of the forms that are kept for a browser: id and secret.
+    pub fn posts<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let pairs = cookie::with_prefix(headers, &self.post_prefix);
+        pairs.filter_map(|(name, value)| Some((name.strip_prefix(self.post_prefix.as_str())?, value)))
+    }
+
+    /// The `Set-Cookie` of a kept form: has to be there after the provider's redirect, so Lax.
+    pub fn set_post(&self, id: &str, secret: &str, lifetime: Duration) -> HeaderValue {
+        self.cookie(&format!("{}{id}", self.post_prefix), secret, None, Some(lifetime), SameSite::Lax)
+    }
+
+    /// Takes a kept form's cookie back.
+    pub fn expire_post(&self, id: &str) -> HeaderValue {
+        self.expired(&format!("{}{id}", self.post_prefix), SameSite::Lax)
     }
 
     /// Marks that this browser completed a sign-in `now`, and how many within the last minute: two, and still no

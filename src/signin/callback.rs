@@ -167,10 +167,10 @@ impl SignIn {
         };
         let Step::Pending(pending) = &attempt.step else { return Err(Failed::new("state_mismatch")) };
         // RFC 9207: judged before the code goes anywhere, and before the attempt is used up (O20, O21).
-        provider
-            .check_issuer(response.iss.as_deref())
-            .await
-            .map_err(|cause| Failed { return_to: self.return_to(visitor.host, &attempt.return_to), ..Failed::because(cause) })?;
+        provider.check_issuer(response.iss.as_deref()).await.map_err(|cause| Failed {
+            return_to: self.return_to(visitor.host, &attempt.return_to),
+            ..Failed::because(cause)
+        })?;
 
         // From here on the attempt is used up, however it ends: a second redemption, at once or later, here or at another
         // process, finds it burned. With the directory away nothing is used up: the same link works when it is back.
@@ -190,8 +190,10 @@ impl SignIn {
             failed.provider_error = Some(format!("{error}: {words}").chars().take(512).collect());
             return Err(failed);
         }
-        let Some(code) = response.code else { return Err(Failed::new("code_missing").of(&id, &attempt, self, visitor)) };
-        self.check_connector(provider.id()).map_err(|failed| failed.of(&id, &attempt, self, visitor))?;
+        let Some(code) = response.code else {
+            return Err(Failed::new("code_missing").of(&id, &attempt, self, visitor));
+        };
+        self.check_connector(provider.id()).map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
         let signed_in = provider
             .redeem(
                 &code,
@@ -206,7 +208,8 @@ impl SignIn {
         let return_to = self.return_to(visitor.host, &attempt.return_to);
         let typed = pending.hint.as_ref().and_then(|hint| hint.parse::<EmailAddress>().ok());
         let verified = Verified::new(signed_in, return_to, self.clock.now());
-        self.check_enabled(&verified.row.identity).map_err(|failed| failed.of(&id, &attempt, self, visitor))?;
+        self.check_enabled(&verified.row.identity)
+            .map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
         let email = &verified.row.identity.email;
         match typed {
             Some(typed) if !typed.looks_like(email) => {
@@ -306,11 +309,7 @@ impl SignIn {
     ///
     /// # Errors
     /// The directory is away.
-    pub(super) async fn session(
-        &self,
-        headers: &HeaderMap,
-        host: &str,
-    ) -> Result<Option<Arc<Session>>, DirectoryError> {
+    pub async fn session(&self, headers: &HeaderMap, host: &str) -> Result<Option<Arc<Session>>, DirectoryError> {
         let Some(key) = self.session_key(headers, host) else { return Ok(None) };
         Ok(match self.sessions.fetch(&key, host).await? {
             Found::Good(session) => Some(session),

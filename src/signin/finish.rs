@@ -49,7 +49,7 @@ impl SignIn {
         let return_to = |text: &str| self.return_to(visitor.host, text);
         let verified = waiting.and_then(|sealed| Verified::open(key, &sealed, &self.sealer, return_to));
         let verified = verified.ok_or_else(|| over(Failed::new("state_replayed")))?;
-        self.check_enabled(&verified.row.identity).map_err(over)?;
+        self.check_enabled(&verified.row.identity).map_err(|reason| over(Failed::new(reason)))?;
         let mut redirect = self.finish(verified, headers, visitor).await.map_err(over)?;
         self.explain.record(|| story::signed_in(self, explain::Step::Confirm, visitor, id, &attempt.connector));
         redirect.cookies.push(self.cookies.expire_attempt(id));
@@ -101,7 +101,7 @@ impl SignIn {
         let off = self.directory.switches.off().await.map_err(|error| Failed::directory(&error))?;
         let is_off =
             |kind, name: &str| off.iter().any(|switch| switch.off && switch.kind == kind && switch.name == name);
-        self.check_enabled_by(&row.identity, is_off)?;
+        self.check_enabled_by(&row.identity, is_off).map_err(Failed::new)?;
         match self.ended_at_provider(row, verified).await {
             Ok(false) => Ok(()),
             Ok(true) => Err(Failed::new("provider_session_ended")),

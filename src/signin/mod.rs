@@ -6,6 +6,7 @@ mod callback;
 mod disable;
 mod finish;
 mod hand_off;
+mod keep_post;
 mod provider_logout;
 mod query;
 mod sign_out;
@@ -39,6 +40,7 @@ use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionStore};
 pub use callback::{Callback, Completed, Failed};
 pub use disable::SwitchError;
 pub use hand_off::{HandOff, Joined};
+pub use keep_post::{Fields, Kept, NotKept, POST_LIFETIME, PostClaim, UnsentPost, Waiting};
 pub use provider_logout::LogoutRefused;
 pub use sign_out::SignedOut;
 pub use start::{Purpose, Start, Started};
@@ -138,25 +140,29 @@ impl SignIn {
 
     /// Whether people of `identity`'s connector and domain may sign in at this moment: what was switched off meanwhile
     /// ends attempts in flight.
-    fn check_enabled(&self, identity: &Identity) -> Result<(), Failed> {
+    fn check_enabled(&self, identity: &Identity) -> Result<(), &'static str> {
         self.check_enabled_by(identity, |kind, name| self.switchboard.is_off(kind, name))
     }
 
     /// The same by another's word on what is off.
-    fn check_enabled_by(&self, identity: &Identity, is_off: impl Fn(SwitchKind, &str) -> bool) -> Result<(), Failed> {
+    fn check_enabled_by(
+        &self,
+        identity: &Identity,
+        is_off: impl Fn(SwitchKind, &str) -> bool,
+    ) -> Result<(), &'static str> {
         if is_off(SwitchKind::Connector, identity.connector.as_str()) {
-            Err(Failed::new("connector_disabled"))
+            Err("connector_disabled")
         } else if is_off(SwitchKind::Domain, identity.email.domain().as_str()) {
-            Err(Failed::new("domain_disabled"))
+            Err("domain_disabled")
         } else {
             Ok(())
         }
     }
 
     /// Whether anybody may sign in at `connector` at this moment: where not, no provider is asked anything.
-    fn check_connector(&self, connector: &Id) -> Result<(), Failed> {
+    fn check_connector(&self, connector: &Id) -> Result<(), &'static str> {
         let off = self.switchboard.is_off(SwitchKind::Connector, connector.as_str());
-        if off { Err(Failed::new("connector_disabled")) } else { Ok(()) }
+        if off { Err("connector_disabled") } else { Ok(()) }
     }
 
     /// The provider configured as `connector`.

@@ -33,7 +33,9 @@ impl SignIn {
         everywhere: bool,
         visitor: Visitor<'_>,
     ) -> Result<SignedOut, DirectoryError> {
-        let Some(key) = self.session_key(headers, visitor.host) else { return Ok(SignedOut { provider: None, connector: None }) };
+        let Some(key) = self.session_key(headers, visitor.host) else {
+            return Ok(SignedOut { provider: None, connector: None });
+        };
         let id_token = self.sessions.id_token(&key).await;
         // All others before this one: while its cookie still works, a failure can be tried again. Only a session that is
         // still good speaks for its person.

@@ -101,7 +101,8 @@ impl SignIn {
         beginning: Beginning<'_>,
         headers: &HeaderMap,
     ) -> Result<(String, Redirect), ProviderError> {
-        let Beginning { provider, return_to, typed, login_hint, domain_hint, select_account, required, renews } = beginning;
+        let Beginning { provider, return_to, typed, login_hint, domain_hint, select_account, required, renews } =
+            beginning;
         let now = self.clock.now();
         let id = new_id(now);
         let pending = Pending::new(typed.map(|typed| typed.as_str().to_owned()), required, renews);
@@ -158,17 +159,13 @@ impl SignIn {
         (session.connector() == provider.id()).then(|| session.identity().email)
     }
 
-    /// Whether attempts may start at the provider: it may be switched off. A refusal is recorded.
-    ///
-    /// # Errors
-    /// It is off.
-    pub fn may_start(&self, start: &Start<'_>, visitor: Visitor<'_>) -> Result<(), Failed> {
-        self.check_connector(start.provider.id()).map_err(|failed| {
-            let mut failed = failed;
-            (failed.return_to, failed.anybody) = (start.return_to.clone(), true);
-            self.rejected(explain::Step::Start, visitor, Some(start.provider.id()), &failed);
-            failed
-        })
+    /// Why no attempt may start at the provider, if it is switched off; recorded.
+    pub fn start_refused(&self, start: &Start<'_>, visitor: Visitor<'_>) -> Option<Failed> {
+        let reason = self.check_connector(start.provider.id()).err()?;
+        let mut failed = Failed::by_anybody(reason);
+        failed.return_to = start.return_to.clone();
+        self.rejected(explain::Step::Start, visitor, Some(start.provider.id()), &failed);
+        Some(failed)
     }
 
     /// An attempt that could not start, recorded: the provider does not answer, or is not set up as it should be.

@@ -97,7 +97,10 @@ impl Site {
                 self.link("sign-out/done", &[("connector", connector)])
             }
         };
-        let mut response = redirect(&location, "signed_out", vec![self.cookies().expire_done()]);
+        // Nor does the next person at this browser find what the last one entered.
+        let mut cookies = self.sign_in.give_up_posts(&parts.headers, 0);
+        cookies.push(self.cookies().expire_done());
+        let mut response = redirect(&location, "signed_out", cookies);
         self.cookies().expire_session(response.headers_mut(), &visit.host);
         response
     }

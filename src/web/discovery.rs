@@ -91,8 +91,7 @@ impl Site {
             if let Some(provider) = self.sign_in.discover(domain) {
                 let (domain_hint, select_account) = (link.domain_hint.as_deref(), link.select_account);
                 let (purpose, person) = (None, None);
-                let start =
-                    Start { provider, return_to, purpose, hint: address, person, domain_hint, select_account };
+                let start = Start { provider, return_to, purpose, hint: address, person, domain_hint, select_account };
                 return self.start(visit, parts, &start).await;
             }
         }
@@ -195,7 +194,11 @@ impl Site {
     }
 
     /// The provider that `link` names. None: several are of its issuer.
-    fn linked_provider(&self, link: &Link, hint: Option<&EmailAddress>) -> Result<Option<&Arc<Provider>>, &'static str> {
+    fn linked_provider(
+        &self,
+        link: &Link,
+        hint: Option<&EmailAddress>,
+    ) -> Result<Option<&Arc<Provider>>, &'static str> {
         let of_issuer = |provider: &Provider| link.iss.as_deref().is_none_or(|iss| provider.is_issuer(iss));
         if let Some(id) = &link.connector {
             let provider = self.sign_in.provider(id).ok_or("connector_unknown")?;
@@ -216,7 +219,7 @@ impl Site {
     }
 
     pub(super) async fn start(&self, visit: &Visit, parts: &Parts, start: &Start<'_>) -> Response<Bytes> {
-        if let Err(failed) = self.sign_in.may_start(start, visit.visitor()) {
+        if let Some(failed) = self.sign_in.start_refused(start, visit.visitor()) {
             return self.failed_page(visit, start.provider, &failed);
         }
         match self.sign_in.start(start, &parts.headers, visit.visitor()).await {

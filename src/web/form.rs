@@ -58,15 +58,7 @@ impl Form {
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") || headers.contains_key(CONTENT_ENCODING) {
             return Err(bad(StatusCode::UNSUPPORTED_MEDIA_TYPE, "form_expected"));
         }
-        let body = tokio::time::timeout(TIME_LIMIT, Limited::new(body, MAX_FORM).collect());
-        let body = body.await.map_err(|_| bad(StatusCode::REQUEST_TIMEOUT, "form_too_slow"))?.map_err(|error| {
-            if error.downcast_ref::<LengthLimitError>().is_some() {
-                bad(StatusCode::PAYLOAD_TOO_LARGE, "form_too_large")
-            } else {
-                bad(StatusCode::BAD_REQUEST, "form_broken_off")
-            }
-        })?;
-        Self::parse(&body.to_bytes())
+        Self::parse(&collect(body, MAX_FORM).await?)
     }
 
     fn parse(body: &Bytes) -> Result<Self, BadForm> {
@@ -84,6 +76,25 @@ impl Form {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// A form's bytes, `max` at most.
+///
+/// # Errors
+/// It is too large (413), too slow (408) or does not come to its end (400).
+pub(super) async fn collect<B>(body: B, max: usize) -> Result<Bytes, BadForm>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    let body = tokio::time::timeout(TIME_LIMIT, Limited::new(body, max).collect());
+    let body = body.await.map_err(|_| bad(StatusCode::REQUEST_TIMEOUT, "form_too_slow"))?.map_err(|error| {
+        if error.downcast_ref::<LengthLimitError>().is_some() {
+            bad(StatusCode::PAYLOAD_TOO_LARGE, "form_too_large")
+        } else {
+            bad(StatusCode::BAD_REQUEST, "form_broken_off")
+        }
+    })?;
+    Ok(body.to_bytes())
 }
 
 /// Whether a post comes from our own pages: by `Sec-Fetch-Site`, or without Fetch Metadata by our own `Origin`.

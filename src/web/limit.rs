@@ -1,5 +1,5 @@
-//! A limit on look-ups by source, so that nobody harvests which domains are known (D05). It limits the source alone,
-//! never the person who is named.
+//! Limits by source: on look-ups, so that nobody harvests which domains are known (D05), and on forms to be kept. They
+//! limit the source alone, never the person who is named.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -16,7 +16,9 @@ use governor::{Quota, RateLimiter};
 use crate::base::clock::Clock;
 
 /// Look-ups of one source at once, and per minute: an office behind one address on a Monday morning fits.
-const PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(119);
+pub(super) const LOOKUPS: NonZeroU32 = NonZeroU32::MIN.saturating_add(119);
+/// Forms of one source that are kept at once, and per minute.
+pub(super) const KEPT_POSTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
 /// How many checks between clean-ups of sources that are quiet again.
 const CLEAN_EVERY: u32 = 1024;
 
@@ -27,15 +29,15 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    pub(super) fn new(clock: Clock) -> Self {
-        let quota = Quota::per_minute(PER_MINUTE);
+    pub(super) fn new(per_minute: NonZeroU32, clock: Clock) -> Self {
+        let quota = Quota::per_minute(per_minute);
         Self {
             limiter: RateLimiter::new(quota, DashMapStateStore::default(), Ours(Arc::new(clock))),
             checks: AtomicU32::new(0),
         }
     }
 
-    /// Whether `client` may look up once more.
+    /// Whether `client` may do it once more.
     ///
     /// # Errors
     /// Seconds until it may.
@@ -90,7 +92,7 @@ mod tests {
     #[test]
     fn a_network_that_looks_up_too_often_waits_and_its_neighbour_does_not() {
         let clock = Clock::manual(Timestamp::from_secs(1_800_000_000));
-        let limit = Limit::new(clock.clone());
+        let limit = Limit::new(LOOKUPS, clock.clone());
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let first_refused = (0..200).position(|i| limit.check(ip(&format!("192.0.2.{}", i % 256))).is_err());
         assert_eq!(first_refused, Some(120));

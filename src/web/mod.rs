@@ -6,6 +6,7 @@ mod callback;
 mod discovery;
 mod form;
 mod hand_off;
+mod keep_post;
 mod limit;
 pub mod pages;
 mod provider_logout;
@@ -14,6 +15,7 @@ mod router;
 mod site;
 mod step_up;
 
+pub use keep_post::Unsent;
 pub use refusal::Asked;
 pub use router::Visit;
 pub use site::Site;

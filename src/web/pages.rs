@@ -15,12 +15,12 @@ mod refusals;
 mod signing_in;
 
 pub use refusals::{
-    BadRequest, CrossSite, Denied, FrameNotice, Misdirected, NotFound, NotSent, ServerError, SignInAgain, Unavailable,
-    UpstreamTrouble,
+    BadRequest, CrossSite, Denied, FrameNotice, Misdirected, NotFound, NotSent, PostKept, ServerError, SignInAgain,
+    Unavailable, UpstreamTrouble,
 };
 pub use signing_in::{
-    ConnectorChoice, EmailError, FrontChannelDone, Loop, Mismatch, SignIn, SignInFailed, SignOutAsk, SignedOut,
-    TooManyTries, UnknownDomain,
+    ConnectorChoice, EmailError, FrontChannelDone, KeptGone, Loop, Mismatch, Resend, SignIn, SignInFailed, SignOutAsk,
+    SignedOut, TooManyTries, UnknownDomain,
 };
 
 /// Why Anteroom answered by itself: `X-Anteroom: <reason>`.
@@ -72,6 +72,13 @@ impl Page {
     /// `form-action` against the whole chain.
     fn with_form(mut self, origins: &[&str]) -> Self {
         self.form = Some(origins.iter().filter(|o| is_origin(o)).map(|o| (*o).to_owned()).collect());
+        self
+    }
+
+    /// The page has a form that goes to the application, whose answer may redirect anywhere: to a payment page, say.
+    /// Chromium would stop that redirect, and the person would send a second time.
+    fn with_form_to_app(mut self) -> Self {
+        self.form = Some(vec!["https:".to_owned()]);
         self
     }
 

@@ -48,10 +48,7 @@ impl Site {
                 Some(page) => page,
                 None => self.to_sign_in(asked.host, &sign_in),
             },
-            Asker::Form => {
-                let sign_in = self.link("sign-in", &[]);
-                NotSent { setting: self.setting(asked.request_id), sign_in_href: &sign_in }.render().into_response()
-            }
+            Asker::Form => self.not_sent(asked, false),
             // Fixed: it names nobody and says nothing of what was asked for.
             Asker::Frame => {
                 let href = self.link("sign-in", &[]);
@@ -59,6 +56,13 @@ impl Site {
             }
             Asker::Script => self.not_signed_in(asked.headers, asked.host, asked.request_id),
         }
+    }
+
+    /// A form that nobody keeps: the browser still has it. `too_large`: for that alone.
+    pub(super) fn not_sent(&self, asked: &Asked<'_>, too_large: bool) -> Response<Bytes> {
+        let sign_in = self.link("sign-in", &[]);
+        let setting = self.setting(asked.request_id);
+        NotSent { setting, too_large, sign_in_href: &sign_in }.render().into_response()
     }
 
     /// To the sign-in page: 302, since only a GET gets here.

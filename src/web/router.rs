@@ -46,7 +46,7 @@ impl Site {
         let provider = |prefix: &str| path.strip_prefix(prefix).and_then(|id| self.sign_in.provider(id));
         let (back, front) = (provider(provider_logout::BACK), provider(provider_logout::FRONT));
         let methods = match path {
-            "sign-out/done" | "me" | "jwks.json" => GET,
+            "sign-in/resend" | "sign-out/done" | "me" | "jwks.json" => GET,
             "session" => GET_ALONE,
             "sign-in" | "sign-in/go" if elsewhere => GET_ALONE,
             "sign-out" => GET_OR_POST,
@@ -73,6 +73,7 @@ impl Site {
             "hand-off" => self.hand_off(&visit, &parts).await,
             "session" => self.end_hand_off(&visit, &parts).await,
             "sign-in" => self.sign_in_page(&visit, &parts).await,
+            "sign-in/resend" => self.resend(&visit, &parts).await,
             "sign-in/start" => self.sign_in_start(&visit, &parts, body).await,
             "sign-in/go" => self.sign_in_go(&visit, &parts).await,
             "sign-in/continue" => self.sign_in_continue(&visit, &parts, body).await,

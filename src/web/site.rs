@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::header::{HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use http::{Response, StatusCode};
+use tokio::sync::Semaphore;
 
 use crate::audit::{Audit, Event, Outcome};
 use crate::base::clock::Clock;
@@ -15,8 +16,11 @@ use crate::config::{Config, OwnHost};
 use crate::session::{Assertions, Cookies, SessionKey, SessionStore};
 use crate::signin::{SignIn, Visitor};
 
-use super::limit::Limit;
+use super::limit::{KEPT_POSTS, LOOKUPS, Limit};
 use super::pages::{Setting, X_ANTEROOM};
+
+/// Forms that are read at a time to be kept: each takes up to 64 KB of memory, from anybody who asks.
+const READING: usize = 64;
 
 /// The own site of one Anteroom.
 pub struct Site {
@@ -25,6 +29,9 @@ pub struct Site {
     pub(super) audit: Arc<Audit>,
     pub(super) clock: Clock,
     pub(super) lookups: Limit,
+    pub(super) kept_posts: Limit,
+    /// Forms that are read to be kept, at a time.
+    pub(super) reading: Semaphore,
     cookies: Cookies,
     assertions: Option<Arc<Assertions>>,
     prefix: String,
@@ -46,7 +53,9 @@ impl Site {
             sign_in,
             sessions,
             audit,
-            lookups: Limit::new(clock.clone()),
+            lookups: Limit::new(LOOKUPS, clock.clone()),
+            kept_posts: Limit::new(KEPT_POSTS, clock.clone()),
+            reading: Semaphore::new(READING),
             clock,
             cookies,
             assertions,

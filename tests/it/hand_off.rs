@@ -26,7 +26,11 @@ async fn a_sign_in_for_another_host_ends_there_and_every_step_says_no_more_than_
     let [attempt] = browser.attempts_at(SUITE_HOST)[..] else { panic!("one attempt: {:?}", browser.elsewhere) };
     let id = attempt.strip_prefix("__Host-anteroom-try-").unwrap().to_owned();
     let rd = &parameters(started.location())["rd"];
-    assert!(started.location().starts_with("https://app.example.com/.anteroom/sign-in?rd=/.anteroom/hand-off%3Fhost%3Dsuite"));
+    assert!(
+        started
+            .location()
+            .starts_with("https://app.example.com/.anteroom/sign-in?rd=/.anteroom/hand-off%3Fhost%3Dsuite")
+    );
     let link = parameters(&format!("{PORTAL}{rd}"));
     assert_eq!((&link["host"], &link["id"], &link["for"]), (&SUITE_HOST.into(), &id, &"/report".into()));
     assert_eq!(link["c"].len(), 43);
@@ -143,7 +147,9 @@ async fn hints_and_the_connector_go_along_to_the_sign_in_host() {
     let back = browser.send(App::callback("acme", &app.acme.sign_in(to_provider.location()))).await;
     let page = app.follow(&mut browser, &format!("{PORTAL}{}", back.location())).await;
     assert_eq!((page.status, app.upstream.last().target.as_str()), (200, "/x"));
-    for (query, reason) in [("rd=/a&rd=/b", "duplicate_parameter"), ("login_hint=a&login_hint=b", "duplicate_parameter")] {
+    for (query, reason) in
+        [("rd=/a&rd=/b", "duplicate_parameter"), ("login_hint=a&login_hint=b", "duplicate_parameter")]
+    {
         let watch = app.watch();
         let twice = browser.clone().open(&format!("{SUITE}/.anteroom/sign-in/go?{query}")).await;
         watch.refused(&twice, 400, reason, "login.rejected");
@@ -259,7 +265,9 @@ async fn another_host_answers_for_itself_and_only_what_is_its_own() {
     assert_eq!((keys.status, &keys.body), (200, &app.send(&Ask::get("/.anteroom/jwks.json")).await.body));
 
     // W04, W07: a script is told where this host's sign-in is; every application's own pages may read that.
-    for (origin, allowed) in [(SUITE, true), (PORTAL, true), ("https://evil.example", false), ("http://suite.example.org", false)] {
+    for (origin, allowed) in
+        [(SUITE, true), (PORTAL, true), ("https://evil.example", false), ("http://suite.example.org", false)]
+    {
         let answer = app.send(&Ask::get("/data").host(SUITE_HOST).with("Origin", origin)).await;
         assert_eq!(answer.status, 401);
         assert_eq!(answer.json()["sign_in_url"], "https://suite.example.org/.anteroom/sign-in");
@@ -284,7 +292,8 @@ async fn another_host_answers_for_itself_and_only_what_is_its_own() {
     assert_eq!((foreign.status, foreign.reason()), (403, "websocket_origin"));
     assert_eq!(browser.send(socket(SUITE)).await.status, 200, "its own pages' handshake reaches the application");
     // L11: another of our hosts is another site.
-    let ask = Ask::page("/.anteroom/sign-out").host(SUITE_HOST).without("Sec-Fetch-Site").with("Sec-Fetch-Site", "same-site");
+    let ask =
+        Ask::page("/.anteroom/sign-out").host(SUITE_HOST).without("Sec-Fetch-Site").with("Sec-Fetch-Site", "same-site");
     let page = browser.send(ask).await;
     assert_eq!((page.status, page.reason()), (200, "sign_out_ask"));
     let policy = page.header("content-security-policy").unwrap();
@@ -298,7 +307,8 @@ async fn another_host_answers_for_itself_and_only_what_is_its_own() {
 async fn the_page_for_another_address_may_lead_to_the_host_that_asked() {
     let app = App::suite().await;
     let mut browser = app.browser();
-    let started = browser.open(&format!("{SUITE}/.anteroom/sign-in/go?connector=acme&login_hint=dora@acme.com&rd=/x")).await;
+    let started =
+        browser.open(&format!("{SUITE}/.anteroom/sign-in/go?connector=acme&login_hint=dora@acme.com&rd=/x")).await;
     let to_provider = browser.open(started.location()).await;
     let page = browser.send(App::callback("acme", &app.acme.sign_in(to_provider.location()))).await;
     assert_eq!(page.reason(), "address_mismatch");

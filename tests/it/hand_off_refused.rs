@@ -283,7 +283,9 @@ async fn only_a_top_level_navigation_takes_part() {
     let hash = URL_SAFE_NO_PAD.encode([1; 32]);
     let whole = [("host", SUITE_HOST), ("id", "0123456789abcdef0123"), ("c", hash.as_str())];
     let ask = link(PORTAL, "hand-off", &whole);
-    for url in [end.clone(), ask.clone(), format!("{SUITE}/.anteroom/sign-in?rd=/x"), format!("{SUITE}/.anteroom/sign-in/go")] {
+    for url in
+        [end.clone(), ask.clone(), format!("{SUITE}/.anteroom/sign-in?rd=/x"), format!("{SUITE}/.anteroom/sign-in/go")]
+    {
         let url = url::Url::parse(&url).unwrap();
         let target = &url[url::Position::BeforePath..];
         let host = url.host_str().unwrap();
@@ -312,7 +314,11 @@ async fn what_an_application_vouched_for_stays_with_it() {
     let (row, _) = app.directory.sessions.by_cookie(key.bytes()).await.unwrap().unwrap();
     for (auth, handed_off) in [(AuthMethod::Adopted, false), (AuthMethod::Oidc, true)] {
         let id = SessionId::generate();
-        let row = SessionRow { reference: uuid::Uuid::from_bytes(*id.key().bytes().first_chunk().unwrap()), auth, ..row.clone() };
+        let row = SessionRow {
+            reference: uuid::Uuid::from_bytes(*id.key().bytes().first_chunk().unwrap()),
+            auth,
+            ..row.clone()
+        };
         let cookie = NewCookie { key: *id.key().bytes(), host: "app.example.com".into() };
         app.directory.sessions.create(&row, &cookie).await.unwrap();
         let mut browser = app.browser();
@@ -322,6 +328,11 @@ async fn what_an_application_vouched_for_stays_with_it() {
         let reason = if handed_off { "" } else { "sign_in" };
         assert_eq!((page.status, page.reason()), (200, reason), "{auth:?}: {page:?}");
         assert_eq!(browser.session_at(SUITE_HOST).is_some(), handed_off);
+        // Nor by the link itself.
+        let hash = URL_SAFE_NO_PAD.encode([1; 32]);
+        let ask = [("host", SUITE_HOST), ("id", "0123456789abcdef0123"), ("c", hash.as_str())];
+        let direct = browser.open(&link(PORTAL, "hand-off", &ask)).await;
+        assert_eq!(direct.reason(), if handed_off { "hand_off" } else { "sign_in_required" });
     }
     // No session at all: there and back.
     let mut nobody = app.browser();

@@ -358,18 +358,17 @@ async fn a_process_that_stops_waits_for_its_renewals() {
     let (app, _) = shared().await;
     let mut alice = app.signed_in().await;
     let next = app.another().await;
-    let hold = Arc::new(Semaphore::new(0));
-    app.acme.script().refresh.hold = Some(hold.clone());
+    let mut there = alice.at(next.address);
+    app.acme.script().refresh.takes = Duration::from_millis(700);
     app.advance(DUE);
     assert!(is_good(&mut alice).await);
     until("the renewal at the provider", || app.acme.refreshes().under_way == 1).await;
-    let stopped = tokio::spawn(app.stop(Stop::Now));
-    tokio::task::yield_now().await;
-    hold.add_permits(10);
-    stopped.await.unwrap().unwrap();
-    let mut alice = alice.at(next.address);
-    next.serves(&alice, 1).await;
-    next.renew(&mut alice, 2).await;
+    app.stop(Stop::Now).await.unwrap();
+    let key = SessionId::parse(there.session().unwrap()).unwrap().key();
+    let (row, _) = next.directory.sessions.by_cookie(key.bytes()).await.unwrap().unwrap();
+    assert_eq!(row.version, 1, "what the provider gave is written when the process ends");
+    next.serves(&there, 1).await;
+    next.renew(&mut there, 2).await;
     assert_eq!((next.granted(), next.reused()), (2, 0), "the next process goes on with the new token");
 }
 

@@ -49,6 +49,7 @@ fn honest_targets_are_taken() {
         ("https://app.example.com/x?y#z", "/x?y#z"),
         ("HTTPS://APP.example.com/X", "/X"),
         ("/.anteroomy/x", "/.anteroomy/x"),
+        ("/.anteroom/sign-in/resend?id=0123", "/.anteroom/sign-in/resend?id=0123"),
     ] {
         assert_eq!(parse(text).as_deref(), Ok(target), "{text:?}");
         stays_here(target).unwrap();
@@ -76,6 +77,10 @@ fn each_rejection_names_its_reason() {
         ("/javascript:alert(1)", Rejected::Path),
         ("/.anteroom/sign-out", Rejected::OwnPath),
         ("/.anteroom", Rejected::OwnPath),
+        ("/.anteroom/sign-in/resend/", Rejected::OwnPath),
+        ("/.anteroom/sign-in/Resend", Rejected::OwnPath),
+        ("/.anteroom/sign-in/resend;x", Rejected::OwnPath),
+        ("/.anteroom/sign-in", Rejected::OwnPath),
         ("/.Anteroom/sign-out", Rejected::OwnPath),
         ("/%2eanteroom/sign-out", Rejected::OwnPath),
         ("/.anteroom;x/sign-out", Rejected::OwnPath),

@@ -200,14 +200,20 @@ fn an_app_on_another_host_has_an_origin_of_its_own() {
 #[test]
 fn origins_agree_on_whether_cookies_are_secure() {
     let plain = [
-        ("public_url = \"https://app.example.com\"", "public_url = \"http://app.example.com\"\ninsecure_http = \"yes-for-testing-only\""),
+        (
+            "public_url = \"https://app.example.com\"",
+            "public_url = \"http://app.example.com\"\ninsecure_http = \"yes-for-testing-only\"",
+        ),
         ("[log]", &second("public_url = \"http://suite.example.org\"")),
     ];
     assert!(!accepted(&plain).config.apps["second"].public_url.as_ref().unwrap().secure_cookies());
     let mixed = second("public_url = \"https://suite.example.org\"");
     refused(&[plain[0], ("[log]", &mixed)], "apps.second.public_url", "plain http for both");
     let mixed = second("public_url = \"http://suite.example.org\"");
-    let secure = ("public_url = \"https://app.example.com\"", "public_url = \"https://app.example.com\"\ninsecure_http = \"yes-for-testing-only\"");
+    let secure = (
+        "public_url = \"https://app.example.com\"",
+        "public_url = \"https://app.example.com\"\ninsecure_http = \"yes-for-testing-only\"",
+    );
     refused(&[secure, ("[log]", &mixed)], "apps.second.public_url", "https for both");
     let local = second("public_url = \"http://suite.localhost:4180\"");
     accepted(&[("[log]", &local)]);

@@ -10,7 +10,7 @@ fn app(routes: &[(&str, &[Method], Access, RequiredRole)]) -> AppRules {
         access: *access,
         role: *role,
         authorization: Authorization::Drop,
-        step_up: config::Requirement::default(),
+        step_up: Requirement::default(),
         keep_post: false,
     });
     app_of(routes.collect())
@@ -19,6 +19,7 @@ fn app(routes: &[(&str, &[Method], Access, RequiredRole)]) -> AppRules {
 fn app_of(routes: Vec<config::Route>) -> AppRules {
     let app = config::App {
         hosts: vec!["app.example.com".into()],
+        public_url: None,
         upstream: config::Upstream { host: "127.0.0.1".into(), port: 1 },
         sign_out: None,
         routes,
@@ -85,7 +86,7 @@ fn of_two_readings_what_either_asks_for_holds() {
         access: Access::SignedIn,
         role,
         authorization,
-        step_up: config::Requirement { max_age: Some(Duration::from_secs(max_age)), ..config::Requirement::default() },
+        step_up: Requirement { max_age: Some(Duration::from_secs(max_age)), ..Requirement::default() },
         keep_post,
     };
     let (admin, any) = (RequiredRole::AtLeast(Role::Admin), RequiredRole::Any);
@@ -94,7 +95,7 @@ fn of_two_readings_what_either_asks_for_holds() {
         route("/*/all", any, Authorization::Drop, 60, false),
         config::Route {
             access: Access::Public,
-            step_up: config::Requirement::default(),
+            step_up: Requirement::default(),
             ..route("/**", any, Authorization::Keep, 1, true)
         },
     ]);
@@ -125,7 +126,7 @@ fn a_target_says_which_rule_the_sign_in_is_for() {
         access: Access::SignedIn,
         role: RequiredRole::Any,
         authorization: Authorization::Drop,
-        step_up: config::Requirement { acr: vec![acr.to_owned()], ..config::Requirement::default() },
+        step_up: Requirement { acr: Some(vec![acr.to_owned()]), ..Requirement::default() },
         keep_post: false,
     };
     let app = app_of(vec![route("/pay", &[Method::POST], "post"), route("/pay", &[], "any")]);

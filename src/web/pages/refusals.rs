@@ -10,6 +10,8 @@ use super::{Page, Setting};
 #[template(path = "not_sent.html")]
 pub struct NotSent<'a> {
     pub setting: Setting<'a>,
+    /// It would have been kept, had it been smaller.
+    pub too_large: bool,
     pub sign_in_href: &'a str,
 }
 
@@ -17,6 +19,25 @@ impl NotSent<'_> {
     /// 401
     pub fn render(&self) -> Page {
         Page::new(self, StatusCode::UNAUTHORIZED, "not_sent")
+    }
+}
+
+/// A form arrived without a session, and is kept: after the sign-in [`Resend`] sends it.
+#[derive(Template)]
+#[template(path = "post_kept.html")]
+pub struct PostKept<'a> {
+    pub setting: Setting<'a>,
+    /// How long it is kept.
+    pub minutes: u64,
+    /// There is a session, and the route asks for more.
+    pub again: bool,
+    pub sign_in_href: &'a str,
+}
+
+impl PostKept<'_> {
+    /// 401
+    pub fn render(&self) -> Page {
+        Page::new(self, StatusCode::UNAUTHORIZED, "post_kept")
     }
 }
 

@@ -211,3 +211,41 @@ impl SignOutAsk<'_> {
         Page::new(self, StatusCode::OK, "sign_out_ask").with_form(origins)
     }
 }
+
+/// After the sign-in: a kept form, and the button that sends it to the application.
+#[derive(Template)]
+#[template(path = "resend.html")]
+pub struct Resend<'a> {
+    pub setting: Setting<'a>,
+    /// Where it goes, as the person reads it: without the query.
+    pub path: &'a str,
+    /// Where it goes.
+    pub action: &'a str,
+    /// Its fields in their order; the page counts them and shows none.
+    pub fields: &'a [(String, String)],
+    /// As whom it is sent.
+    pub email: &'a str,
+    /// Another person was signed in when it was entered.
+    pub of_another: bool,
+}
+
+impl Resend<'_> {
+    /// 200
+    pub fn render(&self) -> Page {
+        Page::new(self, StatusCode::OK, "resend").with_form_to_app()
+    }
+}
+
+/// There is no kept form of this id for this browser, or not any more.
+#[derive(Template)]
+#[template(path = "kept_gone.html")]
+pub struct KeptGone<'a> {
+    pub setting: Setting<'a>,
+}
+
+impl KeptGone<'_> {
+    /// 404
+    pub fn render(&self, reason: &'static str) -> Page {
+        Page::new(self, StatusCode::NOT_FOUND, reason)
+    }
+}

@@ -50,6 +50,11 @@ fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
     let unavailable = |why| Unavailable { setting, why, retry_href: s.link }.render();
     let sign_in = |error| SignIn { setting, email: s.email, rd: s.token, error }.render(&ORIGINS);
     let again = |too_old, again, sent| SignInAgain { setting, too_old, again, sent, sign_in_href: s.link }.render();
+    let kept = |again| PostKept { setting, minutes: 20, again, sign_in_href: s.link }.render();
+    let fields = [(s.name.to_owned(), s.token.to_owned()), (s.name.to_owned(), String::new())];
+    let resend = |of_another| {
+        Resend { setting, path: s.token, action: s.link, fields: &fields, email: s.email, of_another }.render()
+    };
     let unbound = Cause { reason: "tx_not_bound", ..Cause::default() };
     let unassigned = Cause { provider_error: Some("access_denied"), aadsts: Some(50105), ..Cause::default() };
     let away = Cause { reason: "provider_unreachable", ..Cause::default() };
@@ -92,7 +97,13 @@ fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
         ),
         ("sign_out_ask", SignOutAsk { setting, stay_href: s.link }.render(&ORIGINS)),
         ("front_channel_done", FrontChannelDone { setting }.render(&ORIGINS.map(str::to_owned))),
-        ("not_sent", NotSent { setting, sign_in_href: s.link }.render()),
+        ("not_sent", NotSent { setting, too_large: false, sign_in_href: s.link }.render()),
+        ("not_sent_too_large", NotSent { setting, too_large: true, sign_in_href: s.link }.render()),
+        ("post_kept", kept(false)),
+        ("post_kept_again", kept(true)),
+        ("resend", resend(false)),
+        ("resend_of_another", resend(true)),
+        ("kept_gone", KeptGone { setting }.render("kept_post_unknown")),
         (
             "frame_notice",
             FrameNotice { setting: Setting { reference: "", ..setting }, href: s.link }.render("sign_in_required"),
@@ -191,7 +202,9 @@ fn every_answer_carries_the_headers_that_keep_it_safe() {
         assert_eq!(get("referrer-policy"), if has_form { "same-origin" } else { "no-referrer" }, "{name}");
         assert!(!get("x-anteroom").is_empty(), "{name}");
         let policy = get("content-security-policy");
-        let form = if has_form {
+        let form = if name.starts_with("resend") {
+            "; form-action 'self' https:"
+        } else if has_form {
             "; form-action 'self' https://login.microsoftonline.com https://idp.example:8443"
         } else {
             "; form-action 'none'"

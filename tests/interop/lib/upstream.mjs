@@ -15,6 +15,8 @@ const WEBSOCKET_SUFFIX = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
  */
 export class RecordingUpstream {
   requests = [];
+  /** Answers a request in place of the page, if it returns something: `{ status, headers }`. */
+  answer = () => undefined;
   #sockets = [];
   #server;
 
@@ -51,6 +53,11 @@ export class RecordingUpstream {
     for await (const chunk of request) chunks.push(chunk);
     const { method, url, headers, rawHeaders } = request;
     this.requests.push({ method, url, headers, rawHeaders, body: Buffer.concat(chunks).toString("utf8") });
+    const own = this.answer(this.requests.at(-1));
+    if (own) {
+      response.writeHead(own.status, own.headers).end();
+      return;
+    }
     if (url.startsWith("/data/")) {
       response.setHeader("content-type", "application/json");
       response.end(JSON.stringify({ url, email: headers["x-forwarded-email"] ?? null }));

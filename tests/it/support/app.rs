@@ -342,3 +342,22 @@ environment = "production"
 "#
     )
 }
+
+impl App {
+    /// Every byte that it has written to its directory: database, keys and all.
+    pub fn written(&self) -> Vec<u8> {
+        let mut folders = vec![self._dir.path().to_owned()];
+        let mut bytes = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.is_file() {
+                    bytes.extend(std::fs::read(path).unwrap());
+                }
+            }
+        }
+        bytes
+    }
+}

@@ -36,7 +36,8 @@ impl Browser {
         let host = host.split(':').next().unwrap().trim_end_matches('.').to_ascii_lowercase();
         let below = |domain: &str| host == domain || host.ends_with(&format!(".{domain}"));
         let cookies = self.jar(&host).clone();
-        let shared = self.shared.iter().filter(|((domain, _), _)| below(domain)).map(|((_, name), value)| (name, value));
+        let shared =
+            self.shared.iter().filter(|((domain, _), _)| below(domain)).map(|((_, name), value)| (name, value));
         let cookies = cookies.iter().chain(shared).map(|(name, value)| format!("{name}={value}"));
         let cookies: Vec<String> = cookies.collect();
         let ask = if cookies.is_empty() { ask } else { ask.with("Cookie", &cookies.join("; ")) };
