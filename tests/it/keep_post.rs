@@ -389,7 +389,7 @@ async fn e13_a_form_that_needs_a_newer_sign_in_is_kept_too() {
     app.acme.script().claims["auth_time"] = 1_800_000_000_i64.into();
     let mut alice = app.signed_in().await;
     assert_eq!(alice.send(form("/pay/fresh")).await.status, 200, "new enough");
-    app.advance(6 * MINUTE);
+    app.advance(7 * MINUTE);
     app.log.taken();
     let answer = alice.send(form("/pay/fresh")).await;
     assert_eq!((answer.status, answer.reason()), (401, "post_kept"), "{answer:?}");
@@ -399,13 +399,13 @@ async fn e13_a_form_that_needs_a_newer_sign_in_is_kept_too() {
     assert!(link.starts_with("/.anteroom/sign-in/go?connector=acme&rd=/.anteroom/sign-in/resend%3Fid%3D"), "{link}");
     assert!(link.ends_with("&for=POST%20/pay/fresh"), "{link}");
     let at = resend(&answer);
-    app.acme.script().claims["auth_time"] = 1_800_000_360_i64.into();
+    app.acme.script().claims["auth_time"] = 1_800_000_420_i64.into();
     app.sign_in_with(&mut alice, &at).await;
     let page = alice.visit(&at).await;
     assert_eq!(alice.send(pressed(&page, &at)).await.status, 200);
     assert_eq!(app.upstream.count(), 2);
     // From elsewhere it is not kept, and is asked as ever.
-    app.advance(6 * MINUTE);
+    app.advance(7 * MINUTE);
     let foreign = form("/pay/fresh").without("Sec-Fetch-Site").with("Sec-Fetch-Site", "cross-site");
     assert_eq!(alice.send(foreign).await.reason(), "step_up_required");
 }
