@@ -15,8 +15,8 @@ use crate::session::{SessionStore, write_uses};
 use crate::signin::SwitchError;
 use crate::web::Site;
 
-/// The running parts, as commands see them.
-pub(super) struct Controls {
+/// The running parts that commands reach.
+pub(super) struct Reached {
     pub(super) directory: Directory,
     pub(super) sessions: SessionStore,
     pub(super) switchboard: Switchboard,
@@ -24,6 +24,11 @@ pub(super) struct Controls {
     pub(super) site: Arc<Site>,
     pub(super) explain: Recorder,
     pub(super) clock: Clock,
+}
+
+/// The running parts, as commands see them.
+pub(super) struct Controls {
+    reached: Reached,
     since: Timestamp,
     kind: &'static str,
     connectors: BTreeSet<String>,
@@ -31,44 +36,29 @@ pub(super) struct Controls {
 }
 
 impl Controls {
-    pub(super) fn new(
-        config: &Config,
-        directory: Directory,
-        sessions: SessionStore,
-        switchboard: Switchboard,
-        keys: Arc<KeyRing>,
-        site: Arc<Site>,
-        explain: Recorder,
-        clock: Clock,
-    ) -> Self {
+    pub(super) fn new(config: &Config, reached: Reached) -> Self {
         let kind = match (config.sessions.store, &config.directory.location) {
             (SessionsStore::Memory, _) => "memory",
             (SessionsStore::Directory, DirectoryLocation::Sqlite(_)) => "sqlite",
             (SessionsStore::Directory, DirectoryLocation::Postgres(_)) => "postgres",
         };
         Self {
-            since: clock.now(),
+            since: reached.clock.now(),
             kind,
             connectors: config.connectors.keys().map(|id| id.as_str().to_owned()).collect(),
             domains: config.domains.keys().map(|domain| domain.as_str().to_owned()).collect(),
-            directory,
-            sessions,
-            switchboard,
-            keys,
-            site,
-            explain,
-            clock,
+            reached,
         }
     }
 
     fn switches(&self, kind: SwitchKind, names: &BTreeSet<String>) -> Vec<SwitchView> {
-        let view = |name: &String| SwitchView { name: name.clone(), on: !self.switchboard.is_off(kind, name) };
+        let view = |name: &String| SwitchView { name: name.clone(), on: !self.reached.switchboard.is_off(kind, name) };
         names.iter().map(view).collect()
     }
 
     /// None for a session that is over and not yet forgotten.
     fn view(&self, row: &SessionRow, now: Timestamp) -> Option<SessionView> {
-        let limits = self.sessions.limits();
+        let limits = self.reached.sessions.limits();
         let ends = row.last_used.plus(limits.idle).min(row.created_at.plus(limits.absolute));
         (now < ends).then(|| SessionView {
             reference: row.reference,
@@ -95,10 +85,10 @@ impl Control for Controls {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             since: self.since.rfc3339(),
-            up_secs: self.clock.now().since(self.since).as_secs(),
-            sessions_held: self.sessions.count(),
+            up_secs: self.reached.clock.now().since(self.since).as_secs(),
+            sessions_held: self.reached.sessions.count(),
             directory: self.kind.to_owned(),
-            keys: views(&self.keys.list()),
+            keys: views(&self.reached.keys.list()),
             connectors: self.switches(SwitchKind::Connector, &self.connectors),
             domains: self.switches(SwitchKind::Domain, &self.domains),
         })
@@ -106,33 +96,33 @@ impl Control for Controls {
 
     async fn sessions(&self, which: &Selector, limit: u32) -> Result<Vec<SessionView>, ControlError> {
         // So that "last used" is true to the second.
-        write_uses(&self.sessions).await;
-        let rows = self.directory.sessions.list(which, &Page { limit }).await.map_err(ControlError::failed)?;
-        let now = self.clock.now();
+        write_uses(&self.reached.sessions).await;
+        let rows = self.reached.directory.sessions.list(which, &Page { limit }).await.map_err(ControlError::failed)?;
+        let now = self.reached.clock.now();
         Ok(rows.iter().filter_map(|row| self.view(row, now)).collect())
     }
 
     async fn revoke(&self, which: &Selector) -> Result<u64, ControlError> {
-        let ended = self.site.sign_in().revoke(which, "revoked").await;
+        let ended = self.reached.site.sign_in().revoke(which, "revoked").await;
         ended.map(|ended| ended.count).map_err(ControlError::failed)
     }
 
     async fn keys(&self) -> Result<Vec<KeyView>, ControlError> {
-        Ok(views(&self.keys.list()))
+        Ok(views(&self.reached.keys.list()))
     }
 
     async fn rotate_keys(&self) -> Result<Vec<KeyView>, ControlError> {
-        let keys = self.keys.clone();
+        let keys = self.reached.keys.clone();
         let rotated = tokio::task::spawn_blocking(move || keys.rotate_now()).await.map_err(ControlError::failed)?;
         let rotated = rotated.map_err(ControlError::failed)?;
         // The directory keeps the names of the keys it was used with.
-        let names = self.keys.fingerprints();
-        self.directory.keys.share(&names, self.clock.now()).await.map_err(ControlError::failed)?;
+        let names = self.reached.keys.fingerprints();
+        self.reached.directory.keys.share(&names, self.reached.clock.now()).await.map_err(ControlError::failed)?;
         Ok(views(&rotated))
     }
 
     async fn explain(&self, reference: &str) -> Result<Vec<Explained>, ControlError> {
-        self.explain.of(&self.directory, reference).await.map_err(ControlError::failed)
+        self.reached.explain.of(&self.reached.directory, reference).await.map_err(ControlError::failed)
     }
 
     async fn switch(
@@ -142,7 +132,7 @@ impl Control for Controls {
         off: bool,
         end_sessions: Option<bool>,
     ) -> Result<Option<u64>, ControlError> {
-        let sign_in = self.site.sign_in();
+        let sign_in = self.reached.site.sign_in();
         let result = match off {
             true => sign_in.disable(kind, name, end_sessions).await,
             false => sign_in.enable(kind, name).await.map(|()| None),

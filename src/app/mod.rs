@@ -38,7 +38,7 @@ use crate::signin::{Parts, SignIn};
 use crate::web::Site;
 
 use background::Background;
-use control::Controls;
+use control::{Controls, Reached};
 
 pub use lifecycle::{Running, Stop};
 
@@ -162,16 +162,16 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     });
     let site = Site::new(config, sign_in, cookies, sessions.clone(), assertions, audit.clone(), clock.clone());
     let site = Arc::new(site);
-    let controls = Controls::new(
-        config,
-        directory.clone(),
-        sessions.clone(),
+    let reached = Reached {
+        directory: directory.clone(),
+        sessions: sessions.clone(),
         switchboard,
-        keys.clone(),
-        site.clone(),
-        explain.clone(),
-        clock.clone(),
-    );
+        keys: keys.clone(),
+        site: site.clone(),
+        explain: explain.clone(),
+        clock: clock.clone(),
+    };
+    let controls = Controls::new(config, reached);
     let explain_to = (explain.clone(), directory.clone(), clock.clone());
     let background =
         Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to, admin: None };

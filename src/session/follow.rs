@@ -95,7 +95,6 @@ impl Follower {
                     self.away = false;
                     tracing::info!("the directory database is back");
                 }
-                Ok(()) => {}
                 Err(error) if !self.away => {
                     self.away = true;
                     let bound = self.store.inner().bound();
@@ -104,7 +103,7 @@ impl Follower {
                         "the directory database is away; sessions in memory are served for {bound:?} more, then requests get 503"
                     );
                 }
-                Err(_) => {}
+                Ok(()) | Err(_) => {}
             }
         }
     }
@@ -129,7 +128,7 @@ impl Follower {
                 self.seen = number;
             }
             self.looks = self.looks.wrapping_add(1);
-            if !more && self.looks % COMPARE_EVERY == 0 && directory.changes.newest().await? < self.seen {
+            if !more && self.looks.is_multiple_of(COMPARE_EVERY) && directory.changes.newest().await? < self.seen {
                 // The database is an older one than before: a backup, or the survivor of a fail-over.
                 tracing::warn!("the directory database has lost changes: sessions are read again");
                 return self.begin_anew().await;

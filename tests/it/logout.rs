@@ -283,7 +283,7 @@ async fn an_expired_session_does_not_speak_for_its_person() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_session_ends_alone_e15() {
     let app = App::start_with(Setup::new().directory(Directory::in_memory())).await;
-    let mut browsers = vec![app.signed_in().await, app.signed_in().await, app.signed_in().await];
+    let mut browsers = [app.signed_in().await, app.signed_in().await, app.signed_in().await];
     let me = browsers[1].send(Ask::get("/.anteroom/me")).await.json();
     let reference: uuid::Uuid = me["session"]["id"].as_str().unwrap().parse().unwrap();
     let everybody = Selector::Email("alice@acme.com".to_owned());

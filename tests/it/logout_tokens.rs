@@ -20,15 +20,15 @@ struct Token {
 impl Token {
     /// An honest one of `acme` that names the provider's session.
     fn of_session(app: &App, sid: &str) -> Self {
-        Self::naming(app, json!({ "sid": sid }))
+        Self::naming(app, &json!({ "sid": sid }))
     }
 
     /// An honest one of `acme` that names the person.
     fn of_person(app: &App, sub: &str) -> Self {
-        Self::naming(app, json!({ "sub": sub }))
+        Self::naming(app, &json!({ "sub": sub }))
     }
 
-    fn naming(app: &App, who: Value) -> Self {
+    fn naming(app: &App, who: &Value) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let now = app.clock.now().secs();
         let mut claims = json!({
@@ -89,11 +89,14 @@ fn accepted(row: &str, answer: &Answer) {
 }
 
 /// Tokens that differ from an honest one in one thing: each is refused and ends nothing, and its twin ends the session.
-async fn refused(rows: Vec<(&str, &str, fn(Token) -> Token)>) {
+/// What is refused: its name, the reason, and what spoils the token.
+type Row = (&'static str, &'static str, fn(Token) -> Token);
+
+async fn refused(rows: Vec<Row>) {
     let app = App::start().await;
     for (row, reason, spoil) in rows {
         let mut browser = alice(&app, "sid-of-alice").await;
-        let token = || Token::naming(&app, json!({ "sub": "pairwise-alice", "sid": "sid-of-alice" }));
+        let token = || Token::naming(&app, &json!({ "sub": "pairwise-alice", "sid": "sid-of-alice" }));
         let before = app.before();
         let signed = spoil(token()).signed();
         let answer = app.send(&post(&signed)).await;
@@ -219,7 +222,7 @@ async fn a_token_works_once_in_all_processes_l06() {
     for token in [
         Token::of_person(&app, "pairwise-alice"),
         Token::of_session(&app, "one-sid-for-ever"),
-        Token::naming(&app, json!({ "sub": "pairwise-alice", "sid": "one-sid-for-ever" })),
+        Token::naming(&app, &json!({ "sub": "pairwise-alice", "sid": "one-sid-for-ever" })),
     ] {
         let mut browser = alice(&app, "one-sid-for-ever").await;
         // Time went by since the token was made: it is still young enough.
@@ -303,7 +306,7 @@ async fn a_session_of_the_provider_ends_alone() {
     let app = App::start().await;
     for who in [json!({ "sid": "here" }), json!({ "sid": "here", "sub": "pairwise-alice" })] {
         let (mut here, mut there) = (alice(&app, "here").await, alice(&app, "there").await);
-        accepted("", &app.send(&post(&Token::naming(&app, who).signed())).await);
+        accepted("", &app.send(&post(&Token::naming(&app, &who).signed())).await);
         assert!(!is_signed_in(&mut here).await);
         assert!(is_signed_in(&mut there).await);
     }
@@ -372,7 +375,7 @@ async fn without_the_directory_the_provider_is_told_to_try_again_l09() {
         let (directory, away) = spoilable();
         let app = App::start_with(Setup::new().directory(directory)).await;
         let mut browser = alice(&app, "s").await;
-        let token = Token::naming(&app, who.clone()).signed();
+        let token = Token::naming(&app, &who).signed();
         app.log.taken();
         away.all(true);
         let answer = app.send(&post(&token)).await;
@@ -432,7 +435,7 @@ async fn a_sign_in_that_waits_for_its_person_ends_with_the_providers_session() {
         let page = browser.send(App::callback("acme", &query)).await;
         assert_eq!(page.reason(), "address_mismatch", "{row}");
         app.advance(std::time::Duration::from_secs(2));
-        accepted(row, &app.send(&post(&Token::naming(&app, who).signed())).await);
+        accepted(row, &app.send(&post(&Token::naming(&app, &who).signed())).await);
         app.advance(std::time::Duration::from_secs(2));
         let form = Ask::form("/.anteroom/sign-in/continue", &[("attempt", &page.field("attempt").unwrap())]);
         let before = app.before();

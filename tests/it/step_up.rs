@@ -176,7 +176,8 @@ async fn a_session_that_is_not_enough_becomes_one_that_is_at_the_provider_e13() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_for_a_route_is_asked_for_what_the_route_needs_and_held_to_it_o33() {
     let app = App::start_with(setup()).await;
-    let cases: [(&str, [Option<String>; 3], &str, &str, Vec<Value>, Value); 3] = [
+    type Case = (&'static str, [Option<String>; 3], &'static str, &'static str, Vec<Value>, Value);
+    let cases: [Case; 3] = [
         (
             "rd=/pay/all",
             [some("300"), None, None],

@@ -40,7 +40,7 @@ impl Open {
     }
 
     /// Everything is closed, and whoever waited for an answer got one that says why.
-    async fn is_over(mut self, row: &str) {
+    async fn ends(mut self, row: &str) {
         assert!(self.socket.0.is_closed().await && self.socket.1.is_closed().await, "{row}: the socket");
         assert_eq!(self.events.0.rest().await, b"", "{row}: broken off, no last chunk");
         assert!(self.events.1.is_closed().await, "{row}: the stream");
@@ -139,10 +139,10 @@ async fn what_is_open_ends_with_its_session_however_it_ends_and_nothing_else_doe
             others.goes_on(row).await;
             let which = Selector::Email("alice@acme.com".to_owned());
             app.shared_directory().sessions.end(&which, None, app.clock.now()).await.unwrap();
-            theirs.is_over(row).await;
+            theirs.ends(row).await;
             return;
         }
-        theirs.is_over(row).await;
+        theirs.ends(row).await;
         others.goes_on(row).await;
     }
 }

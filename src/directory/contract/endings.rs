@@ -89,7 +89,7 @@ pub(super) async fn ending_again_ends_nothing(on: &Opened) {
 pub(super) async fn an_epoch_ends_what_was_born_before_it_and_nothing_later(on: &Opened) {
     for round in 0..6 {
         let connector = format!("round-{round}");
-        let creators = (0..8).map(|at| {
+        let creators = (0..4).map(|at| {
             let (directory, connector) =
                 (if at % 2 == 0 { on.one.clone() } else { on.other.clone() }, connector.clone());
             tokio::spawn(async move {
