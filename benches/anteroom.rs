@@ -1,7 +1,7 @@
 //! Anteroom as the benchmark runs it: the product's data and control plane, with any number of sessions in its cache.
 //! Signing a million people in through a provider would take longer than everything that is measured.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,12 +10,18 @@ use anteroom::base::clock::Clock;
 use anteroom::base::email::EmailAddress;
 use anteroom::base::id::Id;
 use anteroom::base::log::Log;
+use anteroom::base::random;
 use anteroom::base::role::Role;
-use anteroom::config;
+use anteroom::config::{self, Config};
+use anteroom::directory::SessionRow;
 use anteroom::identity::Identity;
 use anteroom::identity::headers::AuthMethod;
-use anteroom::session::{Cookies, Session};
+use anteroom::session::{Cookies, NewSession, ProviderTokens, SessionId};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Parser;
+use secrecy::SecretString;
+use uuid::Uuid;
 
 /// Cookies written, spread over all sessions.
 const COOKIES: usize = 20_000;
@@ -31,6 +37,10 @@ struct Flags {
     /// Where the cookies of 20,000 of them go, `name=value`, one a line.
     #[arg(long)]
     cookies: PathBuf,
+    /// So many people more, of the connectors `renewed-…` in turn: in the directory too, with tokens that are due. Their
+    /// cookies come first.
+    #[arg(long, default_value_t = 0)]
+    renewed: usize,
 }
 
 type Problem = Box<dyn std::error::Error>;
@@ -42,10 +52,13 @@ fn main() -> Result<ExitCode, Problem> {
     let environment = Environment { clock: Clock::system(), log: Log::stdout()?, directory: None };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        let assembled = app::assemble(&loaded.config, &environment)?;
+        let assembled = app::assemble(&loaded.config, &environment).await?;
         let cookies = Cookies::new(&loaded.config.server.public_url, &loaded.config.sessions);
         let connector = loaded.config.connectors.keys().next().ok_or("no connector is configured")?;
-        sign_in(&assembled, &flags, &environment.clock, connector, cookies.session_name())?;
+        let host = &loaded.config.server.public_url.host;
+        let mut lines = with_tokens(&assembled, &flags, &environment.clock, &loaded.config, cookies.session_name()).await?;
+        lines += &sign_in(&assembled, &flags, &environment.clock, connector, host, cookies.session_name())?;
+        tokio::fs::write(&flags.cookies, lines).await?;
         // Listening tells the driver that all sessions are there.
         let mut running = app::start_assembled(&loaded.config, assembled).await?;
         running.ended().await?;
@@ -53,27 +66,63 @@ fn main() -> Result<ExitCode, Problem> {
     })
 }
 
-/// Makes the sessions and writes the cookies; keeps nothing else.
-fn sign_in(assembled: &Assembled, flags: &Flags, clock: &Clock, connector: &Id, cookie: &str) -> Result<(), Problem> {
-    let Flags { sessions, cookies, .. } = flags;
-    #[expect(clippy::disallowed_methods, reason = "writes a file before anything listens; no part of the product")]
-    let mut file = std::io::BufWriter::new(std::fs::File::create(cookies)?);
-    let every = (*sessions / COOKIES).max(1);
+/// Makes sessions in memory alone; the lines with their cookies.
+fn sign_in(
+    assembled: &Assembled,
+    flags: &Flags,
+    clock: &Clock,
+    connector: &Id,
+    host: &str,
+    cookie: &str,
+) -> Result<String, Problem> {
+    let mut lines = String::new();
+    let every = (flags.sessions / COOKIES).max(1);
     let shared = &assembled.shared;
-    for number in 0..*sessions {
-        let identity = person(number, connector)?;
-        let headers = shared.plan.ready(&identity, AuthMethod::Oidc)?;
-        let id = shared.sessions.insert(Session::start(&identity, headers, None, clock));
+    let scope = shared.sessions.scope(host).ok_or("the host is not Anteroom's")?;
+    for number in 0..flags.sessions {
+        let id = SessionId::generate();
+        shared.sessions.keep(&id.key(), &row(person(number, connector)?, clock), scope)?;
         if number % every == 0 && number / every < COOKIES {
-            writeln!(file, "{cookie}={}", id.cookie_value())?;
+            writeln!(lines, "{cookie}={}", id.cookie_value())?;
         }
     }
     // Counting runs what moka has put off: the housekeeping of inserting belongs to no request.
     let held = shared.sessions.count();
-    if held != u64::try_from(*sessions)? {
-        return Err(format!("{held} sessions are held, not {sessions}").into());
+    if held != u64::try_from(flags.sessions + flags.renewed)? {
+        return Err(format!("{held} sessions are held, not {} and {}", flags.sessions, flags.renewed).into());
     }
-    Ok(file.flush()?)
+    Ok(lines)
+}
+
+/// Makes sessions with tokens of `benches/provider.rs`; the lines with their cookies.
+async fn with_tokens(
+    assembled: &Assembled,
+    flags: &Flags,
+    clock: &Clock,
+    config: &Config,
+    cookie: &str,
+) -> Result<String, Problem> {
+    let mut lines = String::new();
+    let connectors: Vec<_> = config.connectors.iter().filter(|(id, _)| id.as_str().starts_with("renewed-")).collect();
+    let shared = &assembled.shared;
+    let scope = shared.sessions.scope(&config.server.public_url.host).ok_or("the host is not Anteroom's")?;
+    for number in 0..flags.renewed {
+        let (id, connector) = connectors.get(number % connectors.len()).ok_or("no connector renews")?;
+        let email: EmailAddress = format!("person@{id}.example").parse()?;
+        let identity = Identity { subject: format!("person-{id}"), email, ..person(number, id)? };
+        // Only its claims are read again: no signature.
+        let issuer = connector.issuer.as_str();
+        let claims = serde_json::json!({ "iss": issuer, "aud": "bench", "sub": identity.subject });
+        let id_token = format!("e30.{}.", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let tokens = ProviderTokens {
+            id_token: Some(SecretString::from(id_token)),
+            refresh_token: Some(SecretString::from(format!("first-refresh-token-{number}"))),
+        };
+        let row = SessionRow { renew_at: Some(clock.now()), ..row(identity, clock) };
+        let (session, _) = shared.sessions.create(NewSession { row, tokens }, scope).await?;
+        writeln!(lines, "{cookie}={}", session.cookie_value())?;
+    }
+    Ok(lines)
 }
 
 /// What an Entra tenant says of somebody: `tid` and `oid` as subject (73 characters), an address of 25, two groups, a role.
@@ -89,4 +138,24 @@ fn person(number: usize, connector: &Id) -> Result<Identity, Problem> {
         groups: vec!["staff".to_owned(), "finance".to_owned()],
         role: Some(if number % 100 == 0 { Role::Admin } else { Role::User }),
     })
+}
+
+/// A session of a provider that said nothing but who somebody is, and gave no refresh token.
+fn row(identity: Identity, clock: &Clock) -> SessionRow {
+    SessionRow {
+        reference: Uuid::from_bytes(random::bytes()),
+        provider_sub: identity.subject.clone(),
+        identity,
+        auth: AuthMethod::Oidc,
+        provider_sid: None,
+        auth_time: None,
+        acr: None,
+        amr: vec![],
+        created_at: clock.now(),
+        last_used: clock.now(),
+        renew_at: None,
+        secrets: None,
+        version: 0,
+        born: 0,
+    }
 }

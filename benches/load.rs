@@ -1,5 +1,5 @@
 //! The load generator: N keep-alive connections, each sending its next request when its last answer is complete (closed
-//! loop). Raw HTTP/1.1 on one thread, so that it costs less than what it measures. Every answer must have the expected
+//! loop), or when its time has come (`--rate`). Raw HTTP/1.1 on one thread, so that it costs less than what it measures. Every answer must have the expected
 //! status and length: a refusal, a redirect to the sign-in page or a cut-off body ends its connection and fails the run,
 //! instead of counting as speed. Prints one line of JSON.
 
@@ -35,6 +35,11 @@ struct Flags {
     /// How long to send, in seconds; requests under way are still finished.
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
+    /// Requests a second of all connections together, at even distances; as many as there are answers if it is left out.
+    /// A request that has to wait for the answer to the one before is late, and its latency counts from when it should
+    /// have been sent.
+    #[arg(long)]
+    rate: Option<f64>,
     /// A file with one session cookie, `name=value`, a line.
     #[arg(long)]
     cookies: PathBuf,
@@ -81,7 +86,7 @@ fn main() -> Result<std::process::ExitCode, Problem> {
     if cookies.len() < flags.first {
         return Err(format!("{} has {} cookies, not {}", flags.cookies.display(), cookies.len(), flags.first).into());
     }
-    let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default())?;
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let plan = Rc::new(Plan::new(&flags, cookies));
     let (latencies, errors, seconds) = runtime.block_on(async {
         let mut streams = Vec::new();
@@ -92,8 +97,14 @@ fn main() -> Result<std::process::ExitCode, Problem> {
         }
         let start = Instant::now();
         let until = start + Duration::from_secs_f64(flags.seconds);
-        let tasks: Vec<_> =
-            streams.into_iter().map(|stream| spawn_local(connection(stream, Rc::clone(&plan), until))).collect();
+        let every = flags.rate.map(|rate| Duration::from_secs_f64(1.0 / rate));
+        let tasks: Vec<_> = (0..)
+            .zip(streams)
+            .map(|(turn, stream)| {
+                let pace = every.map(|every| Pace { next: start + every * turn, every: every * count(flags.connections) });
+                spawn_local(connection(stream, Rc::clone(&plan), pace, until))
+            })
+            .collect();
         let mut latencies = Vec::new();
         let mut errors = Vec::new();
         for task in tasks {
@@ -132,12 +143,43 @@ struct Outcome {
     error: Option<String>,
 }
 
+fn count(connections: usize) -> u32 {
+    u32::try_from(connections).unwrap_or(u32::MAX)
+}
+
+/// When a connection sends.
+struct Pace {
+    next: Instant,
+    every: Duration,
+}
+
+impl Pace {
+    /// Waits for the next turn. When that request began: now, or when it should have.
+    #[expect(clippy::disallowed_methods, reason = "times its requests; no part of the product")]
+    async fn turn(&mut self) -> Instant {
+        let turn = self.next;
+        self.next += self.every;
+        if Instant::now() >= turn {
+            return turn;
+        }
+        // Some tenths of a millisecond late: the timer's fault and not the proxy's.
+        tokio::time::sleep_until(turn.into()).await;
+        Instant::now()
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "times its requests; no part of the product")]
-async fn connection(mut stream: TcpStream, plan: Rc<Plan>, until: Instant) -> Outcome {
+async fn connection(mut stream: TcpStream, plan: Rc<Plan>, mut pace: Option<Pace>, until: Instant) -> Outcome {
     let mut outcome = Outcome { latencies: Vec::with_capacity(64 * 1024), error: None };
     let (mut request, mut answer) = (Vec::with_capacity(HEAD), Vec::with_capacity(HEAD));
     let mut begun = Instant::now();
     while begun < until {
+        if let Some(pace) = &mut pace {
+            begun = pace.turn().await;
+            if begun >= until {
+                break;
+            }
+        }
         plan.write_next(&mut request);
         if let Err(error) = exchange(&mut stream, &request, &mut answer, &plan).await {
             outcome.error = Some(format!("after {} answers: {error}", outcome.latencies.len()));

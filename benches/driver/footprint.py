@@ -1,6 +1,5 @@
 """What the product takes: time to be ready, memory when idle, memory per session, size on disk."""
 
-import http.client
 import os
 import pathlib
 import shutil
@@ -10,17 +9,6 @@ import time
 
 from . import proxies
 from .process import Process, free_ports
-
-
-def ready(port):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 def start_and_idle(directory, program, core, upstream, starts):
@@ -33,7 +21,7 @@ def start_and_idle(directory, program, core, upstream, starts):
         begun = time.monotonic()
         argv = [program, "serve", "--config", config]
         with Process("anteroom serve", argv, core, directory / "log" / "product.log") as process:
-            process.wait_until(lambda: ready(ops), "not ready", 30)
+            process.wait_until(lambda: proxies.ready(ops), "not ready", 30)
             times.append((time.monotonic() - begun) * 1000)
             if turn == starts:
                 time.sleep(1)

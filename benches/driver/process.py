@@ -27,6 +27,9 @@ class Process:
         return self
 
     def __exit__(self, *_):
+        self.end()
+
+    def end(self):
         self.child.terminate()
         try:
             self.child.wait(10)

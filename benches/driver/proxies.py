@@ -1,5 +1,6 @@
 """The measured proxies: how each is configured and started. One worker each, no access log, upstream connections kept."""
 
+import http.client
 import os
 import pathlib
 import shutil
@@ -93,6 +94,11 @@ client_secret = "not-a-secret-of-anybody"
 connector = "acme"
 environment = "demo"
 
+[sessions]
+store = "{store}"
+# A million sessions are made in memory alone: however slow the machine is, nobody must ask the directory for them.
+revocation_bound = "60s"
+
 [log]
 access = {access_log}
 """
@@ -127,16 +133,33 @@ def haproxy(directory, built, port, upstream):
 def anteroom(directory, built, port, upstream, ops, sessions=SESSIONS):
     """The product's data and control plane with that many sessions in its cache, started by benches/anteroom.rs: it
     writes `name=value` of 20,000 of them, spread over all, to the cookie file, and only then listens."""
-    config = anteroom_config(directory / "anteroom", port, upstream, ops)
+    config = anteroom_config(directory / "anteroom", port, upstream, ops, "memory")
     cookies = directory / "cookies"
     argv = [built["anteroom"], "--config", config, "--sessions", sessions, "--cookies", cookies]
     return Proxy("anteroom", port, argv, host=f"{HOST}:{port}")
 
 
-def anteroom_config(directory, port, upstream, ops):
+def anteroom_config(directory, port, upstream, ops, store="directory", more=""):
     config = fresh(directory) / "anteroom.toml"
-    config.write_text(ANTEROOM.format(host=HOST, port=port, upstream=upstream, ops=ops, access_log=ACCESS_LOG))
+    text = ANTEROOM.format(host=HOST, port=port, upstream=upstream, ops=ops, store=store, access_log=ACCESS_LOG)
+    config.write_text(text + more)
     return config
+
+
+def wait_until_ready(process, ops):
+    """Listening is not enough: memory counts only once the first changes have been read."""
+    process.wait_until(lambda: ready(ops), "not ready", 30)
+
+
+def ready(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def program(name):

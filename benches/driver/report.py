@@ -3,10 +3,13 @@
 import platform
 import pathlib
 
+from . import renewal as renewals
 from .side_by_side import median, ratios
 
 # CPU per request, Anteroom against the proxy, at most: (64 sessions in use, 20,000 of a million).
 TARGETS = {"bare": (1.10, 1.20), "nginx": (1.00, 1.10), "haproxy": (1.00, 1.10)}
+# p99 of a paced load while sessions are renewed, against without, at most.
+RENEWAL = 1.20
 # Below this share of its core a proxy was not the bottleneck, and its requests per second say little.
 BUSY = 0.90
 # Above this share of a core the machine was not quiet.
@@ -29,7 +32,7 @@ def misses(samples):
     return sorted(found, key=lambda miss: -miss[0])
 
 
-def text(samples, footprint, about, profile):
+def text(samples, footprint, renewal, about, profile):
     parts = ["# Benchmark\n", conditions(samples, about)]
     if any("anteroom" in by_name for by_name in samples.values()):
         parts += ["## Targets: CPU per signed-in request\n", target_table(samples)]
@@ -37,6 +40,8 @@ def text(samples, footprint, about, profile):
         parts += ["## Measured\n", measured_table(samples)]
     if footprint:
         parts += ["## Footprint\n", footprint_table(footprint)]
+    if renewal:
+        parts += ["## Renewal\n", renewal_table(renewal)]
     if profile:
         parts += ["## Where the time goes in the worst miss\n", profile]
     return "\n".join(parts)
@@ -100,6 +105,22 @@ def footprint_table(footprint):
         verdict = "met" if value <= limit else "**MISS**"
         rows.append([what, f"{value:,.1f} {unit}", f"{limit:,} {unit}", verdict])
     return table(rows)
+
+
+def renewal_table(results):
+    rows = [["store", "renewals/s", "CPU per renewal", "p50 µs, with", "p99 µs, with", "p99 against without"]]
+    for result in results:
+        ratio, least, most = result.p99_ratios()
+        verdict = "met" if ratio <= RENEWAL else "**MISS**"
+        both = [
+            f"{median(result.without, what):,.0f}, {median(result.renewing, what):,.0f}" for what in ("p50_us", "p99_us")
+        ]
+        rows.append([
+            result.store, f"{median(result.renewing, 'renewals'):,.0f}", f"{result.cost_us():,.0f} µs", *both,
+            f"{ratio:.2f} ({least:.2f}–{most:.2f}), at most {RENEWAL:.2f}: {verdict}",
+        ])  # fmt: skip
+    load = f"{renewals.REQUESTS_PER_SECOND:,} requests/s over {renewals.CONNECTIONS} connections, {renewals.SESSIONS:,} sessions of {renewals.CONNECTORS} connectors"
+    return table(rows) + f"\n{load}; the control plane shares the data plane's core.\n"
 
 
 def table(rows):

@@ -1,9 +1,10 @@
 //! What runs beside requests for as long as the process lives.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::admin::{self, Socket};
 use crate::audit::Audit;
@@ -41,7 +42,7 @@ pub(super) struct Background {
 
 /// The tasks, once they run.
 pub(super) struct BackgroundTasks {
-    tasks: Vec<JoinHandle<()>>,
+    tasks: JoinSet<()>,
     sessions: SessionStore,
     renewals: Renewals,
     explain: (Recorder, Directory),
@@ -56,22 +57,32 @@ impl Background {
     pub(super) fn start(self) -> BackgroundTasks {
         let Self { keys, sessions, follower, renewals, due, explain, admin } = self;
         let (recorder, directory, clock) = explain;
-        let mut tasks = vec![
-            tokio::spawn(look_after_keys(keys)),
-            tokio::spawn(follower.run()),
-            tokio::spawn(look_after(sessions.clone())),
-            tokio::spawn(renewals.clone().run(due)),
-            tokio::spawn(recorder.clone().run(directory.clone(), clock)),
-        ];
-        tasks.extend(admin.map(|(socket, controls, audit)| tokio::spawn(admin::serve(socket, controls, audit))));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(look_after_keys(keys));
+        tasks.spawn(follower.run());
+        tasks.spawn(look_after(sessions.clone()));
+        tasks.spawn(renewals.clone().run(due));
+        tasks.spawn(recorder.clone().run(directory.clone(), clock));
+        if let Some((socket, controls, audit)) = admin {
+            tasks.spawn(admin::serve(socket, controls, audit));
+        }
         BackgroundTasks { tasks, sessions, renewals, explain: (recorder, directory) }
     }
 }
 
 impl BackgroundTasks {
+    /// Resolves when one of them has ended by itself, which none does: without it revocations would not be heard of, or
+    /// tokens not renewed, and nobody would notice.
+    pub(super) async fn failed(&mut self) -> io::Error {
+        match self.tasks.join_next().await {
+            Some(Err(error)) => io::Error::other(error),
+            Some(Ok(())) | None => io::Error::other("a background task ended"),
+        }
+    }
+
     /// Ends them; what is only in memory is written first.
-    pub(super) async fn stop(self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+    pub(super) async fn stop(mut self) {
+        self.tasks.abort_all();
         let written = tokio::time::timeout(LAST_WRITE, write_uses(&self.sessions));
         let renewed = tokio::time::timeout(LAST_RENEWALS, self.renewals.finished());
         let (written, renewed) = tokio::join!(written, renewed);

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::base::metrics::Metrics;
 use crate::proxy::{DataPlane, Phase};
 
-use super::background::Background;
+use super::background::{Background, BackgroundTasks};
 use super::ops;
 
 /// How long new connections are still taken after readiness went away: Kubernetes takes that long to tell everybody.
@@ -56,9 +56,9 @@ impl Running {
         let (stop, stopped) = watch::channel(Stop::No);
         let ready = Arc::new(AtomicBool::new(true));
         let ops = tokio::spawn(ops::serve(ops_listener, ready.clone(), background.sessions(), metrics));
-        let background = background.start();
+        let mut background = background.start();
         let task = tokio::spawn(async move {
-            let result = live(plane, listener, &ready, stopped).await;
+            let result = live(plane, listener, &ready, stopped, &mut background).await;
             ops.abort();
             background.stop().await;
             result
@@ -102,9 +102,11 @@ async fn live(
     listener: TcpListener,
     ready: &AtomicBool,
     mut stop: watch::Receiver<Stop>,
+    background: &mut BackgroundTasks,
 ) -> io::Result<()> {
     let mut result = tokio::select! {
         ended = plane.accept(&listener) => ended,
+        error = background.failed() => Err(error),
         () = at_least(&mut stop, Stop::Gracefully) => Ok(()),
     };
     ready.store(false, Ordering::Release);

@@ -10,12 +10,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use crate::admin;
 use crate::audit::Audit;
 use crate::base::clock::Clock;
+use crate::base::email::EmailDomain;
 use crate::base::id::Id;
 use crate::base::keys::{KeyRing, KeysError};
 use crate::base::log::Log;
@@ -23,7 +25,7 @@ use crate::base::metrics::Metrics;
 use crate::base::outgoing::{Outgoing, OutgoingSetupError};
 use crate::base::seal::Sealer;
 use crate::base::secret::SecretError;
-use crate::config::{Config, DirectoryLocation, SessionsStore};
+use crate::config::{Config, Connector, DirectoryLocation, OnDisable, Renewal, SessionsStore};
 use crate::connector::Provider;
 use crate::directory::{self, Directory, DirectoryError, Location, OpenError, Switchboard};
 use crate::explain::Recorder;
@@ -31,7 +33,7 @@ use crate::gate::Snapshot;
 use crate::identity::assertion::AssertionSigner;
 use crate::identity::headers::HeaderPlan;
 use crate::proxy::{DataPlane, Shared};
-use crate::session::{Assertions, Cookies, Follower, Hosts, Limits, Renewals, SessionStore, StoreParts};
+use crate::session::{Assertions, Cookies, Follower, Hosts, Limits, Renewals, Serves, SessionStore, StoreParts};
 use crate::signin::{Parts, SignIn};
 use crate::web::Site;
 
@@ -112,8 +114,10 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         limits: Limits { idle: config.sessions.idle_timeout, absolute: config.sessions.absolute_timeout },
         bound: config.sessions.revocation_bound,
         hosts: Hosts::new(own_hosts(config), config.sessions.cookie_domain.as_deref()),
+        silent: renewed_silently(config),
         plan: plan.clone(),
         sealer: sealer.clone(),
+        serves: serves(config),
         clock: clock.clone(),
     });
     let switchboard = Switchboard::default();
@@ -205,6 +209,25 @@ fn location(config: &Config) -> Result<Location, StartError> {
             Location::Postgres(url.read().map_err(StartError::DirectoryUrl)?)
         }
     })
+}
+
+/// Whose sessions count: what left the configuration is switched off too, and so are its sessions unless they are kept.
+fn serves(config: &Config) -> Option<Serves> {
+    let connectors = config.connectors.keys();
+    let served: BTreeMap<Id, Vec<EmailDomain>> =
+        connectors.map(|id| (id.clone(), SignIn::enabled_domains(config, id))).collect();
+    (config.sessions.on_disable == OnDisable::End).then(|| -> Serves {
+        Box::new(move |who| served.get(&who.connector).is_some_and(|domains| domains.contains(&who.email.domain())))
+    })
+}
+
+/// The connectors whose sessions are renewed by a redirect, and how often at most.
+fn renewed_silently(config: &Config) -> BTreeMap<Id, Duration> {
+    let silent = |(id, connector): (&Id, &Connector)| match connector.renewal {
+        Renewal::PromptNone { interval } => Some((id.clone(), interval)),
+        Renewal::Refresh | Renewal::Off => None,
+    };
+    config.connectors.iter().filter_map(silent).collect()
 }
 
 /// The hosts that session cookies may be set on.

@@ -207,11 +207,17 @@ const ADVICE: &[(&[&str], &str)] = &[
             "logout_token_nonce",
             "logout_token_subject",
             "logout_token_jti",
+            "logout_token_missing",
             "logout_token_replayed",
+            "logout_token_sub_mismatch",
             "sid_invalid",
         ],
         "The provider's logout token is none by OpenID Connect Back-Channel Logout 1.0, or came twice. No session ended \
          by it.",
+    ),
+    (
+        &["provider_session_ended"],
+        "The provider signed the person out while the sign-in waited for them. Nothing to repair: they sign in again.",
     ),
     (
         &["groups_elsewhere", "groups_too_many"],

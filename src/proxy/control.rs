@@ -41,9 +41,10 @@ pub(super) async fn answer(
     })
 }
 
-struct AbortOnDrop(tokio::task::JoinHandle<Response<Bytes>>);
+/// A task that ends with whoever waits for it.
+pub(super) struct AbortOnDrop<T>(pub(super) tokio::task::JoinHandle<T>);
 
-impl Drop for AbortOnDrop {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use http::HeaderValue;
 use ipnet::IpNet;
@@ -115,7 +116,14 @@ impl Core {
 
     fn outlives(&self, connection: &Arc<Connection>, key: SessionKey, session: Arc<Session>, waits: bool) {
         let exchange = connection.exchange();
-        self.living.borrow_mut().push(Living { connection: Arc::downgrade(connection), exchange, key, session, waits });
+        self.living.borrow_mut().push(Living {
+            connection: Arc::downgrade(connection),
+            exchange,
+            key,
+            session,
+            waits,
+            asked: None,
+        });
     }
 
     /// Closes what has outlived its session, and forgets what has ended by itself.
@@ -132,15 +140,22 @@ impl Core {
             if over || connection.exchange() != living.exchange {
                 return false;
             }
-            if living.session.check(limits, now) == Err(Ending::Replaced)
-                && let Some(successor) = sessions.successor(&living.key)
-            {
-                living.session = successor;
-            }
             let good = match living.session.check(limits, now) {
-                // Its claims were renewed elsewhere and nobody has read them here yet: it is not over.
-                Ok(()) | Err(Ending::Replaced) => true,
+                Ok(()) => true,
                 Err(Ending::Ended | Ending::Idle | Ending::Absolute) => false,
+                Err(Ending::Replaced) => match sessions.successor(&living.key) {
+                    Some(successor) if successor.check(limits, now) != Err(Ending::Replaced) => {
+                        living.session = successor;
+                        living.session.check(limits, now).is_ok()
+                    }
+                    // Changed elsewhere, and nobody has read it here yet: the directory knows. Until it answers it is not
+                    // over.
+                    Some(_) => {
+                        living.ask(&self.shared, now);
+                        true
+                    }
+                    None => false,
+                },
             };
             if !good {
                 // Who waits can be answered; of an answer that has begun, there is nothing but its end.
@@ -199,6 +214,22 @@ struct Living {
     session: Arc<Session>,
     /// It is the wait for an answer.
     waits: bool,
+    /// When the directory was asked about the session.
+    asked: Option<Tick>,
+}
+
+/// How often the directory is asked about one of them.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+
+impl Living {
+    /// Has the session read from the directory: the next sweep finds what it says.
+    fn ask(&mut self, shared: &Arc<Shared>, now: Tick) {
+        if self.asked.is_none_or(|asked| now.since(asked) >= ASK_EVERY) {
+            self.asked = Some(now);
+            let (sessions, key) = (shared.sessions.clone(), self.key);
+            drop(shared.control.spawn(async move { drop(sessions.look_up(&key).await) }));
+        }
+    }
 }
 
 /// One request and its answer: in flight until the answer's body is dropped.

@@ -30,7 +30,7 @@ use super::access_log::Line;
 use super::body::Body;
 use super::caching;
 use super::connection::{Connection, Doing};
-use super::control;
+use super::control::{self, AbortOnDrop};
 use super::core::{Core, Exchange, RequestId};
 use super::forward::{Judged, UpstreamError, forward};
 use super::head::head_problem;
@@ -327,6 +327,17 @@ async fn judge(
             return Answer::own(response, reason);
         }
     };
+    // Where nothing is lost by it: a page that is asked for is asked for again when the browser is back.
+    if let Grant::Session(session) = permit.grant()
+        && asker == Asker::Page
+        && *request.method() == Method::GET
+        && !signs_out
+        && core.shared.sessions.take_silent(session, arrived.tick)
+    {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let asked = Asked { asker, method, uri, headers, host, client, request_id: id.as_str() };
+        return Answer::own(site.renew(&asked, session), "renewal_due");
+    }
     let by = match permit.grant() {
         Grant::Anonymous => "anonymous",
         Grant::Session(_) => "session",
@@ -412,8 +423,9 @@ async fn session_credential(
     let mut found = core.recent.borrow_mut().lookup(&core.shared.sessions, key, host, now);
     if let Found::Ask = found {
         let (sessions, host, key) = (core.shared.sessions.clone(), host.to_owned(), *key);
-        let asked = core.shared.control.spawn(async move { sessions.fetch(&key, &host).await });
-        found = asked.await.map_err(|_| DirectoryAway)?.map_err(|_| DirectoryAway)?;
+        // A client that goes away asks no more.
+        let mut asked = AbortOnDrop(core.shared.control.spawn(async move { sessions.fetch(&key, &host).await }));
+        found = (&mut asked.0).await.map_err(|_| DirectoryAway)?.map_err(|_| DirectoryAway)?;
         if let Found::Good(session) = &found {
             core.recent.borrow_mut().learn(&key, session, now);
         }

@@ -1,12 +1,14 @@
 //! Endings: durable and for every process first; and if the directory is away, in this process at once and there as
 //! soon as it is back. Whoever asked for it is told the difference.
 
+use std::sync::Arc;
+
 use crate::base::clock::Timestamp;
 use crate::directory::{DirectoryError, Ended, OnceKind, Selector};
 
 use super::epochs::Epochs;
 use super::store::lock;
-use super::{SessionKey, SessionStore};
+use super::{Session, SessionKey, SessionStore};
 
 /// Endings that wait for the directory at most. Beyond it the oldest is given up: it was answered with an error.
 const MAX_UNFINISHED: usize = 10_000;
@@ -29,17 +31,44 @@ impl SessionStore {
             Ok(ended) => {
                 ended.cookies.iter().for_each(|key| self.end_cookie_here(&SessionKey::from(*key)));
                 self.revoke_here(which, ended.number);
-            }
-            Err(_) => {
-                self.end_in_memory(which);
-                let mut unfinished = lock(&self.inner().unfinished);
-                if unfinished.len() >= MAX_UNFINISHED {
-                    unfinished.remove(0);
+                // Also what the directory does not know any more.
+                if let Selector::Cookie(key) = which {
+                    self.end_cookie_here(&SessionKey::from(*key));
                 }
-                unfinished.push(which.clone());
             }
+            Err(_) => self.end_without_directory(which).await,
         }
         result
+    }
+
+    /// Ends what memory has, and remembers to end the rest.
+    async fn end_without_directory(&self, which: &Selector) {
+        let which = match which {
+            // One cookie of a session stands for all of them. One that leads nowhere is no reason to remember anything: a
+            // stranger may have made it up.
+            Selector::Cookie(key) => match self.known(&SessionKey::from(*key)).await {
+                Some(session) => Selector::Reference(session.reference()),
+                None => return,
+            },
+            which => which.clone(),
+        };
+        {
+            let mut unfinished = lock(&self.inner().unfinished);
+            if unfinished.len() >= MAX_UNFINISHED {
+                unfinished.remove(0);
+            }
+            // First, so that what is read from the directory at this moment is held against it.
+            unfinished.push(which.clone());
+        }
+        self.end_where(|session| Epochs::fits(&which, session));
+    }
+
+    /// The session of `key` in memory, or in a directory that can be read though not written.
+    async fn known(&self, key: &SessionKey) -> Option<Arc<Session>> {
+        match self.successor(key) {
+            Some(session) => Some(session),
+            None => self.look_up(key).await.ok()?,
+        }
     }
 
     /// Tries the endings again that the directory has not taken yet.
@@ -63,12 +92,5 @@ impl SessionStore {
         }
         lock(&self.inner().epochs).add(which, number);
         self.end_where(|session| session.born() < number && Epochs::fits(which, session));
-    }
-
-    fn end_in_memory(&self, which: &Selector) {
-        match which {
-            Selector::Cookie(key) => self.end_cookie_here(&SessionKey::from(*key)),
-            which => self.end_where(|session| Epochs::fits(which, session)),
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::directory::Selector;
 
 use super::Session;
-use super::record::subject_hash;
+use super::record::name_hash;
 
 /// For each selector the number of its newest revocation. Few: each is an administrator's or a provider's act.
 #[derive(Default)]
@@ -26,8 +26,8 @@ impl Epochs {
     /// Takes in that `which` was revoked by the change `number`.
     pub(super) fn add(&mut self, which: &Selector, number: i64) {
         let key = match which {
-            Selector::Subject { connector, sub } => Key::Subject(connector.to_string(), subject_hash(sub)),
-            Selector::Email(email) => Key::Email(email.clone()),
+            Selector::Subject { connector, sub } => Key::Subject(connector.to_string(), name_hash(sub)),
+            Selector::Email(email) => Key::Email(email.to_ascii_lowercase()),
             Selector::Connector(connector) => Key::Connector(connector.to_string()),
             Selector::Domain(domain) => Key::Domain(domain.as_str().to_owned()),
             Selector::All => Key::All,
@@ -46,8 +46,8 @@ impl Epochs {
         let identity = session.identity();
         let connector = identity.connector.to_string();
         let keys = [
-            Key::Subject(connector.clone(), subject_hash(sub)),
-            Key::Email(identity.email.as_str().to_owned()),
+            Key::Subject(connector.clone(), name_hash(sub)),
+            Key::Email(identity.email.as_str().to_ascii_lowercase()),
             Key::Connector(connector),
             Key::Domain(identity.email.domain().as_str().to_owned()),
             Key::All,
@@ -60,13 +60,16 @@ impl Epochs {
         match which {
             Selector::Reference(reference) => session.reference() == *reference,
             Selector::Subject { connector, sub } => {
-                session.connector() == connector && session.is_of_subject(subject_hash(sub))
+                session.connector() == connector && session.is_of_subject(name_hash(sub))
             }
-            Selector::Email(email) => session.identity().email.as_str() == email,
+            Selector::Email(email) => session.identity().email.as_str().eq_ignore_ascii_case(email),
             Selector::Connector(connector) => session.connector() == connector,
             Selector::Domain(domain) => session.identity().email.domain() == *domain,
             Selector::All => true,
-            Selector::Cookie(_) | Selector::ProviderSession { .. } => false,
+            Selector::ProviderSession { connector, sid } => {
+                session.connector() == connector && session.is_of_provider_session(name_hash(sid))
+            }
+            Selector::Cookie(_) => false,
         }
     }
 

@@ -19,6 +19,8 @@ const WRITE_EVERY: Duration = Duration::from_secs(1);
 const TIDY_EVERY: Duration = Duration::from_secs(300);
 /// Changes read at a time.
 const CHANGES: u32 = 1000;
+/// In how many looks once it is asked whether the database's numbers went back.
+const COMPARE_EVERY: u32 = 20;
 /// Uses written at a time.
 const USES: usize = 500;
 /// How long changes are kept, so that a process that lost the directory can catch up: longer, and it starts anew.
@@ -35,6 +37,7 @@ pub struct Follower {
     /// The last change taken in.
     seen: i64,
     away: bool,
+    looks: u32,
 }
 
 impl Follower {
@@ -43,7 +46,7 @@ impl Follower {
     /// # Errors
     /// The directory is away.
     pub async fn begin(store: SessionStore, switchboard: Switchboard) -> Result<Self, DirectoryError> {
-        let mut follower = Self { store, switchboard, seen: 0, away: false };
+        let mut follower = Self { store, switchboard, seen: 0, away: false, looks: 0 };
         follower.begin_anew().await?;
         Ok(follower)
     }
@@ -52,6 +55,8 @@ impl Follower {
         let before = self.store.now();
         let directory = &self.store.inner().directory;
         let newest = directory.changes.newest().await?;
+        // From here on nothing in memory counts: all of it is read again when it is asked for.
+        self.store.distrust();
         let from = self.epochs_from();
         let revoked = directory.changes.revoked(from).await?;
         let off = directory.switches.off().await?;
@@ -83,7 +88,9 @@ impl Follower {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 () = changes.hint() => {}
             }
-            match self.catch_up().await {
+            let result = self.catch_up().await;
+            self.store.set_away(result.is_err());
+            match result {
                 Ok(()) if self.away => {
                     self.away = false;
                     tracing::info!("the directory database is back");
@@ -108,18 +115,24 @@ impl Follower {
     /// The directory is away.
     pub async fn catch_up(&mut self) -> Result<(), DirectoryError> {
         self.store.finish_endings().await;
+        let directory = self.store.inner().directory.clone();
         loop {
             let before = self.store.now();
-            let changes = self.store.inner().directory.changes.since(self.seen, CHANGES).await?;
-            if changes.first().is_some_and(|(number, _)| *number != self.seen + 1) {
-                // What came in between is forgotten there: nothing in memory counts any more, all of it is read again.
-                self.store.distrust();
-                return self.begin_anew().await;
-            }
+            let changes = directory.changes.since(self.seen, CHANGES).await?;
             let more = changes.len() == CHANGES as usize;
             for (number, change) in changes {
+                if number != self.seen + 1 {
+                    // What came in between is forgotten there.
+                    return self.begin_anew().await;
+                }
                 self.take_in(number, change);
                 self.seen = number;
+            }
+            self.looks = self.looks.wrapping_add(1);
+            if !more && self.looks % COMPARE_EVERY == 0 && directory.changes.newest().await? < self.seen {
+                // The database is an older one than before: a backup, or the survivor of a fail-over.
+                tracing::warn!("the directory database has lost changes: sessions are read again");
+                return self.begin_anew().await;
             }
             if !more {
                 self.store.refreshed_at(before);

@@ -12,6 +12,7 @@ mod hosts;
 mod id;
 mod record;
 mod renewal;
+mod silent;
 mod store;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -25,5 +26,6 @@ pub use hosts::{HostScope, Hosts};
 pub use id::{SessionId, SessionKey};
 pub use record::{Ending, Session, SessionRef};
 pub use renewal::{Renewals, renew_after};
-pub use store::{CreateError, DueRenewals, Found, Limits, NewSession, SessionStore, StoreParts};
+pub use silent::silent_after;
+pub use store::{CreateError, DueRenewals, Found, Limits, NewSession, Serves, SessionStore, StoreParts};
 pub use tokens::ProviderTokens;

@@ -62,8 +62,10 @@ pub struct Session {
     born: i64,
     /// Counts renewals.
     version: i64,
-    /// Of the ID token's `sub`: to be found by, when everything of one person ends.
+    /// Of the ID token's `sub` and of its `sid`: to be found by, when everything of one person or of one session at the
+    /// provider ends.
     subject_hash: u64,
+    provider_session_hash: u64,
     auth: AuthMethod,
     host: HostScope,
     signing: AtomicBool,
@@ -93,7 +95,8 @@ impl Session {
             renew_at: AtomicU64::new(row.renew_at.map_or(NEVER, ahead)),
             born: row.born,
             version: row.version,
-            subject_hash: subject_hash(&row.provider_sub),
+            subject_hash: name_hash(&row.provider_sub),
+            provider_session_hash: row.provider_sid.as_deref().map_or(0, name_hash),
             auth: row.auth,
             host,
             signing: AtomicBool::new(false),
@@ -172,13 +175,19 @@ impl Session {
         self.subject_hash == hash
     }
 
+    /// Whether this is the session that the provider calls `sid`.
+    pub(super) fn is_of_provider_session(&self, hash: u64) -> bool {
+        self.provider_session_hash == hash
+    }
+
     /// Whether the session is good at `now`, and if not, why. Limits count monotonic time (E08).
     ///
     /// # Errors
     /// The [`Ending`].
     pub fn check(&self, limits: &Limits, now: Tick) -> Result<(), Ending> {
         match self.state.load(Ordering::Acquire) {
-            LIVE if now.since(self.created) >= limits.absolute => Err(Ending::Absolute),
+            // What was replaced ends no later than what replaced it.
+            LIVE | REPLACED if now.since(self.created) >= limits.absolute => Err(Ending::Absolute),
             LIVE if now.since(Tick::from_millis(self.last_used.load(Ordering::Relaxed))) >= limits.idle => {
                 Err(Ending::Idle)
             }
@@ -220,6 +229,13 @@ impl Session {
     /// Whether the provider's tokens should be renewed at `now`.
     pub(super) fn is_renewal_due(&self, now: Tick) -> bool {
         now.millis() >= self.renew_at.load(Ordering::Relaxed)
+    }
+
+    /// Takes what is due at `now`, and puts the next off until `next`: true for one caller.
+    pub(super) fn take_due(&self, now: Tick, next: Tick) -> bool {
+        let due = self.renew_at.load(Ordering::Relaxed);
+        let taken = || self.renew_at.compare_exchange(due, next.millis(), Ordering::Relaxed, Ordering::Relaxed);
+        now.millis() >= due && taken().is_ok()
     }
 
     /// Claims the renewal of the tokens: true for one caller until [`Self::renew_next`].
@@ -276,8 +292,8 @@ impl Session {
     }
 }
 
-/// A hash of a provider's `sub`. Two people of one connector with the same one are thrown out together: no harm.
-pub(super) fn subject_hash(sub: &str) -> u64 {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, sub.as_bytes());
+/// A hash of a provider's `sub` or `sid`. Two of one connector with the same one are thrown out together: no harm.
+pub(super) fn name_hash(name: &str) -> u64 {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
     u64::from_le_bytes(*digest.as_ref().first_chunk::<8>().unwrap_or(&[0; 8]))
 }

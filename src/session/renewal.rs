@@ -73,7 +73,7 @@ pub fn renew_after(expires_in: Option<Duration>) -> Duration {
 }
 
 /// A random part of `most`.
-fn jitter(most: Duration) -> Duration {
+pub(super) fn jitter(most: Duration) -> Duration {
     most.mul_f64(f64::from(u32::from_le_bytes(random::bytes())) / f64::from(u32::MAX))
 }
 

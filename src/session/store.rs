@@ -2,19 +2,22 @@
 //! directory corrects (`follow.rs`); what is not is read from there (`fetch`). Limits decide who is signed in; moka's own
 //! times and bounds only free memory.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use secrecy::SecretString;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use uuid::Uuid;
 
 use crate::base::clock::{Clock, Tick, Timestamp};
+use crate::base::id::Id;
 use crate::base::seal::Sealer;
 use crate::directory::{Directory, DirectoryError, NewCookie, SessionRow, Used};
+use crate::identity::Identity;
 use crate::identity::headers::{HeaderPlan, HeaderTooLong};
 
 use super::epochs::Epochs;
@@ -33,6 +36,8 @@ const ENDED_FOR: Duration = Duration::from_secs(600);
 const MAX_ENDED: u64 = 1_000_000;
 /// Look-ups in the directory at a time; a flood of unknown cookies waits, others do not.
 const LOOKUPS: usize = 64;
+/// How long one waits for its turn.
+const LONGEST_TURN: Duration = Duration::from_secs(1);
 
 /// How long sessions last: `sessions.idle_timeout` and `sessions.absolute_timeout`.
 #[derive(Clone, Copy, Debug)]
@@ -48,10 +53,17 @@ pub struct StoreParts {
     /// `sessions.revocation_bound`
     pub bound: Duration,
     pub hosts: Hosts,
+    /// The connectors whose sessions are renewed by a redirect on a navigation, and how often at most.
+    pub silent: BTreeMap<Id, Duration>,
     pub plan: Arc<HeaderPlan>,
     pub sealer: Sealer,
+    /// Whose sessions count by the configuration; none: everybody's.
+    pub serves: Option<Serves>,
     pub clock: Clock,
 }
+
+/// Whether a person's connector and domain are still served here.
+pub type Serves = Box<dyn Fn(&Identity) -> bool + Send + Sync>;
 
 /// A session that begins.
 pub struct NewSession {
@@ -93,15 +105,21 @@ pub(super) struct Inner {
     pub(super) limits: Limits,
     bound: Duration,
     hosts: Hosts,
+    pub(super) silent: BTreeMap<Id, Duration>,
     plan: Arc<HeaderPlan>,
     pub(super) sealer: Sealer,
     pub(super) clock: Clock,
     /// When the directory's changes were last read to their end.
     refreshed: AtomicU64,
     pub(super) epochs: Mutex<Epochs>,
-    uses: Mutex<Vec<Used>>,
+    uses: Mutex<HashMap<SessionRef, Timestamp>>,
     note_every: Duration,
     looking: Semaphore,
+    away: AtomicBool,
+    probing: Semaphore,
+    /// The least version that a cookie's session has by now, for a short time: what is older was read before a renewal.
+    renewed: Cache<SessionKey, i64, BuildKeyHasher>,
+    serves: Option<Serves>,
     due: mpsc::UnboundedSender<Due>,
     pub(super) unfinished: Mutex<Vec<crate::directory::Selector>>,
 }
@@ -125,7 +143,7 @@ impl SessionStore {
     /// A store in front of `parts.directory`, which answers nothing from memory until [`follow`](super::follow) has
     /// read the changes.
     pub fn new(parts: StoreParts) -> (Self, DueRenewals) {
-        let StoreParts { directory, limits, bound, hosts, plan, sealer, clock } = parts;
+        let StoreParts { directory, limits, bound, hosts, silent, plan, sealer, serves, clock } = parts;
         let live = Cache::builder()
             .max_capacity(MAX_SESSIONS)
             .eviction_policy(EvictionPolicy::lru())
@@ -146,6 +164,7 @@ impl SessionStore {
             limits,
             bound,
             hosts,
+            silent,
             plan,
             sealer,
             clock,
@@ -153,6 +172,13 @@ impl SessionStore {
             epochs: Mutex::default(),
             uses: Mutex::default(),
             looking: Semaphore::new(LOOKUPS),
+            away: AtomicBool::new(false),
+            probing: Semaphore::new(1),
+            renewed: Cache::builder()
+                .max_capacity(MAX_ENDED)
+                .time_to_live(UNSEEN)
+                .build_with_hasher(BuildKeyHasher::default()),
+            serves,
             due,
             unfinished: Mutex::default(),
         };
@@ -209,9 +235,11 @@ impl SessionStore {
     #[cold]
     fn see_to(&self, key: &SessionKey, session: &Arc<Session>, now: Tick) {
         if session.claim_note(now, self.0.note_every) {
-            lock(&self.0.uses).push(Used { reference: session.reference(), at: self.0.clock.now() });
+            lock(&self.0.uses).insert(session.reference(), self.0.clock.now());
         }
-        if session.is_renewal_due(now) && session.claim_renewal() {
+        // What is renewed by a redirect waits for a navigation (`silent.rs`).
+        let silently = || self.0.silent.contains_key(session.connector());
+        if session.is_renewal_due(now) && !silently() && session.claim_renewal() {
             // Without anybody who renews, sessions last to their own limits.
             drop(self.0.due.send(Due { key: *key, session: session.clone() }));
         }
@@ -246,7 +274,7 @@ impl SessionStore {
         {
             return Ok(Some(session));
         }
-        let _turn = self.0.looking.acquire().await;
+        let _turn = self.turn().await?;
         let Some((row, host)) = self.0.directory.sessions.by_cookie(key.bytes()).await? else {
             match self.0.live.get(key) {
                 // Past its limits, and forgotten.
@@ -259,8 +287,26 @@ impl SessionStore {
             return Ok(None);
         };
         let Some(scope) = self.0.hosts.written(&host) else { return Ok(None) };
+        if self.0.serves.as_ref().is_some_and(|serves| !serves(&row.identity)) {
+            return Ok(None);
+        }
         // The configuration may have changed since: headers that do not fit any more mean a new sign-in.
         Ok(self.keep(key, &row, scope).ok().filter(|session| session.check(&self.0.limits, self.now()).is_ok()))
+    }
+
+    /// A turn to ask the directory. While it is away nobody waits but one at a time, who finds out whether it is back.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, DirectoryError> {
+        let busy = |why: &'static str| DirectoryError::Unavailable(why.into());
+        if self.0.away.load(Ordering::Relaxed) {
+            return self.0.probing.try_acquire().map_err(|_| busy("it was away a moment ago"));
+        }
+        let turn = tokio::time::timeout(LONGEST_TURN, self.0.looking.acquire()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(|| busy("too many look-ups wait for it"))
+    }
+
+    /// Says whether the directory answers.
+    pub(super) fn set_away(&self, away: bool) {
+        self.0.away.store(away, Ordering::Relaxed);
     }
 
     /// Puts the directory's `row` into memory, over what is there of an older version.
@@ -273,6 +319,9 @@ impl SessionStore {
             let _one = lock(&self.0.keeping);
             let old = self.0.live.get(key).filter(|old| old.reference() == row.reference);
             let new = Arc::new(Session::new(row, headers, host, old.as_deref(), &self.0.clock));
+            if self.0.renewed.get(key).is_some_and(|least| row.version < least) {
+                new.replace();
+            }
             if self.is_over(key, &new, row) {
                 // Signed out while it was renewed, say: not good for a moment.
                 new.end();
@@ -304,7 +353,10 @@ impl SessionStore {
 
     /// Whether an ending that this process knows of is the session's.
     fn is_over(&self, key: &SessionKey, session: &Session, row: &SessionRow) -> bool {
-        self.0.ended.contains_key(key) || lock(&self.0.epochs).end(session, &row.provider_sub)
+        // Those that the directory has not taken yet count here already.
+        self.0.ended.contains_key(key)
+            || lock(&self.0.epochs).end(session, &row.provider_sub)
+            || lock(&self.0.unfinished).iter().any(|which| which.fits(row))
     }
 
     /// Makes a session, durable when this returns; the id is the cookie for `host`.
@@ -353,9 +405,8 @@ impl SessionStore {
 
     /// Ends `session` in this process: for every core at once.
     pub(super) fn end_here(&self, key: &SessionKey, session: &Session) {
-        self.0.ended.insert(*key, ());
         session.end();
-        self.0.live.invalidate(key);
+        self.end_cookie_here(key);
     }
 
     /// The cookie leads nowhere any more: here.
@@ -378,6 +429,7 @@ impl SessionStore {
 
     /// A renewal elsewhere made what is known of `key` here old: it is read again when it is asked for.
     pub(super) fn outdated(&self, key: &SessionKey, version: i64) {
+        self.0.renewed.insert(*key, version);
         if let Some(session) = self.0.live.get(key)
             && session.version() < version
         {
@@ -398,11 +450,15 @@ impl SessionStore {
     }
 
     pub(super) fn take_uses(&self) -> Vec<Used> {
-        std::mem::take(&mut *lock(&self.0.uses))
+        let uses = std::mem::take(&mut *lock(&self.0.uses));
+        uses.into_iter().map(|(reference, at)| Used { reference, at }).collect()
     }
 
     pub(super) fn put_back(&self, uses: Vec<Used>) {
-        lock(&self.0.uses).extend(uses);
+        let mut waiting = lock(&self.0.uses);
+        for Used { reference, at } in uses {
+            waiting.entry(reference).or_insert(at);
+        }
     }
 
     /// The limits that sessions are held to.

@@ -71,8 +71,10 @@ impl Process {
             limits: Limits { idle: HOUR, absolute: 4 * HOUR },
             bound: Duration::from_secs(5),
             hosts: Hosts::new([HOST, "other.example.com"].into_iter(), None),
+            silent: std::collections::BTreeMap::new(),
             plan,
             sealer: Sealer::new(keys),
+            serves: None,
             clock: clock.clone(),
         });
         let follower = Follower::begin(store.clone(), Switchboard::default()).await.unwrap();

@@ -17,6 +17,7 @@ use crate::session::{Found, Session};
 
 use super::attempt::{Attempt, Step, Stray, Unfit, is_id, of_state};
 use super::query::Response;
+use super::silent::Back;
 use super::verified::Verified;
 use super::{REMEMBERED, Redirect, SignIn, Visitor, root, story};
 
@@ -31,8 +32,18 @@ pub struct Callback<'a> {
 pub enum Completed {
     /// Signed in: on to the page first asked for.
     SignedIn(Redirect),
-    /// A stale callback in a browser that is signed in: on to its page, nothing else happens.
+    /// A stale callback in a browser that is signed in, or a silent renewal that brought nothing: on to its page, nothing
+    /// else happens.
     AlreadySignedIn(Redirect),
+    /// The session was renewed: on to the page that was asked for.
+    Renewed(Redirect),
+    /// The session has ended by the provider's word, and a sign-in of the ordinary kind is to begin.
+    SignInAgain {
+        /// Who was signed in.
+        person: EmailAddress,
+        return_to: ReturnTo,
+        cookies: Vec<HeaderValue>,
+    },
     /// The provider verified another address than the one typed: a page asks.
     Mismatch {
         typed: EmailAddress,
@@ -167,10 +178,13 @@ impl SignIn {
         };
         let Step::Pending(pending) = &attempt.step else { return Err(Failed::new("state_mismatch")) };
         // RFC 9207: judged before the code goes anywhere, and before the attempt is used up (O20, O21).
-        provider.check_issuer(response.iss.as_deref()).await.map_err(|cause| Failed {
-            return_to: self.return_to(visitor.host, &attempt.return_to),
-            ..Failed::because(cause)
-        })?;
+        if let Err(cause) = provider.check_issuer(response.iss.as_deref()).await {
+            if pending.renews.is_some() && cause.kind() == Kind::Unavailable {
+                return Ok(self.goes_on(&id, &attempt, visitor));
+            }
+            let return_to = self.return_to(visitor.host, &attempt.return_to);
+            return Err(Failed { return_to, ..Failed::because(cause) });
+        }
 
         // From here on the attempt is used up, however it ends: a second redemption, at once or later, here or at another
         // process, finds it burned. With the directory away nothing is used up: the same link works when it is back.
@@ -183,6 +197,11 @@ impl SignIn {
         if !first {
             let stray = Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) };
             return self.stray(stray, callback.headers, visitor).await;
+        }
+        if let Some(reference) = pending.renews {
+            let headers = callback.headers;
+            let back = Back { provider, id: &id, attempt: &attempt, pending, response, headers };
+            return self.back_from_renewal(back, reference, visitor).await;
         }
         if let Some(error) = response.error {
             let words = response.error_description.unwrap_or_default();
@@ -207,7 +226,7 @@ impl SignIn {
 
         let return_to = self.return_to(visitor.host, &attempt.return_to);
         let typed = pending.hint.as_ref().and_then(|hint| hint.parse::<EmailAddress>().ok());
-        let verified = Verified::new(signed_in, return_to, self.clock.now());
+        let verified = Verified::new(signed_in, provider.renewal(), return_to, self.clock.now());
         self.check_enabled(&verified.row.identity)
             .map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
         let email = &verified.row.identity.email;

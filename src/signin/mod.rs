@@ -10,6 +10,7 @@ mod keep_post;
 mod provider_logout;
 mod query;
 mod sign_out;
+mod silent;
 mod start;
 mod story;
 mod targets;

@@ -5,6 +5,7 @@ use crate::base::id::Id;
 use crate::connector::Provider;
 use crate::explain::{Asked, Field, Record, Step};
 
+use super::silent::Back;
 use super::start::Start;
 use super::{Failed, SignIn, Visitor};
 
@@ -34,6 +35,21 @@ pub(super) fn paused(
         .with(Field::Connector, provider.id().as_str())
         .with(Field::Typed, typed.as_str())
         .with(Field::User, verified.as_str())
+}
+
+/// A session that was to be renewed has ended by the provider's word.
+pub(super) fn renewal_over(
+    sign_in: &SignIn,
+    visitor: Visitor<'_>,
+    back: &Back<'_>,
+    person: &EmailAddress,
+    reason: &'static str,
+) -> Record {
+    Record::attempt(Step::Renewal, reason, false, asked(sign_in, visitor))
+        .of_attempt(back.id)
+        .with(Field::Connector, back.provider.id().as_str())
+        .with(Field::User, person.as_str())
+        .with_some(Field::ProviderError, back.response.error.as_deref())
 }
 
 /// It ended in a session.

@@ -11,11 +11,11 @@ use crate::base::random;
 use crate::base::return_to::ReturnTo;
 use crate::base::role::Role;
 use crate::base::seal::Sealer;
-use crate::connector::{SignedIn, TokenSet};
+use crate::connector::{Renewal, SignedIn, TokenSet};
 use crate::directory::SessionRow;
 use crate::identity::Identity;
 use crate::identity::headers::AuthMethod;
-use crate::session::{ProviderTokens, renew_after};
+use crate::session::{ProviderTokens, renew_after, silent_after};
 
 /// What a provider verified, and where its person wants to go.
 pub(super) struct Verified {
@@ -51,10 +51,13 @@ struct Written {
 
 impl Verified {
     /// Of a redeemed code, at `now`.
-    pub(super) fn new(signed_in: SignedIn, return_to: ReturnTo, now: Timestamp) -> Self {
+    pub(super) fn new(signed_in: SignedIn, renewal: Renewal, return_to: ReturnTo, now: Timestamp) -> Self {
         let SignedIn { identity, provider_sub, provider_sid, auth_time, acr, amr, tokens } = signed_in;
         let TokenSet { id_token, refresh_token, expires_in } = tokens;
-        let next = refresh_token.is_some().then(|| renew_after(expires_in));
+        let next = match renewal {
+            Renewal::PromptNone { interval } => Some(silent_after(interval)),
+            Renewal::Refresh | Renewal::Off => refresh_token.is_some().then(|| renew_after(expires_in)),
+        };
         let row = SessionRow {
             reference: Uuid::from_bytes(random::bytes()),
             identity,

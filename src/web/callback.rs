@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 
 use crate::connector::Provider;
 use crate::gate::Asker;
-use crate::signin::{Callback, Completed, Failed};
+use crate::signin::{Callback, Completed, Failed, Start};
 
 use super::discovery::shown;
 use super::form::{BadForm, Form};
@@ -36,6 +36,19 @@ impl Site {
         match self.sign_in.callback(&Callback { provider, query, headers: &parts.headers }, visit.visitor()).await {
             Ok(Completed::SignedIn(to)) => redirect(&to.location, "signed_in", to.cookies),
             Ok(Completed::AlreadySignedIn(to)) => redirect(&to.location, "already_signed_in", to.cookies),
+            Ok(Completed::Renewed(to)) => redirect(&to.location, "session_renewed", to.cookies),
+            Ok(Completed::SignInAgain { person, return_to, cookies }) => {
+                let start = Start {
+                    provider,
+                    return_to,
+                    purpose: None,
+                    hint: None,
+                    person: Some(person),
+                    domain_hint: None,
+                    select_account: false,
+                };
+                with_cookies(self.start(visit, parts, &start).await, cookies)
+            }
             Ok(Completed::Mismatch { typed, verified, attempt, return_to, cookies }) => {
                 let other = [
                     ("connector", provider.id().as_str()),

@@ -11,6 +11,7 @@ mod limit;
 pub mod pages;
 mod provider_logout;
 mod refusal;
+mod renewal;
 mod router;
 mod site;
 mod step_up;

@@ -53,7 +53,7 @@ impl Site {
             // The rest is on the sign-in host alone.
             _ if elsewhere => return self.reject(&visit, StatusCode::NOT_FOUND, "own_path_unknown"),
             "sign-in" => GET,
-            "sign-in/go" | "hand-off" => GET_ALONE,
+            "sign-in/go" | "sign-in/renew" | "hand-off" => GET_ALONE,
             "sign-in/start" | "sign-in/continue" => POST,
             _ if back.is_some() => POST,
             _ if front.is_some() => GET_ALONE,
@@ -76,6 +76,7 @@ impl Site {
             "sign-in/resend" => self.resend(&visit, &parts).await,
             "sign-in/start" => self.sign_in_start(&visit, &parts, body).await,
             "sign-in/go" => self.sign_in_go(&visit, &parts).await,
+            "sign-in/renew" => self.begin_renewal(&visit, &parts).await,
             "sign-in/continue" => self.sign_in_continue(&visit, &parts, body).await,
             "sign-out" if parts.method == Method::POST => self.sign_out_post(&visit, &parts, body).await,
             "sign-out" => self.sign_out_get(&visit, &parts).await,

@@ -400,7 +400,10 @@ async fn e13_a_form_that_needs_a_newer_sign_in_is_kept_too() {
     assert!(link.ends_with("&for=POST%20/pay/fresh"), "{link}");
     let at = resend(&answer);
     app.acme.script().claims["auth_time"] = 1_800_000_420_i64.into();
-    app.sign_in_with(&mut alice, &at).await;
+    let to_provider = alice.visit(&link).await;
+    assert!(to_provider.location().contains("max_age=300"), "by the form's own rule: {}", to_provider.location());
+    let back = alice.send(App::callback("acme", &app.acme.sign_in(to_provider.location()))).await;
+    assert_eq!((back.status, back.location()), (303, at.as_str()), "{back:?}");
     let page = alice.visit(&at).await;
     assert_eq!(alice.send(pressed(&page, &at)).await.status, 200);
     assert_eq!(app.upstream.count(), 2);

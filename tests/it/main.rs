@@ -48,6 +48,7 @@ mod redirects;
 mod renewal;
 mod secrets;
 mod shared_cookie;
+mod silent;
 mod step_up;
 mod streams;
 mod support;

@@ -181,6 +181,11 @@ export class Process {
     }
   }
 
+  /** Another process of the same configuration, on a port of its own and not started yet. */
+  beside({ port }) {
+    return new Process({ file: this.#file, port, name: `${this.#name}, the second` });
+  }
+
   /** Starts it where it must not start: its exit code, and how long it took to end in milliseconds. */
   async refuses() {
     this.#launch(await freePort());
