@@ -57,7 +57,8 @@ function tomlTable(name, values) {
 /**
  * The real binary in front of `upstream`, with one connector, its domains and a directory of its own: SQLite for one
  * process (`url` names another file); for several a PostgreSQL database, and a balancer that sends every request to the
- * next process. `connector` is the body of `[connectors.<id>]`; its secret goes into a file, as in production. `routes` are TOML.
+ * next process. `connector` is the body of `[connectors.<id>]`; its secret goes into a file, as in production. `routes` are TOML;
+ * `apps` are further applications in front of the same upstream, by id.
  */
 export class Anteroom {
   /** The processes, each of which can be ended and started again. */
@@ -119,7 +120,7 @@ export class Anteroom {
   }
 }
 
-async function writeConfiguration(directory, { door, database, upstream, connectorId, connector, domains, routes = [] }) {
+async function writeConfiguration(directory, { door, database, upstream, connectorId, connector, domains, routes = [], apps = {} }) {
   const isServer = database?.startsWith("postgres:");
   await mkdir(path.join(directory, "keys"));
   const { client_secret: secret, ...settings } = connector;
@@ -132,6 +133,9 @@ async function writeConfiguration(directory, { door, database, upstream, connect
     database ? tomlTable("directory", isServer ? { url_file: "database-url" } : { url: database }) : "",
     `[apps.portal]\nupstream = "http://127.0.0.1:${upstream.port}"`,
     `routes = [${['{ path = "/assets/**", access = "public" }', ...routes].join(", ")}]\n`,
+    ...Object.entries(apps).map(([id, app]) =>
+      tomlTable(`apps.${id}`, { upstream: `http://127.0.0.1:${upstream.port}`, ...app }),
+    ),
     tomlTable(`connectors.${connectorId}`, { ...settings, client_secret_file: "client-secret" }),
     ...domains.map((domain) => tomlTable(`domains.${text(domain)}`, { connector: connectorId, environment: "demo" })),
   ].join("\n");
