@@ -4,6 +4,7 @@ import { around } from "./lib/around.mjs";
 import { honestProvider } from "./lib/honest-provider.mjs";
 import { Keycloak } from "./lib/keycloak.mjs";
 import { keycloakPages } from "./lib/provider-pages.mjs";
+import { renewal } from "./lib/renewal.mjs";
 import { interop } from "./lib/scenario.mjs";
 
 describe("Keycloak", () => {
@@ -39,5 +40,24 @@ describe("Keycloak", () => {
     groups: ["finance", "staff"],
     hints: { login_hint: "alice@keycloak.example" },
     administered: true,
+  });
+
+  renewal({
+    name: "Keycloak",
+    connectorId: "keycloak",
+    button: "Log in with Keycloak",
+    domain: "keycloak.example",
+    connector: ({ issuer }) => ({ kind: "oidc", name: "Keycloak", issuer }),
+    startProvider: (options) => keycloak.realm("renewed", options),
+    pages: keycloakPages,
+    people: {
+      steady: "alice@keycloak.example",
+      changing: "dora@keycloak.example",
+      leaving: "erin@keycloak.example",
+      leftThere: "frank@keycloak.example",
+    },
+    change: (idp, address) => idp.join(address, "finance"),
+    header: ["x-forwarded-groups", undefined, "finance"],
+    endSessionOf: (idp, { address }) => idp.endSessionsOf(address),
   });
 });

@@ -23,6 +23,7 @@ function home() {
 export class Keycloak {
   #child;
   #directory;
+  #token = { until: 0 };
   #adminPassword = randomBytes(12).toString("hex");
 
   static async start() {
@@ -64,9 +65,10 @@ export class Keycloak {
   }
 
   /** A realm with people, groups and one confidential client that must use PKCE S256. */
-  async realm(name, { redirectUri, postLogoutRedirectUri, backChannelLogoutUri }) {
+  async realm(name, options) {
     const client = { clientId: "anteroom", clientSecret: randomBytes(24).toString("base64url") };
-    await this.#admin("POST", "", realm({ name, ...client, redirectUri, postLogoutRedirectUri, backChannelLogoutUri }));
+    await this.#admin("POST", "", realm({ name, ...client, ...options }));
+    const user = async (address) => `/${name}/users/${await this.#userId(name, address)}`;
     return {
       ...client,
       issuer: `${this.origin}/realms/${name}`,
@@ -76,6 +78,19 @@ export class Keycloak {
       /** An administrator signs this person out of everything. */
       endSessionsOf: async (address) =>
         this.#admin("POST", `/${name}/users/${await this.#userId(name, address)}/logout`),
+      /** How often this person's tokens were renewed, and how often that was refused. */
+      renewalsOf: async (address) => {
+        const events = await this.#admin("GET", `/${name}/events?max=1000&user=${await this.#userId(name, address)}`);
+        const count = (type) => events.filter((event) => event.type === type).length;
+        return { good: count("REFRESH_TOKEN"), refused: count("REFRESH_TOKEN_ERROR") };
+      },
+      /** Puts this person into another group. */
+      join: async (address, group) => {
+        const groups = await this.#admin("GET", `/${name}/groups`);
+        const { id } = groups.find((known) => known.name === group);
+        await this.#admin("PUT", `${await user(address)}/groups/${id}`);
+      },
+      disable: async (address) => this.#admin("PUT", await user(address), { enabled: false }),
       /** The realm goes with its server. */
       close: async () => {},
     };
@@ -91,22 +106,31 @@ export class Keycloak {
     return user.id;
   }
 
-  async #admin(method, where, body) {
+  /** One that is good for a while yet: Keycloak gives them for a minute, and making one costs it a password check. */
+  async #adminToken() {
+    if (Date.now() < this.#token.until) return this.#token.value;
     const form = new URLSearchParams({
       grant_type: "password",
       client_id: "admin-cli",
       username: "admin",
       password: this.#adminPassword,
     });
-    const token = await exchange(`${this.origin}/realms/master/protocol/openid-connect/token`, {
+    const answer = await exchange(`${this.origin}/realms/master/protocol/openid-connect/token`, {
       method: "POST",
       headers: { "content-type": "application/x-www-form-urlencoded" },
       body: form.toString(),
     });
-    if (token.status !== 200) throw new Error(`Keycloak's administrator: ${token.status} ${token.body}`);
+    if (answer.status !== 200) throw new Error(`Keycloak's administrator: ${answer.status} ${answer.body}`);
+    const { access_token: value, expires_in: seconds } = JSON.parse(answer.body);
+    this.#token = { value, until: Date.now() + (seconds * 1000) / 2 };
+    return value;
+  }
+
+  async #admin(method, where, body) {
+    const token = await this.#adminToken();
     const answer = await exchange(`${this.origin}/admin/realms${where}`, {
       method,
-      headers: { authorization: `Bearer ${JSON.parse(token.body).access_token}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
       body: body && JSON.stringify(body),
     });
     if (answer.status >= 300) throw new Error(`${method} /admin/realms${where}: ${answer.status} ${answer.body}`);
@@ -114,11 +138,17 @@ export class Keycloak {
   }
 }
 
-function realm({ name, clientId, clientSecret, redirectUri, postLogoutRedirectUri, backChannelLogoutUri }) {
+function realm({ name, clientId, clientSecret, redirectUri, postLogoutRedirectUri, backChannelLogoutUri, tokensLastS }) {
   return {
     realm: name,
     enabled: true,
     sslRequired: "none",
+    // Renewals are no events that it keeps unless it is told to.
+    eventsEnabled: true,
+    enabledEventTypes: ["REFRESH_TOKEN", "REFRESH_TOKEN_ERROR"],
+    // A refresh token works once.
+    revokeRefreshToken: true,
+    refreshTokenMaxReuse: 0,
     groups: [{ name: "staff" }, { name: "finance" }],
     users: Object.entries(keycloakPeople).map(([address, person]) => ({
       username: address,
@@ -142,6 +172,7 @@ function realm({ name, clientId, clientSecret, redirectUri, postLogoutRedirectUr
         attributes: {
           "pkce.code.challenge.method": "S256",
           "post.logout.redirect.uris": postLogoutRedirectUri,
+          ...(tokensLastS && { "access.token.lifespan": String(tokensLastS) }),
           ...(backChannelLogoutUri && {
             "backchannel.logout.url": backChannelLogoutUri,
             "backchannel.logout.session.required": "true",

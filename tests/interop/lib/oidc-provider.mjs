@@ -96,8 +96,13 @@ export class OidcProvider {
   paths = [];
   #server;
   #claims;
+  #renewals = new Map();
 
-  static async start({ shape, redirectUri, postLogoutRedirectUri, backChannelLogoutUri }) {
+  /**
+   * `refresh`: "offline" gives refresh tokens for offline_access, as the standard has it; "session" gives them to
+   * everybody, for as long as the session here lasts. Each works once. `tokensLastS`: the life of access tokens.
+   */
+  static async start({ shape, refresh, tokensLastS = TEN_MINUTES_S, ...client }) {
     const tenant = new OidcProvider();
     tenant.shape = SHAPES[shape];
     tenant.#claims = Object.entries(tenant.shape.people).map(([address, person]) =>
@@ -106,7 +111,9 @@ export class OidcProvider {
     tenant.port = await freePort();
     tenant.origin = `http://${tenant.shape.host}:${tenant.port}`;
     tenant.issuer = `${tenant.origin}${tenant.shape.path}`;
-    const provider = tenant.#provider({ redirectUri, postLogoutRedirectUri, backChannelLogoutUri });
+    const provider = tenant.#provider({ refresh, tokensLastS, ...client });
+    provider.on("grant.success", (context) => tenant.#renewal(context, "good"));
+    provider.on("grant.error", (context) => tenant.#renewal(context, "refused"));
     const callback = provider.callback();
     tenant.#server = http.createServer((request, response) => {
       tenant.#record(request);
@@ -131,8 +138,34 @@ export class OidcProvider {
     return tenant;
   }
 
+  /** How often this person's tokens were renewed, and how often that was refused. */
+  async renewalsOf(address) {
+    return this.#renewals.get(this.#subject(address)) ?? { good: 0, refused: 0 };
+  }
+
+  /** Changes what is said of this person from now on. */
+  async change(address, claims) {
+    Object.assign(this.#claims.find(({ sub }) => sub === this.#subject(address)), claims);
+  }
+
+  /** Knows this person no more. */
+  async disable(address) {
+    this.#claims = this.#claims.filter(({ sub }) => sub !== this.#subject(address));
+  }
+
   async close() {
     await closeServer(this.#server);
+  }
+
+  #subject(address) {
+    return this.shape.claimsOf(address, this.shape.people[address]).sub;
+  }
+
+  #renewal({ oidc }, outcome) {
+    if (oidc.params?.grant_type !== "refresh_token") return;
+    const subject = oidc.entities.RefreshToken?.accountId;
+    const renewals = this.#renewals.get(subject) ?? { good: 0, refused: 0 };
+    this.#renewals.set(subject, { ...renewals, [outcome]: renewals[outcome] + 1 });
   }
 
   #record(request) {
@@ -141,7 +174,7 @@ export class OidcProvider {
     if (url.pathname === `${this.shape.path}/auth`) this.authorizations.push(Object.fromEntries(url.searchParams));
   }
 
-  #provider({ redirectUri, postLogoutRedirectUri, backChannelLogoutUri }) {
+  #provider({ refresh, tokensLastS, redirectUri, postLogoutRedirectUri, backChannelLogoutUri }) {
     const { shape } = this;
     const { base, Prompt } = interactionPolicy;
     const policy = base();
@@ -154,7 +187,7 @@ export class OidcProvider {
           redirect_uris: [redirectUri],
           post_logout_redirect_uris: [postLogoutRedirectUri],
           token_endpoint_auth_method: shape.clientAuthMethod,
-          grant_types: ["authorization_code"],
+          grant_types: refresh ? ["authorization_code", "refresh_token"] : ["authorization_code"],
           response_types: ["code"],
           ...(backChannelLogoutUri && {
             backchannel_logout_uri: backChannelLogoutUri,
@@ -168,13 +201,16 @@ export class OidcProvider {
       jwks: signingKeys(),
       // On plain http its default, SameSite=None, is refused by browsers.
       cookies: { keys: [randomBytes(16).toString("hex")], long: { sameSite: "lax" }, short: { sameSite: "lax" } },
+      rotateRefreshToken: true,
+      ...(refresh === "session" && { issueRefreshToken: () => true }),
       pkce: { methods: ["S256"], required: () => true },
       ttl: {
-        AccessToken: TEN_MINUTES_S,
+        AccessToken: tokensLastS,
         AuthorizationCode: 60,
         Grant: TEN_MINUTES_S,
         IdToken: TEN_MINUTES_S,
         Interaction: TEN_MINUTES_S,
+        RefreshToken: TEN_MINUTES_S,
         Session: TEN_MINUTES_S,
       },
       interactions: { policy, url: (_context, interaction) => `${shape.path}/interaction/${interaction.uid}` },
@@ -205,7 +241,7 @@ export class OidcProvider {
           clientId: context.oidc.client.clientId,
           accountId: context.oidc.session.accountId,
         });
-        grant.addOIDCScope("openid profile email");
+        grant.addOIDCScope("openid profile email offline_access");
         await grant.save();
         return grant;
       },
@@ -234,7 +270,7 @@ export class OidcProvider {
     const person = this.shape.people[form.get("address")];
     const result =
       person && form.get("cancel") === null
-        ? { [prompt.name]: {}, login: { accountId: this.shape.claimsOf(form.get("address"), person).sub } }
+        ? { [prompt.name]: {}, consent: {}, login: { accountId: this.shape.claimsOf(form.get("address"), person).sub } }
         : { error: "access_denied", error_description: CANCELLED };
     await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
   }

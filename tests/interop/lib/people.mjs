@@ -11,6 +11,7 @@ export const entraPeople = {
     roles: ["Admin"],
   },
   "dora@contoso.example": { oid: "d04a0de0-77aa-4a55-8d7c-0e0b8f3c2d04", name: "Dora Diaz", groups: [], roles: [] },
+  "erin@contoso.example": { oid: "e21d5a70-4c0f-4d7e-8f7b-2b1c9a6d3e05", name: "Erin Evans", groups: [], roles: [] },
   // A guest of the tenant: the home address sits inside the UPN.
   "gus_fabrikam.example#EXT#@contoso.example": {
     oid: "9e5c7b11-0a0f-4a6d-b0f6-8a5b6c7d8e09",
@@ -35,6 +36,18 @@ export const googlePeople = {
     emailVerified: true,
     hd: "initech.example",
   },
+  "erin@initech.example": {
+    sub: "104857600000000000005",
+    name: "Erin Evans",
+    emailVerified: true,
+    hd: "initech.example",
+  },
+  "fay@initech.example": {
+    sub: "104857600000000000006",
+    name: "Fay Fisher",
+    emailVerified: true,
+    hd: "initech.example",
+  },
   "bob@initech.example": {
     sub: "104857600000000000002",
     name: "Bob Brown",
@@ -53,6 +66,8 @@ export const keycloakPeople = {
     groups: ["staff", "finance"],
   },
   "dora@keycloak.example": { firstName: "Dora", lastName: "Diaz", emailVerified: true, groups: [] },
+  "erin@keycloak.example": { firstName: "Erin", lastName: "Evans", emailVerified: true, groups: ["staff"] },
+  "frank@keycloak.example": { firstName: "Frank", lastName: "Fox", emailVerified: true, groups: [] },
   "bob@keycloak.example": { firstName: "Bob", lastName: "Brown", emailVerified: false, groups: [] },
 };
 
