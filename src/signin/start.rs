@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use http::header::HeaderMap;
 
-use crate::base::email::EmailAddress;
+use crate::base::email::{EmailAddress, EmailDomain};
 use crate::base::return_to::ReturnTo;
 use crate::config::Requirement;
 use crate::connector::{AuthorizationRequest, Provider, ProviderError, pkce_challenge};
@@ -79,13 +79,13 @@ impl SignIn {
             (None, None, false) => self.known_at(start.provider, headers, visitor.host).await,
             (_, person, _) => person.clone(),
         };
-        let hinted_domain = start.hint.as_ref().map(|hint| hint.domain());
+        let hinted_domain = start.hint.as_ref().map(EmailAddress::domain);
         let beginning = Beginning {
             provider: start.provider,
             return_to: &start.return_to,
             typed: start.hint.as_ref(),
             login_hint: start.hint.as_ref().or(person.as_ref()),
-            domain_hint: start.domain_hint.or(hinted_domain.as_ref().map(|domain| domain.as_str())),
+            domain_hint: start.domain_hint.or(hinted_domain.as_ref().map(EmailDomain::as_str)),
             select_account: start.select_account,
             required: self.required_for(&start.return_to, start.purpose.as_ref()),
             renews: None,
