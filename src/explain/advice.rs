@@ -197,9 +197,21 @@ const ADVICE: &[(&[&str], &str)] = &[
         "More people signed in at once than the provider's token endpoint answered. If it lasts, look at its latency.",
     ),
     (
+        &["provider_session_over"],
+        "The provider had no session of this person any more, or wanted something of them, so they were asked to sign in \
+         again (renewal = \"prompt-none\").",
+    ),
+    (
+        &["issuer_unknown"],
+        "No connector has the iss of the link as its issuer. Compare it with what the provider sends: it must be the same, \
+         letter by letter.",
+    ),
+    (&["purpose_malformed"], "The link to the sign-in was changed: `for` is a method in capitals, a blank and a path."),
+    (
         &["refresh_identity_changed"],
-        "At the renewal of a session the provider spoke of somebody else: the session ended. Look at the provider's \
-         version and settings; an honest one never does this.",
+        "At the renewal of a session the provider spoke of somebody else: the session ended. With prompt-none somebody \
+         else is signed in at the provider in this browser. With a refresh token, look at the provider's version and \
+         settings; an honest one never does this.",
     ),
     (
         &[

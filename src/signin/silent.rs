@@ -198,13 +198,7 @@ impl SignIn {
     }
 
     /// The session is over by the provider's word; its person is on a navigation and can sign in at once.
-    async fn over(
-        &self,
-        back: &Back<'_>,
-        session: &Session,
-        reason: &'static str,
-        visitor: Visitor<'_>,
-    ) -> Completed {
+    async fn over(&self, back: &Back<'_>, session: &Session, reason: &'static str, visitor: Visitor<'_>) -> Completed {
         let person = session.identity().email;
         self.end_renewed(session, reason, visitor).await;
         self.explain.record(|| story::renewal_over(self, visitor, back, &person, reason));
