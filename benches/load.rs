@@ -101,7 +101,8 @@ fn main() -> Result<std::process::ExitCode, Problem> {
         let tasks: Vec<_> = (0..)
             .zip(streams)
             .map(|(turn, stream)| {
-                let pace = every.map(|every| Pace { next: start + every * turn, every: every * count(flags.connections) });
+                let pace =
+                    every.map(|every| Pace { next: start + every * turn, every: every * count(flags.connections) });
                 spawn_local(connection(stream, Rc::clone(&plan), pace, until))
             })
             .collect();

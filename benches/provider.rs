@@ -89,7 +89,8 @@ fn request(received: &[u8]) -> Result<Option<(String, usize)>, Problem> {
     let head = std::str::from_utf8(received.get(..end).unwrap_or_default())?.to_ascii_lowercase();
     let mut lines = head.split("\r\n");
     let path = lines.next().and_then(|line| line.split(' ').nth(1)).ok_or("no request line")?.to_owned();
-    let length = lines.find_map(|line| line.strip_prefix("content-length:")).map_or(Ok(0), |text| text.trim().parse())?;
+    let length =
+        lines.find_map(|line| line.strip_prefix("content-length:")).map_or(Ok(0), |text| text.trim().parse())?;
     let whole = end + 4 + length;
     Ok((received.len() >= whole).then_some((path, whole)))
 }
