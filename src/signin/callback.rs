@@ -172,18 +172,7 @@ impl SignIn {
             ..Failed::because(cause)
         })?;
 
-        // From here on the attempt is used up, however it ends: a second redemption, at once or later, here or at another
-        // process, finds it burned. With the directory away nothing is used up: the same link works when it is back.
-        let until = self.clock.now().plus(REMEMBERED);
-        let burned = self.directory.once.use_once(OnceKind::Attempt, &id, until).await;
-        let first = burned.map_err(|error| Failed {
-            return_to: self.return_to(visitor.host, &attempt.return_to),
-            ..Failed::directory(&error)
-        })?;
-        if !first {
-            let stray = Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) };
-            return self.stray(stray, callback.headers, visitor).await;
-        }
+        // What redeems nothing uses nothing up either: a stranger's messages are to cost no write. The cookie goes.
         if let Some(error) = response.error {
             let words = response.error_description.unwrap_or_default();
             let mut failed = Failed::new("provider_refused").of(&id, &attempt, self, visitor);
@@ -194,6 +183,18 @@ impl SignIn {
             return Err(Failed::new("code_missing").of(&id, &attempt, self, visitor));
         };
         self.check_connector(provider.id()).map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
+
+        // From here on the attempt is used up, however it ends: a second redemption, at once or later, here or at another
+        // process, finds it burned. With the directory away nothing is used up: the same link works when it is back.
+        let away =
+            |error| Failed { return_to: self.return_to(visitor.host, &attempt.return_to), ..Failed::directory(&error) };
+        // Read first: what is revoked from now on is not to become a session, however long a page asks meanwhile.
+        let born = self.directory.changes.newest().await.map_err(away)?;
+        let until = self.clock.now().plus(REMEMBERED);
+        if !self.directory.once.use_once(OnceKind::Attempt, &id, until).await.map_err(away)? {
+            let stray = Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) };
+            return self.stray(stray, callback.headers, visitor).await;
+        }
         let signed_in = provider
             .redeem(
                 &code,
@@ -207,7 +208,7 @@ impl SignIn {
 
         let return_to = self.return_to(visitor.host, &attempt.return_to);
         let typed = pending.hint.as_ref().and_then(|hint| hint.parse::<EmailAddress>().ok());
-        let verified = Verified::new(signed_in, return_to, self.clock.now());
+        let verified = Verified::new(signed_in, return_to, self.clock.now(), born);
         self.check_enabled(&verified.row.identity)
             .map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
         let email = &verified.row.identity.email;
