@@ -1,6 +1,7 @@
 //! One request: read strictly, handed to [`Control`](super::Control), answered as JSON, noted if it changed something.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -52,9 +53,11 @@ impl From<ControlError> for Refusal {
     }
 }
 
-pub(super) async fn answer(served: &Served, peer: Peer, request: Request<Incoming>) -> Answer {
-    let answer = match tokio::time::timeout(ANSWER_TIME, route(served, peer, request)).await {
-        Ok(answer) => answer,
+pub(super) async fn answer(served: Arc<Served>, peer: Peer, request: Request<Incoming>) -> Answer {
+    // A task of its own: a command that goes away, or an answer that takes too long, leaves no change without its event.
+    let answering = tokio::spawn(async move { route(&served, peer, request).await });
+    let answer = match tokio::time::timeout(ANSWER_TIME, answering).await {
+        Ok(answer) => answer.unwrap_or_else(|error| Err(ControlError::failed(error).into())),
         Err(_) => Err(Refusal::TooSlow),
     };
     answer.unwrap_or_else(|refusal| match refusal {

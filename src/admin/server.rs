@@ -74,7 +74,7 @@ async fn connection(stream: UnixStream, served: Arc<Served>) {
         let peer = peer.as_ref().ok().copied().filter(|_| allowed);
         async move {
             let answer = match peer {
-                Some(peer) => routes::answer(&served, peer, request).await,
+                Some(peer) => routes::answer(served, peer, request).await,
                 None => refused(),
             };
             Ok::<_, Infallible>(answer)

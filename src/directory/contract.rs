@@ -75,6 +75,8 @@ contract! {
         whatever_a_provider_calls_things_is_kept_and_found
         several_cookies_lead_to_one_session_each_with_its_host
         a_cookie_of_one_session_never_leads_to_another
+        a_session_has_one_cookie_on_a_host
+        a_session_begun_before_a_revocation_is_never_good
         a_list_is_newest_first_bounded_and_without_tokens
         a_use_never_goes_back
         old_sessions_are_forgotten_in_portions;
@@ -142,7 +144,7 @@ pub(super) fn session(connector: &str) -> SessionRow {
         renew_at: Some(secs(3_000)),
         secrets: Some(vec![0, 1, 2, 255]),
         version: 0,
-        born: 0,
+        born: i64::MAX,
     }
 }
 

@@ -118,26 +118,36 @@ impl Sessions for Memory {
         if state.sessions.contains_key(&session.reference) || state.cookies.contains_key(&cookie.key) {
             return Err(taken("a session of this reference or cookie is there already"));
         }
-        let born = state.newest;
+        let born = state.newest.min(session.born);
         let row = SessionRow { born, ..session.clone() };
         state.cookies.insert(cookie.key, (row.reference, cookie.host.clone()));
         state.sessions.insert(row.reference, Stored { row, cookies: vec![cookie.key], claim: None });
         Ok(born)
     }
 
-    async fn add_cookie(&self, reference: Uuid, cookie: &NewCookie) -> Result<bool, DirectoryError> {
+    async fn add_cookie(&self, reference: Uuid, cookie: &NewCookie, now: Timestamp) -> Result<bool, DirectoryError> {
         let mut state = self.state();
         let State { sessions, cookies, .. } = &mut *state;
         let Some(stored) = sessions.get_mut(&reference) else { return Ok(false) };
         match cookies.get(&cookie.key) {
-            Some((other, _)) if *other != reference => Err(taken("the cookie leads to another session")),
-            Some(_) => Ok(true),
-            None => {
-                cookies.insert(cookie.key, (reference, cookie.host.clone()));
-                stored.cookies.push(cookie.key);
-                Ok(true)
-            }
+            Some((other, _)) if *other != reference => return Err(taken("the cookie leads to another session")),
+            Some(_) => return Ok(true),
+            None => {}
         }
+        let replaced = |key: &CookieKey| cookies.get(key).is_some_and(|(_, host)| *host == cookie.host);
+        let (old, mut kept): (Vec<CookieKey>, Vec<CookieKey>) = stored.cookies.iter().partition(|key| replaced(key));
+        kept.push(cookie.key);
+        stored.cookies = kept;
+        cookies.insert(cookie.key, (reference, cookie.host.clone()));
+        for key in &old {
+            state.cookies.remove(key);
+            state.number(Change::CookieEnded(*key), now);
+        }
+        drop(state);
+        if !old.is_empty() {
+            self.changed.notify_waiters();
+        }
+        Ok(true)
     }
 
     async fn by_cookie(&self, key: &CookieKey) -> Result<Option<(SessionRow, String)>, DirectoryError> {

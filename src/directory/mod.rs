@@ -91,15 +91,18 @@ impl Directory {
     }
 }
 
-/// Sessions and the cookies that lead to them. One session may have several cookies, one per host (hand-off).
+/// Sessions and the cookies that lead to them. One session may have several cookies, at most one per host (hand-off).
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// Keeps a session with its first cookie. Returns the number of the newest change at that moment, its `born`: an
-    /// ending with a higher number that fits the session ends it too, even if neither knew of the other.
+    /// Keeps a session with its first cookie. Returns its `born`: the number of the newest change at that moment, or the
+    /// `born` that was given if that is lower. An ending with a higher number that fits the session ends it too, even if
+    /// neither knew of the other.
     async fn create(&self, session: &SessionRow, cookie: &NewCookie) -> Result<i64, DirectoryError>;
 
-    /// One more cookie for a session. False: the session is gone.
-    async fn add_cookie(&self, reference: Uuid, cookie: &NewCookie) -> Result<bool, DirectoryError>;
+    /// A cookie for a session on one more host. On a host that has one already the new one takes its place, so that
+    /// nobody piles cookies up; the old one is numbered as [`Change::CookieEnded`] at `now`, in the same transaction.
+    /// False: the session is gone.
+    async fn add_cookie(&self, reference: Uuid, cookie: &NewCookie, now: Timestamp) -> Result<bool, DirectoryError>;
 
     /// The session that a cookie leads to, and the cookie's host. None: no such cookie, or the session was revoked.
     async fn by_cookie(&self, key: &CookieKey) -> Result<Option<(SessionRow, String)>, DirectoryError>;

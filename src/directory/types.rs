@@ -35,7 +35,8 @@ pub struct SessionRow {
     pub secrets: Option<Vec<u8>>,
     /// Counts renewals, so that of two of the same moment one is first. Starts at 0.
     pub version: i64,
-    /// The number of the newest change when the session was created. Given by [`create`](super::Sessions::create).
+    /// The number of the newest change when the session was begun: a revocation after it ends the session. For
+    /// [`create`](super::Sessions::create) an upper bound, `i64::MAX` where nothing was begun before.
     pub born: i64,
 }
 

@@ -16,17 +16,28 @@ use crate::web::Unsent;
 use super::connection::Connection;
 use super::core::{Core, RequestId};
 
-/// An answer that the control plane makes. A client that goes away takes its request with it.
+/// What becomes of an answer that nobody waits for any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Abandoned {
+    /// It is given up.
+    Dropped,
+    /// It is made all the same: it ends something, and half an ending, or one without its event, would be none.
+    Finished,
+}
+
+/// An answer that the control plane makes; `abandoned` if the client goes away, or the time is over.
 pub(super) async fn answer(
     core: &Rc<Core>,
     connection: &Arc<Connection>,
     asker: Asker,
     id: &str,
+    abandoned: Abandoned,
     answering: impl Future<Output = Response<Bytes>> + Send + 'static,
 ) -> Response<Bytes> {
-    let mut task = AbortOnDrop(core.shared.control.spawn(answering));
+    let mut task = core.shared.control.spawn(answering);
+    let _given_up = (abandoned == Abandoned::Dropped).then(|| AbortOnDrop(task.abort_handle()));
     let answered = tokio::select! {
-        answered = &mut task.0 => answered,
+        answered = &mut task => answered,
         () = connection.overdue() => {
             let (status, reason) = match connection.is_uploading() {
                 true => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
@@ -41,10 +52,10 @@ pub(super) async fn answer(
     })
 }
 
-/// A task that ends with whoever waits for it.
-pub(super) struct AbortOnDrop<T>(pub(super) tokio::task::JoinHandle<T>);
+/// Ends a task with whoever waits for it.
+pub(super) struct AbortOnDrop(pub(super) tokio::task::AbortHandle);
 
-impl<T> Drop for AbortOnDrop<T> {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -58,7 +69,8 @@ pub(super) async fn keep_post(
     request: Request<Incoming>,
 ) -> Response<Bytes> {
     let (site, asker, id) = (core.shared.site.clone(), unsent.visit.asker, unsent.visit.request_id.clone());
-    answer(core, connection, asker, &id, async move { site.keep_post(unsent, request).await }).await
+    let keeping = async move { site.keep_post(unsent, request).await };
+    answer(core, connection, asker, &id, Abandoned::Dropped, keeping).await
 }
 
 /// The application took a form that was kept: it is forgotten.

@@ -30,7 +30,7 @@ use super::access_log::Line;
 use super::body::Body;
 use super::caching;
 use super::connection::{Connection, Doing};
-use super::control::{self, AbortOnDrop};
+use super::control::{self, Abandoned, AbortOnDrop};
 use super::core::{Core, Exchange, RequestId};
 use super::forward::{Judged, UpstreamError, forward};
 use super::head::head_problem;
@@ -192,8 +192,9 @@ async fn own_path(
 ) -> Answer<'static> {
     let (site, path) = (core.shared.site.clone(), visit.path.clone());
     let (client, asker, id) = (visit.client, visit.asker, visit.request_id.clone());
-    let response =
-        control::answer(core, connection, asker, &id, async move { site.answer(visit, request).await }).await;
+    let abandoned = if visit.ends_sessions() { Abandoned::Finished } else { Abandoned::Dropped };
+    let answering = async move { site.answer(visit, request).await };
+    let response = control::answer(core, connection, asker, &id, abandoned, answering).await;
     let at = core.shared.clock.now();
     story::own_path(&core.shared.explain, &path, &response, explain::Asked { at, client, request_id: &id });
     let mut answer = Answer::own(response, "own");
@@ -424,8 +425,9 @@ async fn session_credential(
     if let Found::Ask = found {
         let (sessions, host, key) = (core.shared.sessions.clone(), host.to_owned(), *key);
         // A client that goes away asks no more.
-        let mut asked = AbortOnDrop(core.shared.control.spawn(async move { sessions.fetch(&key, &host).await }));
-        found = (&mut asked.0).await.map_err(|_| DirectoryAway)?.map_err(|_| DirectoryAway)?;
+        let asked = core.shared.control.spawn(async move { sessions.fetch(&key, &host).await });
+        let _given_up = AbortOnDrop(asked.abort_handle());
+        found = asked.await.map_err(|_| DirectoryAway)?.map_err(|_| DirectoryAway)?;
         if let Found::Good(session) = &found {
             core.recent.borrow_mut().learn(&key, session, now);
         }

@@ -67,7 +67,8 @@ pub type Serves = Box<dyn Fn(&Identity) -> bool + Send + Sync>;
 
 /// A session that begins.
 pub struct NewSession {
-    /// As [`SessionRow`]; `created_at`, `last_used`, `version`, `born` and `secrets` are set here.
+    /// As [`SessionRow`]; `created_at`, `last_used`, `version` and `secrets` are set here, and `born` is a bound: what was
+    /// revoked after it is over before it begins.
     pub row: SessionRow,
     pub tokens: ProviderTokens,
 }
@@ -384,7 +385,7 @@ impl SessionStore {
     pub async fn add_cookie(&self, reference: Uuid, host: HostScope) -> Result<Option<SessionId>, DirectoryError> {
         let id = SessionId::generate();
         let cookie = NewCookie { key: *id.key().bytes(), host: self.0.hosts.name(host).to_owned() };
-        Ok(self.0.directory.sessions.add_cookie(reference, &cookie).await?.then_some(id))
+        Ok(self.0.directory.sessions.add_cookie(reference, &cookie, self.0.clock.now()).await?.then_some(id))
     }
 
     /// Where a cookie set on `host` counts. None: no host of ours.

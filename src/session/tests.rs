@@ -42,7 +42,7 @@ pub(crate) fn row(clock: &Clock) -> SessionRow {
         renew_at: None,
         secrets: None,
         version: 0,
-        born: 0,
+        born: i64::MAX,
     }
 }
 

@@ -186,23 +186,19 @@ impl SignIn {
             return Err(Failed { return_to, ..Failed::because(cause) });
         }
 
-        // From here on the attempt is used up, however it ends: a second redemption, at once or later, here or at another
-        // process, finds it burned. With the directory away nothing is used up: the same link works when it is back.
-        let until = self.clock.now().plus(REMEMBERED);
-        let burned = self.directory.once.use_once(OnceKind::Attempt, &id, until).await;
-        let first = burned.map_err(|error| Failed {
-            return_to: self.return_to(visitor.host, &attempt.return_to),
-            ..Failed::directory(&error)
-        })?;
-        if !first {
-            let stray = Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) };
-            return self.stray(stray, callback.headers, visitor).await;
-        }
+        let away =
+            |error| Failed { return_to: self.return_to(visitor.host, &attempt.return_to), ..Failed::directory(&error) };
         if let Some(reference) = pending.renews {
+            // Whatever the provider says ends or renews a session: once.
+            if !self.burn(&id).await.map_err(away)? {
+                let stray = Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) };
+                return self.stray(stray, callback.headers, visitor).await;
+            }
             let headers = callback.headers;
             let back = Back { provider, id: &id, attempt: &attempt, pending, response, headers };
             return self.back_from_renewal(back, reference, visitor).await;
         }
+        // What redeems nothing uses nothing up either: a stranger's messages are to cost no write. The cookie goes.
         if let Some(error) = response.error {
             let words = response.error_description.unwrap_or_default();
             let mut failed = Failed::new("provider_refused").of(&id, &attempt, self, visitor);
@@ -213,6 +209,15 @@ impl SignIn {
             return Err(Failed::new("code_missing").of(&id, &attempt, self, visitor));
         };
         self.check_connector(provider.id()).map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
+
+        // From here on the attempt is used up, however it ends: a second redemption, at once or later, here or at another
+        // process, finds it burned. With the directory away nothing is used up: the same link works when it is back.
+        // Read first: what is revoked from now on is not to become a session, however long a page asks meanwhile.
+        let born = self.directory.changes.newest().await.map_err(away)?;
+        if !self.burn(&id).await.map_err(away)? {
+            let stray = Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) };
+            return self.stray(stray, callback.headers, visitor).await;
+        }
         let signed_in = provider
             .redeem(
                 &code,
@@ -226,7 +231,7 @@ impl SignIn {
 
         let return_to = self.return_to(visitor.host, &attempt.return_to);
         let typed = pending.hint.as_ref().and_then(|hint| hint.parse::<EmailAddress>().ok());
-        let verified = Verified::new(signed_in, provider.renewal(), return_to, self.clock.now());
+        let verified = Verified::new(signed_in, provider.renewal(), return_to, self.clock.now(), born);
         self.check_enabled(&verified.row.identity)
             .map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
         let email = &verified.row.identity.email;
@@ -246,6 +251,12 @@ impl SignIn {
                 Err(failed) => Err(failed.of(&id, &attempt, self, visitor)),
             },
         }
+    }
+
+    /// Uses the attempt up. True for exactly one caller of all processes (O18).
+    async fn burn(&self, id: &str) -> Result<bool, DirectoryError> {
+        let until = self.clock.now().plus(REMEMBERED);
+        self.directory.once.use_once(OnceKind::Attempt, id, until).await
     }
 
     /// A callback that fits no attempt of this browser. In a browser that is signed in a stale one just goes on: the

@@ -103,10 +103,13 @@ impl SignIn {
             |kind, name: &str| off.iter().any(|switch| switch.off && switch.kind == kind && switch.name == name);
         self.check_enabled_by(&row.identity, is_off).map_err(Failed::new)?;
         match self.ended_at_provider(row, verified).await {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(Failed::new("provider_session_ended")),
-            Err(error) => Err(Failed::directory(&error)),
+            Ok(false) => {}
+            Ok(true) => return Err(Failed::new("provider_session_ended")),
+            Err(error) => return Err(Failed::directory(&error)),
         }
+        // Revoked after its code was redeemed, while a page asked say: then it was never good.
+        let there = self.directory.sessions.by_reference(row.reference).await;
+        there.map_err(|error| Failed::directory(&error))?.map(drop).ok_or_else(|| Failed::new("sign_in_revoked"))
     }
 
     /// The store's key of the session cookie of a request to `host`, if there is exactly one.

@@ -14,6 +14,8 @@ use super::{REMEMBERED, SignIn, Visitor};
 
 /// Sessions of one `sid` that are held against the token's `sub`. A provider's session has one here, seldom two.
 const LOOKED_AT: u32 = 100;
+/// Sessions of one person that are looked through for those without a `sid`.
+const OF_A_PERSON: u32 = 1_000;
 
 /// Why nothing ended.
 #[derive(Debug)]
@@ -79,11 +81,12 @@ impl SignIn {
         let connector = provider.id().clone();
         // Ids have no blank: another connector's token cannot use up this one's.
         let once = format!("{connector} {jti}");
-        let which = match (sid, sub) {
+        let (which, nameless) = match (sid, sub) {
             (Some(sid), sub) => {
-                Selector::ProviderSession { connector, sid: self.of_person(provider.id(), sid, sub).await? }
+                let nameless = self.of_person(&connector, &sid, sub).await?;
+                (Selector::ProviderSession { connector, sid }, nameless)
             }
-            (None, Some(sub)) => Selector::Subject { connector, sub },
+            (None, Some(sub)) => (Selector::Subject { connector, sub }, Vec::new()),
             // The connector refuses it already (L05).
             (None, None) => return Err(LogoutRefused::new("logout_token_subject")),
         };
@@ -93,7 +96,19 @@ impl SignIn {
         if ended.replayed {
             return Err(LogoutRefused::new("logout_token_replayed"));
         }
-        if ended.count == 0 {
+        // The token is used up: each is tried, and what the directory does not take now it does later.
+        let mut count = ended.count;
+        let mut failed = None;
+        for which in &nameless {
+            match self.end(which, None, "back_channel_logout", visitor).await {
+                Ok(ended) => count += ended.count,
+                Err(error) => failed = Some(LogoutRefused::directory(&error)),
+            }
+        }
+        if let Some(failed) = failed {
+            return Err(failed);
+        }
+        if count == 0 {
             tracing::info!(
                 connector = provider.id().as_str(),
                 request_id = visitor.request_id,
@@ -103,18 +118,25 @@ impl SignIn {
         Ok(())
     }
 
-    /// `sid`, if the sessions that have it are those of the person `sub`. A provider that gives two people one `sid`
-    /// must not throw out the one by naming the other.
-    async fn of_person(&self, connector: &Id, sid: String, sub: Option<String>) -> Result<String, LogoutRefused> {
-        let Some(sub) = sub else { return Ok(sid) };
-        let which = Selector::ProviderSession { connector: connector.clone(), sid: sid.clone() };
+    /// What a token for `sid` ends besides: where nobody has that `sid`, the sessions of its person `sub` for which the
+    /// provider named none. Fails if the sessions that have it are somebody else's: a provider that gives two people one
+    /// `sid` must not throw out the one by naming the other.
+    async fn of_person(&self, connector: &Id, sid: &str, sub: Option<String>) -> Result<Vec<Selector>, LogoutRefused> {
+        let Some(sub) = sub else { return Ok(Vec::new()) };
+        let which = Selector::ProviderSession { connector: connector.clone(), sid: sid.to_owned() };
         // Without the directory it stays to be done as the token says, and `end` says that it was not.
-        let rows = self.directory.sessions.list(&which, &Page { limit: LOOKED_AT }).await.unwrap_or_default();
+        let list = async |which, limit| self.directory.sessions.list(which, &Page { limit }).await.unwrap_or_default();
+        let rows = list(&which, LOOKED_AT).await;
         if rows.iter().any(|row| row.provider_sub != sub) {
             let refused = LogoutRefused::new("logout_token_sub_mismatch");
             return Err(refused.saying("the sub of the session that sid names", "another sub"));
         }
-        Ok(sid)
+        if !rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = list(&Selector::Subject { connector: connector.clone(), sub }, OF_A_PERSON).await;
+        let nameless = rows.into_iter().filter(|row| row.provider_sid.is_none());
+        Ok(nameless.map(|row| Selector::Reference(row.reference)).collect())
     }
 
     /// Ends the one session that a front-channel logout names, by `iss` and `sid` alone: the browser sends no cookie into
@@ -163,11 +185,20 @@ impl SignIn {
     ) -> Result<Ended, DirectoryError> {
         // Noted before: whoever makes a session meanwhile looks for the note afterwards. The token's own time, so that a
         // replay says nothing new.
-        let (until, note) = (self.clock.now().plus(REMEMBERED), iat.millis().to_be_bytes());
-        let noted = self.directory.kept.keep(KeptKind::EndedAtProvider, &note_id(which), &note, until).await;
+        let noted = self.note_ending(which, iat).await;
         // Also without the note: what is in memory ends, and the rest as soon as the directory is back.
         let ended = self.end(which, Some(once), "back_channel_logout", visitor).await?;
         noted.map(|()| ended)
+    }
+
+    /// Notes when the provider ended `which`: the latest time that any token gave, in whatever order they come.
+    async fn note_ending(&self, which: &Selector, iat: Timestamp) -> Result<(), DirectoryError> {
+        let (kept, id, now) = (&self.directory.kept, note_id(which), self.clock.now());
+        let known = kept.peek(KeptKind::EndedAtProvider, &id, now).await?.and_then(noted_at);
+        if known.is_some_and(|known| known >= iat) {
+            return Ok(());
+        }
+        kept.keep(KeptKind::EndedAtProvider, &id, &iat.millis().to_be_bytes(), now.plus(REMEMBERED)).await
     }
 
     /// Whether a logout token came for what `row` would be while its person was still on the way here, after the
@@ -183,8 +214,8 @@ impl SignIn {
             row.provider_sid.clone().map(|sid| Selector::ProviderSession { connector: connector.clone(), sid });
         for which in std::iter::once(person).chain(session) {
             let note = self.directory.kept.peek(KeptKind::EndedAtProvider, &note_id(&which), self.clock.now()).await?;
-            let at = note.and_then(|note| note.try_into().ok()).map(i64::from_be_bytes).map(Timestamp::from_millis);
-            if at.is_some_and(|at| verified < at) {
+            // Tokens tell the time in whole seconds: of the same second, the ending counts.
+            if note.and_then(noted_at).is_some_and(|at| verified.secs() <= at.secs()) {
                 return Ok(true);
             }
         }
@@ -211,6 +242,11 @@ fn parameter<'a>(query: &'a str, name: &'static str) -> Result<Cow<'a, str>, Log
         (Some(_), Some(_)) => Err(LogoutRefused::new("duplicate_parameter").saying("one", name)),
         _ => Err(LogoutRefused::new("parameter_missing").saying(name, "")),
     }
+}
+
+/// The time that a note holds.
+fn noted_at(note: Vec<u8>) -> Option<Timestamp> {
+    note.try_into().ok().map(i64::from_be_bytes).map(Timestamp::from_millis)
 }
 
 /// Under which id it is noted that a provider has ended this.

@@ -123,6 +123,10 @@ impl SignIn {
         let Some(code) = response.code.as_deref() else {
             return Ok(self.not_renewed(Failed::new("code_missing"), &back, visitor));
         };
+        let born = match self.directory.changes.newest().await {
+            Ok(born) => born,
+            Err(error) => return Ok(self.not_renewed(Failed::directory(&error), &back, visitor)),
+        };
         let started = Timestamp::from_millis(attempt.started);
         let redeemed = provider.redeem(code, &pending.verifier, &pending.nonce, &pending.required, started).await;
         let signed_in = match redeemed {
@@ -130,7 +134,7 @@ impl SignIn {
             Err(cause) => return self.refused(cause, &back, &session, visitor).await,
         };
         let return_to = self.return_to(visitor.host, &attempt.return_to);
-        let verified = Verified::new(signed_in, provider.renewal(), return_to, self.clock.now());
+        let verified = Verified::new(signed_in, provider.renewal(), return_to, self.clock.now(), born);
         if let Err(reason) = self.check_enabled(&verified.row.identity) {
             return Ok(self.not_renewed(Failed::new(reason), &back, visitor));
         }

@@ -19,7 +19,7 @@ use crate::session::{ProviderTokens, renew_after, silent_after};
 
 /// What a provider verified, and where its person wants to go.
 pub(super) struct Verified {
-    /// The session to be; its times are those of its creation.
+    /// The session to be; its times are those of its creation, and what was revoked since `born` does not become one.
     pub(super) row: SessionRow,
     pub(super) tokens: ProviderTokens,
     pub(super) return_to: ReturnTo,
@@ -47,11 +47,12 @@ struct Written {
     refresh_token: Option<String>,
     return_to: String,
     at: i64,
+    born: i64,
 }
 
 impl Verified {
-    /// Of a redeemed code, at `now`.
-    pub(super) fn new(signed_in: SignedIn, renewal: Renewal, return_to: ReturnTo, now: Timestamp) -> Self {
+    /// Of a redeemed code, at `now`. `born`: the newest change before the provider was asked.
+    pub(super) fn new(signed_in: SignedIn, renewal: Renewal, return_to: ReturnTo, now: Timestamp, born: i64) -> Self {
         let SignedIn { identity, provider_sub, provider_sid, auth_time, acr, amr, tokens } = signed_in;
         let TokenSet { id_token, refresh_token, expires_in } = tokens;
         let next = match renewal {
@@ -72,7 +73,7 @@ impl Verified {
             renew_at: next.map(|next| now.plus(next)),
             secrets: None,
             version: 0,
-            born: 0,
+            born,
         };
         Self { row, tokens: ProviderTokens { id_token: Some(id_token), refresh_token }, return_to, at: now }
     }
@@ -99,6 +100,7 @@ impl Verified {
             refresh_token: text(&self.tokens.refresh_token),
             return_to: self.return_to.as_str().to_owned(),
             at: self.at.millis(),
+            born: self.row.born,
         };
         let plain = Zeroizing::new(serde_json::to_vec(&written).unwrap_or_default());
         sealer.seal_bytes(&purpose(key), &plain)
@@ -136,7 +138,7 @@ impl Verified {
             renew_at: written.renew_at.map(Timestamp::from_millis),
             secrets: None,
             version: 0,
-            born: 0,
+            born: written.born,
         };
         let tokens = ProviderTokens {
             id_token: written.id_token.map(SecretString::from),

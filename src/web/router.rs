@@ -25,6 +25,13 @@ pub struct Visit {
 }
 
 impl Visit {
+    /// Whether the answer ends sessions: then it is to be finished whether or not somebody waits for it.
+    pub fn ends_sessions(&self) -> bool {
+        self.path == "sign-out"
+            || self.path.starts_with(provider_logout::BACK)
+            || self.path.starts_with(provider_logout::FRONT)
+    }
+
     pub(super) fn visitor(&self) -> Visitor<'_> {
         Visitor { client: self.client, request_id: &self.request_id, host: &self.host }
     }

@@ -44,7 +44,7 @@ pub(super) async fn of_many_claims_of_a_moment_exactly_one_is_taken(on: &Opened)
 pub(super) async fn a_renewal_is_seen_by_every_process_and_numbered(on: &Opened) {
     let (row, first) = create(&on.one, session("acme-entra")).await;
     let second = cookie();
-    on.one.sessions.add_cookie(row.reference, &second).await.unwrap();
+    on.one.sessions.add_cookie(row.reference, &second, NOW).await.unwrap();
     let owner = uuid();
     let before = on.one.changes.newest().await.unwrap();
     let renewed = renewal_of(&row);

@@ -1,4 +1,4 @@
-use super::super::{Lease, Page, Selector, SessionRow, Used};
+use super::super::{Change, Lease, NewCookie, Page, Selector, SessionRow, Used};
 use super::{NOBODY, NOW, Opened, cookie, create, person, references, secs, session, uuid, without_secrets};
 
 pub(super) async fn a_session_is_found_as_it_was_written(on: &Opened) {
@@ -50,15 +50,15 @@ pub(super) async fn whatever_a_provider_calls_things_is_kept_and_found(on: &Open
     for name in names {
         let which = Selector::Subject { connector: "odd".parse().unwrap(), sub: name.to_owned() };
         assert_eq!(on.one.sessions.end(&which, None, NOW).await.unwrap().count, 1, "{name:?}");
-        assert_eq!(on.other.changes.revoked(NOW).await.unwrap().pop().unwrap().1, super::super::Change::Revoked(which));
+        assert_eq!(on.other.changes.revoked(NOW).await.unwrap().pop().unwrap().1, Change::Revoked(which));
     }
 }
 
 pub(super) async fn several_cookies_lead_to_one_session_each_with_its_host(on: &Opened) {
     let (row, first) = create(&on.one, session("acme-entra")).await;
-    let second = super::super::NewCookie { host: "crm.acme.com".to_owned(), ..cookie() };
-    assert!(on.other.sessions.add_cookie(row.reference, &second).await.unwrap());
-    assert!(on.one.sessions.add_cookie(row.reference, &second).await.unwrap(), "asking again is safe");
+    let second = NewCookie { host: "crm.acme.com".to_owned(), ..cookie() };
+    assert!(on.other.sessions.add_cookie(row.reference, &second, NOW).await.unwrap());
+    assert!(on.one.sessions.add_cookie(row.reference, &second, NOW).await.unwrap(), "asking again is safe");
     let found = on.one.sessions.by_cookie(&second.key).await.unwrap();
     assert_eq!(found, Some((row.clone(), "crm.acme.com".to_owned())));
 
@@ -69,8 +69,8 @@ pub(super) async fn several_cookies_lead_to_one_session_each_with_its_host(on: &
     cookies.sort_unstable();
     assert_eq!((ended.count, cookies.as_slice()), (1, keys.as_slice()));
     assert_eq!(on.other.sessions.by_cookie(&first).await.unwrap(), None);
-    assert!(!on.one.sessions.add_cookie(row.reference, &cookie()).await.unwrap(), "it is gone");
-    assert!(!on.one.sessions.add_cookie(row.reference, &second).await.unwrap(), "it is gone");
+    assert!(!on.one.sessions.add_cookie(row.reference, &cookie(), NOW).await.unwrap(), "it is gone");
+    assert!(!on.one.sessions.add_cookie(row.reference, &second, NOW).await.unwrap(), "it is gone");
 }
 
 pub(super) async fn a_cookie_of_one_session_never_leads_to_another(on: &Opened) {
@@ -78,12 +78,57 @@ pub(super) async fn a_cookie_of_one_session_never_leads_to_another(on: &Opened) 
     let cookie = cookie();
     let second = session("acme-entra");
     on.one.sessions.create(&second, &cookie).await.unwrap();
-    assert!(on.one.sessions.add_cookie(first.reference, &cookie).await.is_err());
+    assert!(on.one.sessions.add_cookie(first.reference, &cookie, NOW).await.is_err());
     assert!(on.one.sessions.create(&session("acme-entra"), &cookie).await.is_err());
     let (found, _) = on.one.sessions.by_cookie(&cookie.key).await.unwrap().unwrap();
     assert_eq!(found.reference, second.reference);
     let all = on.one.sessions.list(&Selector::All, &Page { limit: 10 }).await.unwrap();
     assert_eq!(references(&all), references(&[first, second]), "what failed left nothing behind");
+}
+
+pub(super) async fn a_session_has_one_cookie_on_a_host(on: &Opened) {
+    let (row, first) = create(&on.one, session("acme-entra")).await;
+    let (other, others) = create(&on.one, session("acme-entra")).await;
+    let elsewhere = NewCookie { host: "crm.acme.com".to_owned(), ..cookie() };
+    assert!(on.one.sessions.add_cookie(row.reference, &elsewhere, NOW).await.unwrap());
+    let number = on.one.changes.newest().await.unwrap();
+    assert_eq!(number, 0, "nothing was replaced");
+
+    let second = cookie();
+    assert!(on.other.sessions.add_cookie(row.reference, &second, NOW).await.unwrap());
+    assert!(on.one.sessions.add_cookie(row.reference, &second, NOW).await.unwrap(), "asking again is safe");
+    let changes = on.one.changes.since(number, 10).await.unwrap();
+    assert_eq!(changes, [(number + 1, Change::CookieEnded(first))], "every process learns of it, once");
+    assert_eq!(on.one.sessions.by_cookie(&first).await.unwrap(), None);
+    let leads = async |key| on.one.sessions.by_cookie(key).await.unwrap().map(|(row, _)| row.reference);
+    assert_eq!(leads(&second.key).await, Some(row.reference));
+    assert_eq!(leads(&elsewhere.key).await, Some(row.reference), "another host's stays");
+    assert_eq!(leads(&others).await, Some(other.reference), "and another session's");
+
+    // Of many at once one stays.
+    let adding = (0..8).map(|which| {
+        let (directory, cookie) = (if which % 2 == 0 { &on.one } else { &on.other }.clone(), cookie());
+        tokio::spawn(async move { directory.sessions.add_cookie(row.reference, &cookie, NOW).await })
+    });
+    for added in adding.collect::<Vec<_>>() {
+        assert!(added.await.unwrap().unwrap());
+    }
+    let ended = on.one.sessions.end(&Selector::Reference(row.reference), None, NOW).await.unwrap();
+    assert_eq!(ended.cookies.len(), 2, "one of each host");
+}
+
+pub(super) async fn a_session_begun_before_a_revocation_is_never_good(on: &Opened) {
+    let begun = on.one.changes.newest().await.unwrap();
+    let late = SessionRow { born: begun, ..person("acme-entra", "eve@acme.com") };
+    on.other.sessions.end(&Selector::Email("eve@acme.com".to_owned()), None, NOW).await.unwrap();
+    let cookie = cookie();
+    assert_eq!(on.one.sessions.create(&late, &cookie).await.unwrap(), begun);
+    assert_eq!(on.other.sessions.by_cookie(&cookie.key).await.unwrap(), None);
+    assert_eq!(on.one.sessions.by_reference(late.reference).await.unwrap(), None);
+
+    let (new, key) = create(&on.one, person("acme-entra", "eve@acme.com")).await;
+    assert_eq!(new.born, on.one.changes.newest().await.unwrap(), "never later than now");
+    assert_eq!(on.other.sessions.by_cookie(&key).await.unwrap().unwrap().0, new);
 }
 
 pub(super) async fn a_list_is_newest_first_bounded_and_without_tokens(on: &Opened) {

@@ -7,8 +7,6 @@ use crate::directory::DirectoryError;
 pub(super) enum Fault {
     /// Somebody else did the same at the same moment (unique key, deadlock): the whole transaction may be tried again.
     Conflict(Failure),
-    /// The row it belongs to is gone (foreign key).
-    Orphan(Failure),
     /// Anything else.
     Final(DirectoryError),
 }
@@ -90,7 +88,6 @@ impl From<sqlx::Error> for Fault {
             // data_corrupted, index_corrupted
             "XX001" | "XX002" => Self::unreadable(failure.0),
             _ if database.is_unique_violation() => Self::Conflict(failure),
-            _ if database.is_foreign_key_violation() => Self::Orphan(failure),
             _ => Self::Final(DirectoryError::Unavailable(Box::new(failure))),
         }
     }
@@ -99,7 +96,7 @@ impl From<sqlx::Error> for Fault {
 impl From<Fault> for DirectoryError {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Conflict(failure) | Fault::Orphan(failure) => Self::Unavailable(Box::new(failure)),
+            Fault::Conflict(failure) => Self::Unavailable(Box::new(failure)),
             Fault::Final(error) => error,
         }
     }

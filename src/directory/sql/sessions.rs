@@ -9,12 +9,14 @@ use uuid::Uuid;
 use super::call::Durability::{Durable, Lazy};
 use super::documents::{self, key};
 use super::error::Fault;
+use super::renewal::cookie_key;
 use super::select::{AFTER_COLUMNS, Condition, all_columns, columns, live, session, session_with_secrets};
 use super::value::Value;
 use super::{BATCH, BATCHES, Sql, retried};
 use crate::base::clock::Timestamp;
 use crate::directory::{
-    CookieKey, DirectoryError, Ended, Lease, NewCookie, OnceKind, Page, Renewed, Selector, SessionRow, Sessions, Used,
+    Change, CookieKey, DirectoryError, Ended, Lease, NewCookie, OnceKind, Page, Renewed, Selector, SessionRow,
+    Sessions, Used,
 };
 
 pub(super) const BY_COOKIE: &str = concat!(
@@ -36,8 +38,8 @@ impl Sessions for Sql {
         Ok(self.insert(session, cookie).await?)
     }
 
-    async fn add_cookie(&self, reference: Uuid, cookie: &NewCookie) -> Result<bool, DirectoryError> {
-        Ok(self.insert_cookie(reference, cookie).await?)
+    async fn add_cookie(&self, reference: Uuid, cookie: &NewCookie, now: Timestamp) -> Result<bool, DirectoryError> {
+        retried(|| self.insert_cookie(reference, cookie, now)).await
     }
 
     async fn by_cookie(&self, key: &CookieKey) -> Result<Option<(SessionRow, String)>, DirectoryError> {
@@ -158,8 +160,9 @@ impl Sql {
     async fn insert(&self, session: &SessionRow, cookie: &NewCookie) -> Result<i64, Fault> {
         const SQL: &str = "INSERT INTO sessions (reference, connector, subject_key, provider_session_key, email, \
                            email_domain, identity, origin, created_at, last_used, renew_at, secrets, version, born) \
-                           SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, change_counter.number FROM \
-                           change_counter RETURNING born";
+                           SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, CASE WHEN \
+                           change_counter.number < $14 THEN change_counter.number ELSE $14 END FROM change_counter \
+                           RETURNING born";
         let SessionRow { identity, auth_time, acr, amr, .. } = session;
         let name = session.reference.to_string();
         let person = documents::person(identity, *auth_time, acr.as_deref(), amr)?;
@@ -182,6 +185,7 @@ impl Sql {
             Value::MaybeInt(session.renew_at.map(Timestamp::millis)),
             Value::MaybeBytes(session.secrets.as_deref()),
             Value::Int(session.version),
+            Value::Int(session.born),
         ];
         let row = call.fetch_one(SQL, &values).await?;
         let born = row.ok_or_else(|| Fault::unreadable("change_counter: it has no row"))?.get(0)?;
@@ -191,32 +195,34 @@ impl Sql {
         Ok(born)
     }
 
-    async fn insert_cookie(&self, reference: Uuid, cookie: &NewCookie) -> Result<bool, Fault> {
-        const SQL: &str = concat!(
-            "INSERT INTO session_cookies (cookie_key, session, host) SELECT $1, sessions.reference, $3 FROM sessions \
-             WHERE sessions.reference = $2 AND ",
-            live!()
-        );
-        const KNOWN: &str = concat!(
-            "SELECT 1 FROM session_cookies JOIN sessions ON sessions.reference = session_cookies.session WHERE \
-             session_cookies.cookie_key = $1 AND session_cookies.session = $2 AND ",
-            live!()
-        );
+    async fn insert_cookie(&self, reference: Uuid, cookie: &NewCookie, now: Timestamp) -> Result<bool, Fault> {
+        const LIVE: &str = concat!("SELECT 1 FROM sessions WHERE sessions.reference = $1 AND ", live!());
+        const KNOWN: &str = "SELECT session FROM session_cookies WHERE cookie_key = $1";
+        const REPLACED: &str = "DELETE FROM session_cookies WHERE session = $1 AND host = $2 RETURNING cookie_key";
         let name = reference.to_string();
-        let values = [Value::Bytes(&cookie.key), Value::Text(&name), Value::Text(&cookie.host)];
-        let inserted = self.write(Durable).await?.execute(SQL, &values).await;
-        match inserted {
-            Ok(rows) => Ok(rows > 0),
-            // It ended in this moment.
-            Err(Fault::Orphan(_)) => Ok(false),
-            // Asked for before, and the answer was lost.
-            Err(Fault::Conflict(failure)) => {
-                let known = [Value::Bytes(&cookie.key), Value::Text(&name)];
-                let known = self.read().await?.fetch_one(KNOWN, &known).await?;
-                if known.is_some() { Ok(true) } else { Err(Fault::Conflict(failure)) }
-            }
-            Err(other) => Err(other),
+        let mut call = self.begin(Durable).await?;
+        // Held until the commit: whoever ends the session meanwhile, or adds another cookie, comes before or after.
+        let sql = format!("{LIVE}{}", call.for_update());
+        if call.fetch_one(AssertSqlSafe(sql), &[Value::Text(&name)]).await?.is_none() {
+            call.rollback().await?;
+            return Ok(false);
         }
+        if let Some(row) = call.fetch_one(KNOWN, &[Value::Bytes(&cookie.key)]).await?
+            && row.get::<String>(0)? == name
+        {
+            // Asked for before, and the answer was lost.
+            call.rollback().await?;
+            return Ok(true);
+        }
+        let replaced = call.fetch(REPLACED, &[Value::Text(&name), Value::Text(&cookie.host)]).await?;
+        let replaced = replaced.iter().map(|row| Ok(Change::CookieEnded(cookie_key(row.get(0)?)?)));
+        let replaced = replaced.collect::<Result<Vec<_>, Fault>>()?;
+        let values = [Value::Bytes(&cookie.key), Value::Text(&name), Value::Text(&cookie.host)];
+        // One that leads to another session is a conflict.
+        call.execute(INSERT_COOKIE, &values).await?;
+        call.number(&replaced, now).await?;
+        call.commit().await?;
+        Ok(true)
     }
 
     /// Notes uses, sorted by reference.

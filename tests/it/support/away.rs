@@ -69,9 +69,9 @@ impl Sessions for Spoiled {
         self.away.check()?;
         self.inner.sessions.create(session, cookie).await
     }
-    async fn add_cookie(&self, reference: Uuid, cookie: &NewCookie) -> Answer<bool> {
+    async fn add_cookie(&self, reference: Uuid, cookie: &NewCookie, now: Timestamp) -> Answer<bool> {
         self.away.check()?;
-        self.inner.sessions.add_cookie(reference, cookie).await
+        self.inner.sessions.add_cookie(reference, cookie, now).await
     }
     async fn by_cookie(&self, key: &CookieKey) -> Answer<Option<(SessionRow, String)>> {
         self.away.check()?;

@@ -61,8 +61,8 @@ impl Sessions for Faulty {
         self.real.create(session, cookie).await
     }
 
-    async fn add_cookie(&self, reference: Uuid, cookie: &NewCookie) -> Result<bool, DirectoryError> {
-        self.real.add_cookie(reference, cookie).await
+    async fn add_cookie(&self, reference: Uuid, cookie: &NewCookie, now: Timestamp) -> Result<bool, DirectoryError> {
+        self.real.add_cookie(reference, cookie, now).await
     }
 
     async fn by_cookie(&self, key: &CookieKey) -> Result<Option<(SessionRow, String)>, DirectoryError> {

@@ -187,7 +187,7 @@ async fn an_epoch_keeps_rows_out_that_nobody_has_deleted_yet_and_stays_until_the
     let sessions = &directory.sessions;
     assert_eq!(sessions.by_cookie(&key).await.unwrap(), None);
     assert_eq!(sessions.by_reference(row.reference).await.unwrap(), None);
-    assert!(!sessions.add_cookie(row.reference, &cookie()).await.unwrap());
+    assert!(!sessions.add_cookie(row.reference, &cookie(), NOW).await.unwrap());
     assert_eq!(sessions.end(&Selector::Reference(row.reference), None, NOW).await.unwrap().count, 0);
     assert_eq!(sessions.list(&Selector::All, &Page { limit: 9 }).await.unwrap().len(), 1);
     let lease = sessions.lease(row.reference, 0, owner, NOW, secs(60)).await.unwrap();

@@ -425,6 +425,14 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
         ),
     ),
     (
+        &["sign_in_revoked"],
+        failed(
+            "Your sign-in was ended meanwhile",
+            "You were signed out everywhere, by yourself or an administrator, before this sign-in was completed.",
+            "Start again to sign in.",
+        ),
+    ),
+    (
         &["directory_unavailable"],
         wait(
             "The sign-in cannot be completed right now",
