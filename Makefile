@@ -21,7 +21,7 @@ test: ## everything: installs what the tests need, then Rust, the samples, and r
 test-fast: ## the Rust tests alone; they start a PostgreSQL of their own (ci/install test)
 	cargo test --locked
 
-test-interop: build ## sign-in and sign-out against oidc-provider and Keycloak, and the demo in Chromium
+test-interop: build ## against oidc-provider and Keycloak, in Chromium, by one process and by two, through crashes
 	ci/install test
 	ci/interop
 

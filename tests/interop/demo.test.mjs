@@ -31,6 +31,7 @@ const hana = { address: "hana@globex.com", name: "Hana Ito", button: "Log in wit
 
 describe("the demo", () => {
   let demo;
+  let start;
   let state;
   let browser;
   let portal;
@@ -46,8 +47,11 @@ describe("the demo", () => {
       };
       state = await mkdtemp(path.join(os.tmpdir(), "anteroom-demo-"));
       const options = ["--anteroom", built("anteroom", "ANTEROOM_BIN"), "--port-base", String(base), "--state", state];
-      demo = new Child(built("examples/demo", "DEMO_BIN"), options, { name: "demo" });
-      await demo.line(/^Ready\b/m, START_LIMIT_MS);
+      start = async () => {
+        demo = new Child(built("examples/demo", "DEMO_BIN"), options, { name: "demo" });
+        await demo.line(/^Ready\b/m, START_LIMIT_MS);
+      };
+      await start();
       browser = await launchChromium();
     },
     async () => {
@@ -216,6 +220,19 @@ describe("the demo", () => {
     const challenged = await exchange(`${portal}/api/invoices`);
     assert.equal(challenged.status, 401);
     assert.equal(challenged.headers["www-authenticate"], 'Basic realm="portal"');
+  });
+
+  test("a visitor stays signed in when the demo is ended and started again", async () => {
+    const { context, page } = await openWindow(browser);
+    await signIn(page, alice);
+    await demo.stop("SIGINT");
+    await start();
+    await page.goto(`${portal}/`);
+    await page.getByText(`Portal knows you as ${alice.address}`).waitFor();
+    await page.getByRole("link", { name: "Sign out" }).click();
+    await page.goto(`${portal}/`);
+    await page.getByRole("button", { name: "Continue" }).waitFor();
+    await context.close();
   });
 
   async function toProvider(page, person) {
