@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -18,7 +19,10 @@ use crate::config::AdminSocket;
 
 /// Remembers what it was told and answers with fixed values.
 #[derive(Default)]
-struct Notes(Mutex<Vec<String>>);
+struct Notes(Mutex<Vec<String>>, Notify);
+
+/// Whose sessions take their time to end: until the test says so.
+const SLOW: &str = "slow@acme.com";
 
 impl Notes {
     fn add(&self, note: String) {
@@ -72,6 +76,9 @@ impl Control for Notes {
 
     async fn revoke(&self, which: &Selector) -> Result<u64, ControlError> {
         self.add(format!("revoke {which:?}"));
+        if *which == Selector::Email(SLOW.to_owned()) {
+            self.1.notified().await;
+        }
         Ok(2)
     }
 
@@ -401,4 +408,33 @@ async fn something_else_at_the_other_end_is_said_to_be_that() {
         let () = served;
         assert!(matches!(asked.unwrap_err(), ClientError::Broken { .. }), "{answer:?}");
     }
+}
+
+/// The command was killed, and its server stops too: what was begun is still noted.
+#[tokio::test]
+async fn a_change_is_noted_although_nobody_waits_for_it() {
+    let run = running().await;
+    let order = json!({ "user": SLOW }).to_string();
+    let mut stream = UnixStream::connect(&run.path).await.unwrap();
+    let head = format!("POST /sessions/revoke HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", order.len());
+    stream.write_all((head + &order).as_bytes()).await.unwrap();
+    while run.notes.taken().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(stream);
+    run.task.abort();
+    while !run.task.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    run.notes.1.notify_one();
+    let mut events = run.events();
+    for _ in 0..10_000 {
+        if !events.is_empty() {
+            break;
+        }
+        tokio::task::yield_now().await;
+        events = run.events();
+    }
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!((&events[0]["reason"], &events[0]["ended"]), (&json!("sessions_revoked"), &json!("2")));
 }

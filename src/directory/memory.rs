@@ -120,6 +120,10 @@ impl Sessions for Memory {
         }
         let born = state.newest.min(session.born);
         let row = SessionRow { born, ..session.clone() };
+        // Revoked since it was begun: over before it is there.
+        if state.epochs.iter().any(|(number, _, which)| *number > born && which.fits(&row)) {
+            return Ok(born);
+        }
         state.cookies.insert(cookie.key, (row.reference, cookie.host.clone()));
         state.sessions.insert(row.reference, Stored { row, cookies: vec![cookie.key], claim: None });
         Ok(born)

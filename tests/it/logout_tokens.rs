@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anteroom::directory::{Directory, Page, Selector};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, Ask, Browser, Setup, SigningKey, sign_jwt, spoilable, until_async};
+use crate::support::{
+    Answer, App, Ask, Browser, Connection, Faults, Setup, SigningKey, sign_jwt, spoilable, until, until_async,
+};
 
 const PATH: &str = "/.anteroom/backchannel-logout/acme";
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -454,6 +456,116 @@ async fn a_sign_in_that_waits_for_its_person_ends_with_the_providers_session() {
         let ended = app.shared_directory().sessions.list(&everybody, &Page { limit: 100 }).await.unwrap();
         assert_eq!(ended.len(), if stays { 2 } else { 1 }, "{row}: nothing is left of the refused one");
         app.send(&post(&Token::of_person(&app, "pairwise-alice").signed())).await;
+    }
+}
+
+/// A browser whose person is asked about the address; the provider calls the session `sid`. And the answer that goes on.
+async fn waiting(app: &App, sid: &str) -> (Browser, Ask) {
+    app.acme.script().claims["sid"] = json!(sid);
+    let mut browser = app.browser();
+    let to_provider = app.start_sign_in(&mut browser, "acme", "/", "other@acme.com").await;
+    let query = app.acme.sign_in(to_provider.location());
+    let page = browser.send(App::callback("acme", &query)).await;
+    assert_eq!(page.reason(), "address_mismatch");
+    (browser, Ask::form("/.anteroom/sign-in/continue", &[("attempt", &page.field("attempt").unwrap())]))
+}
+
+/// Tokens come late, twice or in the second of the sign-in: what the newest of them ended stays ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_older_token_takes_back_what_a_newer_one_ended() {
+    let second = std::time::Duration::from_secs(1);
+    let app = App::start().await;
+    app.advance(second / 2);
+    let older = Token::of_session(&app, "waiting");
+    let (mut browser, go_on) = waiting(&app, "waiting").await;
+    app.advance(second * 2);
+    accepted("the newer", &app.send(&post(&Token::of_session(&app, "waiting").signed())).await);
+    let signed = older.with("iat", json!(app.clock.now().secs() - 30)).signed();
+    accepted("the older", &app.send(&post(&signed)).await);
+    let answer = app.send(&post(&signed)).await;
+    assert_eq!(answer.reason(), "logout_token_replayed");
+    let before = app.before();
+    app.refused(&before, &browser.send(go_on).await, 400, "provider_session_ended", "login.rejected", &[]);
+
+    app.advance(second * 10);
+    let (mut browser, go_on) = waiting(&app, "of this second").await;
+    accepted("of this second", &app.send(&post(&Token::of_session(&app, "of this second").signed())).await);
+    let before = app.before();
+    app.refused(&before, &browser.send(go_on).await, 400, "provider_session_ended", "login.rejected", &[]);
+
+    app.advance(second * 10);
+    let (mut browser, go_on) = waiting(&app, "later").await;
+    let earlier = Token::of_session(&app, "later").with("iat", json!(app.clock.now().secs() - 1));
+    accepted("before the sign-in", &app.send(&post(&earlier.signed())).await);
+    assert_eq!(browser.send(go_on).await.reason(), "signed_in", "the honest twin");
+}
+
+/// A provider may name its session in a logout token and not in the ID token: the person is known all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_without_a_sid_ends_with_its_person_if_nobody_has_the_tokens_sid() {
+    let app = App::start().await;
+    let both = |sid: &str| Token::naming(&app, json!({ "sub": "pairwise-alice", "sid": sid })).signed();
+    let mut named = alice(&app, "named").await;
+    app.acme.script().claims["sub"] = json!("pairwise-carol");
+    app.acme.script().claims.as_object_mut().unwrap().remove("sid");
+    app.advance(std::time::Duration::from_secs(1));
+    let mut carol = app.signed_in().await;
+    app.acme.script().claims["sub"] = json!("pairwise-alice");
+    app.acme.script().claims.as_object_mut().unwrap().remove("sid");
+    app.advance(std::time::Duration::from_secs(1));
+    let mut nameless = app.signed_in().await;
+
+    accepted("a sid alone", &app.send(&post(&Token::of_session(&app, "unknown").signed())).await);
+    assert!(is_signed_in(&mut nameless).await);
+    app.log.taken();
+    let token = both("unknown");
+    accepted("both", &app.send(&post(&token)).await);
+    assert!(!is_signed_in(&mut nameless).await);
+    assert!(is_signed_in(&mut named).await, "a session of another name");
+    assert!(is_signed_in(&mut carol).await, "somebody else's");
+    let ended = app.events().into_iter().filter(|event| event["event"] == "session.ended").count();
+    assert_eq!(ended, 1);
+
+    app.acme.script().claims.as_object_mut().unwrap().remove("sid");
+    app.advance(std::time::Duration::from_secs(1));
+    let mut nameless = app.signed_in().await;
+    assert_eq!(app.send(&post(&token)).await.reason(), "logout_token_replayed");
+    assert!(is_signed_in(&mut nameless).await, "the token works once");
+    accepted("a known sid", &app.send(&post(&both("named"))).await);
+    assert!(!is_signed_in(&mut named).await);
+    assert!(is_signed_in(&mut nameless).await, "the token meant another session");
+}
+
+/// Whoever hangs up in the middle cannot keep the ending from being carried out, nor from the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ending_is_finished_and_noted_although_its_client_is_gone() {
+    let (directory, faults) = Faults::over(&Directory::in_memory());
+    let app = App::start_with(Setup::new().directory(directory)).await;
+    for reason in ["signed_out", "back_channel_logout", "front_channel_logout"] {
+        let mut browser = alice(&app, "s").await;
+        let cookie = format!("__Host-anteroom={}", browser.session().unwrap());
+        let issuer = app.acme.script().issuer.clone();
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("iss", &issuer).finish();
+        let ask = match reason {
+            "signed_out" => Ask::page("/.anteroom/sign-out").with("Cookie", &cookie),
+            "back_channel_logout" => post(&Token::of_session(&app, "s").signed()),
+            _ => Ask::get(&format!("/.anteroom/frontchannel-logout/acme?sid=s&{query}")),
+        };
+        app.log.taken();
+        faults.ending.store(0, Ordering::SeqCst);
+        faults.hold_end.store(1, Ordering::SeqCst);
+        let mut connection = app.connect().await;
+        connection.write(&ask.bytes()).await;
+        until("the ending", || faults.ending.load(Ordering::SeqCst) == 1).await;
+        drop(connection);
+        until_async("nobody waits for an answer", || async {
+            let metrics = Connection::open(app.ops).await.send(&Ask::get("/metrics")).await;
+            metrics.text().contains("anteroom_requests_in_flight 0")
+        })
+        .await;
+        faults.go_on.add_permits(1);
+        until(reason, || app.events().iter().any(|event| event["reason"] == reason)).await;
+        assert!(!is_signed_in(&mut browser).await, "{reason}");
     }
 }
 

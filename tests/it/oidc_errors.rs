@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use anteroom::directory::{Page, Selector};
 use serde_json::json;
 
-use crate::support::{Answer, App, Ask, Browser, Trial, Watch};
+use crate::support::{Answer, App, Ask, Browser, Setup, Trial, Watch, spoilable};
 
 /// The provider answers with an error. Returns the page and the event.
 async fn refused_by_provider(app: &App, error: &str, description: &str, status: u16) -> (Answer, serde_json::Value) {
@@ -252,4 +253,61 @@ async fn of_words_at_the_same_moment_one_counts_r3() {
     let answers = futures_util::future::join_all(all).await;
     assert_eq!(answers.iter().filter(|(_, session)| *session).count(), 1, "{answers:?}");
     assert!(answers.iter().all(|(status, _)| [303, 400].contains(status)));
+}
+
+/// Whoever is revoked while the page asks gets in neither by its button nor by a session that was begun before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_after_a_revocation_makes_no_session() {
+    let app = App::start().await;
+    let email = |address: &str| Selector::Email(address.to_owned());
+    let connector = || "acme".parse().unwrap();
+    for (which, stays) in [
+        (email("somebody@acme.com"), true),
+        (email("alice@acme.com"), false),
+        (Selector::Subject { connector: connector(), sub: "pairwise-alice".to_owned() }, false),
+        (Selector::Connector(connector()), false),
+        (Selector::All, false),
+    ] {
+        app.advance(Duration::from_secs(2));
+        let mut browser = app.browser();
+        let page = asked(&app, &mut browser).await;
+        app.site.sign_in().revoke(&which, "revoked").await.unwrap();
+        let before = app.before();
+        let answer = browser.send(go_on(&page)).await;
+        if stays {
+            assert_eq!(answer.reason(), "signed_in", "{which:?}");
+            assert_eq!(browser.visit("/").await.status, 200);
+            continue;
+        }
+        app.refused(&before, &answer, 400, "sign_in_revoked", "login.rejected", &[]);
+        assert_eq!((browser.session(), browser.attempts()), (None, vec![]), "{which:?}");
+        let left = app.directory.sessions.list(&email("alice@acme.com"), &Page { limit: 9 }).await.unwrap();
+        assert_eq!(left, [], "{which:?}");
+        let mut browser = app.signed_in().await;
+        assert_eq!(browser.visit("/").await.status, 200, "{which:?}: a sign-in that begins afterwards is a new one");
+        app.site.sign_in().revoke(&Selector::All, "revoked").await.unwrap();
+    }
+}
+
+/// What redeems nothing writes nothing, or strangers could make the directory write as often as they like.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_the_provider_is_answered_without_the_directory() {
+    let (directory, away) = spoilable();
+    let app = App::start_with(Setup::new().directory(directory)).await;
+    for (error, reason) in [(Some("access_denied"), "provider_refused"), (None, "code_missing")] {
+        let mut browser = app.browser();
+        let honest = Trial::acme(&app).begin(&mut browser).await;
+        let mut query = honest.clone();
+        query.remove("code");
+        if let Some(error) = error {
+            query.insert("error".into(), error.into());
+        }
+        let mut other_tab = browser.clone();
+        away.all(true);
+        let answer = browser.send(App::callback("acme", &query)).await;
+        assert_eq!((answer.status, answer.reason()), (400, reason), "{answer:?}");
+        assert!(browser.attempts().is_empty(), "{reason}");
+        assert_eq!(other_tab.send(App::callback("acme", &honest)).await.status, 503, "{reason}: a code needs it");
+        away.all(false);
+    }
 }

@@ -131,7 +131,7 @@ pub(super) async fn a_used_logout_token_ends_nothing_again_l06(on: &Opened) {
     let ended = on.one.sessions.end(&subject(&first), once, NOW).await.unwrap();
     assert_eq!((ended.count, ended.replayed), (1, false));
     // The same person is back; the old token must not end what it was not meant for.
-    let back = SessionRow { reference: super::uuid(), ..first };
+    let back = SessionRow { reference: super::uuid(), born: i64::MAX, ..first };
     let (back, key) = create(&on.one, back).await;
     let number = on.one.changes.newest().await.unwrap();
     for which in [subject(&back), Selector::Reference(back.reference)] {

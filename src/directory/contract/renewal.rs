@@ -1,4 +1,4 @@
-use super::super::{Change, Lease, Page, Renewed, Selector, SessionRow};
+use super::super::{Change, Lease, NewCookie, Page, Renewed, Selector, SessionRow};
 use super::{NOW, Opened, cookie, create, references, secs, session, uuid};
 use crate::base::role::Role;
 use crate::identity::Identity;
@@ -43,7 +43,7 @@ pub(super) async fn of_many_claims_of_a_moment_exactly_one_is_taken(on: &Opened)
 
 pub(super) async fn a_renewal_is_seen_by_every_process_and_numbered(on: &Opened) {
     let (row, first) = create(&on.one, session("acme-entra")).await;
-    let second = cookie();
+    let second = NewCookie { host: "crm.acme.com".to_owned(), ..cookie() };
     on.one.sessions.add_cookie(row.reference, &second, NOW).await.unwrap();
     let owner = uuid();
     let before = on.one.changes.newest().await.unwrap();

@@ -1,4 +1,4 @@
-//! A directory whose renewals fail, or take their time, as a test says.
+//! A directory whose renewals fail, and whose renewals and endings take their time, as a test says.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +25,9 @@ pub struct Faults {
     /// How many of the next `lease` are answered only for a permit of `go_on`, after they were done.
     pub hold_up: AtomicUsize,
     pub go_on: Semaphore,
+    /// How many of the next `end` wait for a permit of `go_on` before they are done, and how many wait or did.
+    pub hold_end: AtomicUsize,
+    pub ending: AtomicUsize,
 }
 
 impl Faults {
@@ -38,6 +41,8 @@ impl Faults {
             released: none(),
             hold_up: none(),
             go_on: Semaphore::new(0),
+            hold_end: none(),
+            ending: none(),
         });
         let mut directory = directory.clone();
         directory.sessions = Arc::new(Faulty { real: directory.sessions.clone(), faults: faults.clone() });
@@ -83,6 +88,10 @@ impl Sessions for Faulty {
         once: Option<(OnceKind, &str, Timestamp)>,
         now: Timestamp,
     ) -> Result<Ended, DirectoryError> {
+        if one_of(&self.faults.hold_end) {
+            self.faults.ending.fetch_add(1, Ordering::SeqCst);
+            self.faults.go_on.acquire().await.unwrap().forget();
+        }
         self.real.end(which, once, now).await
     }
 
