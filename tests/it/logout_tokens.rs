@@ -504,7 +504,7 @@ async fn no_older_token_takes_back_what_a_newer_one_ended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_without_a_sid_ends_with_its_person_if_nobody_has_the_tokens_sid() {
     let app = App::start().await;
-    let both = |sid: &str| Token::naming(&app, json!({ "sub": "pairwise-alice", "sid": sid })).signed();
+    let both = |sid: &str| Token::naming(&app, &json!({ "sub": "pairwise-alice", "sid": sid })).signed();
     let mut named = alice(&app, "named").await;
     app.acme.script().claims["sub"] = json!("pairwise-carol");
     app.acme.script().claims.as_object_mut().unwrap().remove("sid");

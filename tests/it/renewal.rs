@@ -407,31 +407,6 @@ async fn of_two_processes_one_renews_and_the_other_takes_over_what_it_brought() 
     assert!([&app, &other].iter().all(|app| app.events().iter().all(|event| event["event"] != "session.ended")));
 }
 
-/// Two hosts of ours have a cookie each: two records of one session, in one process.
-#[tokio::test(flavor = "multi_thread")]
-async fn of_two_cookies_of_one_session_one_renews_it() {
-    let (app, faults) = shared().await;
-    let mut first = app.signed_in().await;
-    let key = SessionId::parse(first.session().unwrap()).unwrap().key();
-    let reference = app.sessions.look_up(&key).await.unwrap().unwrap().reference();
-    let scope = app.sessions.scope("app.example.com").unwrap();
-    let cookie = app.sessions.add_cookie(reference, scope).await.unwrap().unwrap();
-    let mut second = app.browser();
-    second.cookies.insert("__Host-anteroom".into(), cookie.cookie_value());
-    assert!(is_good(&mut second).await);
-    let hold = Arc::new(Semaphore::new(0));
-    app.acme.script().refresh.hold = Some(hold.clone());
-    app.advance(DUE);
-    assert!(is_good(&mut first).await && is_good(&mut second).await);
-    until("both claims", || faults.leased.load(Ordering::SeqCst) == 2).await;
-    hold.add_permits(10);
-    app.serves(&first, 1).await;
-    app.serves(&second, 1).await;
-    app.advance(Duration::from_secs(25));
-    assert!(is_good(&mut first).await && is_good(&mut second).await);
-    assert_eq!((app.asked(), app.granted(), app.reused()), (1, 1, 0));
-}
-
 /// The claim of a process that stood still has run out, and another one was faster: what the provider says to the first
 /// is about a token, not about the session.
 #[tokio::test(flavor = "multi_thread")]
