@@ -56,9 +56,9 @@ fn main() -> Result<ExitCode, Problem> {
         let cookies = Cookies::new(&loaded.config.server.public_url, &loaded.config.sessions);
         let connector = loaded.config.connectors.keys().next().ok_or("no connector is configured")?;
         let host = &loaded.config.server.public_url.host;
-        let mut lines =
-            with_tokens(&assembled, &flags, &environment.clock, &loaded.config, cookies.session_name()).await?;
-        lines += &sign_in(&assembled, &flags, &environment.clock, connector, host, cookies.session_name())?;
+        let cookie = cookies.session_name(host);
+        let mut lines = with_tokens(&assembled, &flags, &environment.clock, &loaded.config, cookie).await?;
+        lines += &sign_in(&assembled, &flags, &environment.clock, connector, host, cookie)?;
         tokio::fs::write(&flags.cookies, lines).await?;
         // Listening tells the driver that all sessions are there.
         let mut running = app::start_assembled(&loaded.config, assembled).await?;

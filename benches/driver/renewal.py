@@ -12,7 +12,7 @@ from . import proxies
 from .process import Failure, free_ports
 
 # A provider has 40 renewals a second to bear at most; and who was sent away comes back a little late.
-CONNECTORS = 40
+CONNECTORS = 26
 SESSIONS = 16_000
 REQUESTS_PER_SECOND = 6_000
 CONNECTIONS = 64
