@@ -158,6 +158,64 @@ reasons! {
     ClientSecretUnreadable = "client_secret_unreadable", Misconfigured;
     /// Our own client certificate or its key cannot be read, or they do not belong together.
     ClientKeyUnusable = "client_key_unusable", Misconfigured;
+    /// A SAML message is no XML of a shape that is read: bad Base64, not UTF-8, broken, or another document (S31).
+    SamlMalformed = "saml_malformed", Refused;
+    /// A SAML message is larger, deeper or wider than is read (S27, S28).
+    SamlTooLarge = "saml_too_large", Refused;
+    /// A SAML message has a document type (S10).
+    XmlDoctype = "xml_doctype", Refused;
+    /// Comments, processing instructions or CDATA in a SAML message, or text beside elements (S09).
+    SamlContent = "saml_content", Refused;
+    /// Elements where the profile has none, or more of them than it has (S04, S05).
+    SamlStructure = "saml_structure", Refused;
+    /// One ID twice, or an ID under another name (S06).
+    SamlDuplicateId = "saml_duplicate_id", Refused;
+    /// Nothing that is used is signed (S01, S14, S26).
+    SamlUnsigned = "saml_unsigned", Refused;
+    /// The signature's form is not the one that the profile has (S07).
+    SamlSignatureShape = "saml_signature_shape", Refused;
+    /// A transform or canonicalisation that is not taken (S08).
+    SamlTransform = "saml_transform", Refused;
+    /// A signature, digest or encryption algorithm that is not taken (S11, S12).
+    SamlAlg = "saml_alg", Refused;
+    /// The digest or the signature does not verify (S13).
+    SamlSig = "saml_sig", Refused;
+    /// Signed by a key that is not among the provider's (S02).
+    SamlKeyUntrusted = "saml_key_untrusted", Refused;
+    /// An encrypted assertion that does not open, for whatever reason (S15).
+    SamlDecrypt = "saml_decrypt", Refused;
+    /// The connector wants encrypted assertions, and this one is not.
+    SamlNotEncrypted = "saml_not_encrypted", Refused;
+    /// The assertion is for somebody else (S16).
+    SamlAudience = "saml_audience", Refused;
+    /// The message was sent to another address (S17).
+    SamlDestination = "saml_destination", Refused;
+    /// The assertion may be delivered elsewhere, not here (S17).
+    SamlRecipient = "saml_recipient", Refused;
+    /// It answers another request, or none (S17).
+    SamlInResponseTo = "saml_in_response_to", Refused;
+    /// It is not good at this time: check both clocks (S18).
+    SamlTime = "saml_time", Refused;
+    /// The assertion or message was used before (S19).
+    SamlReplay = "saml_replay", Refused;
+    /// The provider answered with an error; the detail has its words (S23).
+    SamlStatus = "saml_status", Refused;
+    /// No bearer confirmation, no authentication statement, or no name that stays the same (S24).
+    SamlSubject = "saml_subject", Refused;
+    /// An attribute that can have one value has several (S25).
+    SamlAttributeAmbiguous = "saml_attribute_ambiguous", Refused;
+    /// A response that answers no request of ours, and the connector takes none (S20).
+    SamlUnsolicited = "saml_unsolicited", Refused;
+    /// The provider's metadata is not acceptable (S29).
+    SamlMetadataRejected = "saml_metadata_rejected", Misconfigured;
+    /// The provider's metadata has expired (S29).
+    SamlMetadataExpired = "saml_metadata_expired", Misconfigured;
+    /// The provider's metadata names no usable signing key (S01, S29).
+    SamlNoSigningKey = "saml_no_signing_key", Misconfigured;
+    /// The provider's metadata cannot be fetched or read now.
+    SamlMetadataUnavailable = "saml_metadata_unavailable", Unavailable;
+    /// Our own signing or decryption key cannot be used.
+    SamlKeyUnusable = "saml_key_unusable", Misconfigured;
     /// Our own settings make no valid request.
     ConnectorMisconfigured = "connector_misconfigured", Misconfigured;
 }

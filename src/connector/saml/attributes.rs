@@ -1,0 +1,1 @@
+//! From an assertion's attributes to a person.

@@ -1,0 +1,1 @@
+//! The provider's metadata (SAML 2.0 Metadata).

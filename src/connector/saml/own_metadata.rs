@@ -1,0 +1,1 @@
+//! Our metadata, as an administrator registers it at the provider.

@@ -1,0 +1,1 @@
+//! Which attributes of which product say what.

@@ -1,0 +1,1 @@
+//! The provider's status codes, in words.
