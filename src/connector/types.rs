@@ -27,6 +27,24 @@ pub struct SignedIn {
     pub tokens: TokenSet,
 }
 
+/// How a browser gets to the provider.
+#[derive(Debug)]
+pub enum ToProvider {
+    /// By a redirect to this URL.
+    Redirect(String),
+    /// By a form that posts itself.
+    Post(PostForm),
+}
+
+/// A form for the provider: nothing in it is secret from the browser.
+#[derive(Debug)]
+pub struct PostForm {
+    /// An absolute URL.
+    pub action: String,
+    /// Names and values of its fields, unescaped.
+    pub fields: Vec<(&'static str, String)>,
+}
+
 /// The provider's tokens that a session keeps. Credentials: never printed.
 #[derive(Clone)]
 pub struct TokenSet {

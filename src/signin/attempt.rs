@@ -82,7 +82,12 @@ impl Pending {
         Self { secret, nonce, verifier, hint, required, renews }
     }
 
-    /// The `state` parameter.
+    /// The ID of a SAML request: what the response has to answer (S17). An XML name cannot begin with a digit.
+    pub(super) fn request_id(&self) -> String {
+        format!("_{}", self.nonce)
+    }
+
+    /// The `state` parameter, or SAML's `RelayState`: 53 bytes of at most 80 (SAML 2.0 Bindings section 3.4.3).
     pub(super) fn state(&self, id: &str) -> String {
         format!("{id}.{}", self.secret)
     }

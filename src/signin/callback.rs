@@ -9,8 +9,9 @@ use crate::audit::{Event, Outcome};
 use crate::base::app_log::error_chain;
 use crate::base::clock::Timestamp;
 use crate::base::email::EmailAddress;
+use crate::base::id::Id;
 use crate::base::return_to::ReturnTo;
-use crate::connector::{Kind, Provider, ProviderError};
+use crate::connector::{Kind, OidcProvider, ProviderError};
 use crate::directory::{DirectoryError, KeptKind, OnceKind};
 use crate::explain;
 use crate::session::{Found, Session};
@@ -23,7 +24,7 @@ use super::{REMEMBERED, Redirect, SignIn, Visitor, root, story};
 
 /// The request that the provider's redirect made.
 pub struct Callback<'a> {
-    pub provider: &'a Provider,
+    pub provider: &'a Arc<OidcProvider>,
     pub query: &'a str,
     pub headers: &'a HeaderMap,
 }
@@ -237,8 +238,8 @@ impl SignIn {
         let email = &verified.row.identity.email;
         match typed {
             Some(typed) if !typed.looks_like(email) => {
-                self.mismatch(visitor, provider, &typed, email);
-                self.explain.record(|| story::paused(self, visitor, &id, provider, &typed, email));
+                self.mismatch(visitor, provider.id(), &typed, email);
+                self.explain.record(|| story::paused(self, visitor, &id, provider.id(), &typed, email));
                 self.ask(&id, &attempt, typed, verified).await.map_err(|failed| failed.of(&id, &attempt, self, visitor))
             }
             _ => match self.finish(verified, callback.headers, visitor).await {
@@ -290,11 +291,11 @@ impl SignIn {
     }
 
     /// The verified address is not the typed one: in the log too, where administrators look for it (R3).
-    fn mismatch(&self, visitor: Visitor<'_>, provider: &Provider, typed: &EmailAddress, verified: &EmailAddress) {
+    fn mismatch(&self, visitor: Visitor<'_>, connector: &Id, typed: &EmailAddress, verified: &EmailAddress) {
         self.audit.record(
             Event::new("login.paused", Outcome::Failure, "address_mismatch")
                 .from_client(visitor.client, visitor.request_id)
-                .with("connector", provider.id().as_str())
+                .with("connector", connector.as_str())
                 .with("typed", typed.as_str())
                 .with("user", verified.as_str()),
         );

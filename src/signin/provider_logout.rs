@@ -7,7 +7,7 @@ use crate::audit::{Event, Outcome};
 use crate::base::app_log::error_chain;
 use crate::base::clock::Timestamp;
 use crate::base::id::Id;
-use crate::connector::{Kind, LogoutToken, Provider, ProviderError};
+use crate::connector::{Kind, LogoutToken, OidcProvider, ProviderError};
 use crate::directory::{DirectoryError, Ended, KeptKind, OnceKind, Page, Selector, SessionRow};
 
 use super::{REMEMBERED, SignIn, Visitor};
@@ -61,7 +61,7 @@ impl SignIn {
     /// or not be carried out in every process. One event is recorded.
     pub async fn back_channel_logout(
         &self,
-        provider: &Provider,
+        provider: &OidcProvider,
         token: Option<&str>,
         visitor: Visitor<'_>,
     ) -> Result<(), LogoutRefused> {
@@ -71,7 +71,7 @@ impl SignIn {
 
     async fn judge_logout_token(
         &self,
-        provider: &Provider,
+        provider: &OidcProvider,
         token: Option<&str>,
         visitor: Visitor<'_>,
     ) -> Result<(), LogoutRefused> {
@@ -147,7 +147,7 @@ impl SignIn {
     /// [`again`](LogoutRefused::again), the directory is away. One event is recorded.
     pub async fn front_channel_logout(
         &self,
-        provider: &Provider,
+        provider: &OidcProvider,
         query: &str,
         visitor: Visitor<'_>,
     ) -> Result<(), LogoutRefused> {
@@ -157,7 +157,7 @@ impl SignIn {
 
     async fn judge_front_channel(
         &self,
-        provider: &Provider,
+        provider: &OidcProvider,
         query: &str,
         visitor: Visitor<'_>,
     ) -> Result<(), LogoutRefused> {

@@ -7,6 +7,7 @@ use crate::audit::{Event, Outcome};
 use crate::base::clock::Timestamp;
 use crate::base::id::Id;
 use crate::base::random;
+use crate::connector::Provider;
 use crate::directory::{DirectoryError, Ended, OnceKind, Selector, SessionRow};
 use crate::session::SessionKey;
 
@@ -57,7 +58,7 @@ impl SignIn {
     async fn at_provider(&self, connector: Id, id_token: Option<SecretString>) -> SignedOut {
         let provider = match (self.providers.get(&connector), id_token) {
             // State is for the provider to echo; nothing here depends on it (L12).
-            (Some(provider), Some(token)) => {
+            (Some(Provider::Oidc(provider)), Some(token)) => {
                 provider.logout_url(token.expose_secret(), &self.sign_out_done, &random::token::<16>()).await
             }
             _ => None,

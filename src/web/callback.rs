@@ -25,7 +25,7 @@ fn fetched(visit: &Visit, headers: &HeaderMap) -> bool {
 impl Site {
     /// `oidc/<connector>/callback`: the redirect URI.
     pub(super) async fn callback(&self, visit: &Visit, connector: &str, parts: &Parts) -> Response<Bytes> {
-        let Some(provider) = self.sign_in.provider(connector) else {
+        let Some(known @ Provider::Oidc(provider)) = self.sign_in.provider(connector) else {
             return self.refusal(StatusCode::NOT_FOUND, "own_path_unknown", visit.asker, &visit.request_id);
         };
         // A session is for a browser that navigates: nobody's script redeems an attempt. Nothing is used up.
@@ -39,7 +39,7 @@ impl Site {
             Ok(Completed::Renewed(to)) => redirect(&to.location, "session_renewed", to.cookies),
             Ok(Completed::SignInAgain { person, return_to, cookies }) => {
                 let start = Start {
-                    provider,
+                    provider: known,
                     return_to,
                     purpose: None,
                     hint: None,
@@ -68,7 +68,7 @@ impl Site {
                 let elsewhere = self.sign_in.origin_on_the_way(&return_to);
                 with_cookies(page.render(elsewhere.as_slice()).into_response(), cookies)
             }
-            Err(failed) => self.failed_page(visit, provider, &failed),
+            Err(failed) => self.failed_page(visit, known, &failed),
         }
     }
 

@@ -7,6 +7,7 @@ use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
+use crate::connector::Provider;
 use crate::gate::Asker;
 use crate::signin::Visitor;
 
@@ -50,7 +51,8 @@ impl Site {
         let path = visit.path.as_str();
         let callback = path.strip_prefix("oidc/").and_then(|rest| rest.strip_suffix("/callback"));
         let elsewhere = self.sign_in.hosts().other(&visit.host).is_some();
-        let provider = |prefix: &str| path.strip_prefix(prefix).and_then(|id| self.sign_in.provider(id));
+        let oidc = |id: &str| self.sign_in.provider(id).and_then(Provider::oidc);
+        let provider = |prefix: &str| path.strip_prefix(prefix).and_then(oidc);
         let (back, front) = (provider(provider_logout::BACK), provider(provider_logout::FRONT));
         let methods = match path {
             "sign-in/resend" | "sign-out/done" | "me" | "jwks.json" => GET,
@@ -64,7 +66,7 @@ impl Site {
             "sign-in/start" | "sign-in/continue" => POST,
             _ if back.is_some() => POST,
             _ if front.is_some() => GET_ALONE,
-            _ if callback.is_some_and(|id| self.sign_in.provider(id).is_some()) => GET_ALONE,
+            _ if callback.is_some_and(|id| oidc(id).is_some()) => GET_ALONE,
             _ => return self.reject(&visit, StatusCode::NOT_FOUND, "own_path_unknown"),
         };
         if !methods.contains(&parts.method) {
