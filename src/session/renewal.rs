@@ -162,7 +162,7 @@ impl Inner {
             // The old refresh token is used up all the same.
             Err(RefreshFailed { cause, rotated: Some(rotated) }) => {
                 let wait = self.back_off(due, &cause);
-                let kept = ProviderTokens { id_token: Some(id_token), refresh_token: Some(rotated) };
+                let kept = ProviderTokens { id_token: Some(id_token), refresh_token: Some(rotated), name_id: None };
                 let renewed = Renewed {
                     identity: claim.row.identity.clone(),
                     auth_time: claim.row.auth_time,
@@ -181,7 +181,7 @@ impl Inner {
         let Refreshed { identity, tokens, auth_time, acr, amr } = refreshed;
         let TokenSet { id_token, refresh_token, expires_in } = tokens;
         let next = refresh_token.is_some().then(|| renew_after(expires_in));
-        let kept = ProviderTokens { id_token: Some(id_token), refresh_token };
+        let kept = ProviderTokens { id_token: Some(id_token), refresh_token, name_id: None };
         let secrets = kept.seal(claim.row.reference, &self.store.inner().sealer);
         let renew_at = next.map(|next| self.store.wall().plus(next));
         self.write(due, claim, Renewed { identity, auth_time, acr, amr, secrets, renew_at }).await;
