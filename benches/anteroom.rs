@@ -116,6 +116,7 @@ async fn with_tokens(
         let claims = serde_json::json!({ "iss": issuer, "aud": "bench", "sub": identity.subject });
         let id_token = format!("e30.{}.", URL_SAFE_NO_PAD.encode(claims.to_string()));
         let tokens = ProviderTokens {
+            name_id: None,
             id_token: Some(SecretString::from(id_token)),
             refresh_token: Some(SecretString::from(format!("first-refresh-token-{number}"))),
         };

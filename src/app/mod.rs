@@ -26,7 +26,7 @@ use crate::base::outgoing::{Outgoing, OutgoingSetupError};
 use crate::base::seal::Sealer;
 use crate::base::secret::SecretError;
 use crate::config::{Config, Connector, DirectoryLocation, OnDisable, Renewal, SessionsStore};
-use crate::connector::Provider;
+use crate::connector::{OidcProvider, Provider, SamlProvider};
 use crate::directory::{self, Directory, DirectoryError, Location, OpenError, Switchboard};
 use crate::explain::Recorder;
 use crate::gate::Snapshot;
@@ -127,17 +127,24 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let explain = Recorder::new(&config.explain);
     let audit = Arc::new(Audit::new(environment.log.clone(), clock.clone()));
     let origin = &config.server.public_url.origin;
-    let providers: BTreeMap<Id, Arc<Provider>> = config
+    let providers: BTreeMap<Id, Provider> = config
         .connectors
         .iter()
         .map(|(id, connector)| {
-            let redirect_uri = format!("{origin}{}", connector.callback_path);
             let domains = SignIn::enabled_domains(config, id);
-            let provider = Provider::new(id.clone(), connector, domains, redirect_uri, outgoing.clone(), clock.clone());
-            (id.clone(), Arc::new(provider))
+            let (outgoing, clock) = (outgoing.clone(), clock.clone());
+            let provider = match connector {
+                Connector::Oidc(oidc) => {
+                    let redirect_uri = format!("{origin}{}", oidc.callback_path);
+                    let provider = OidcProvider::new(id.clone(), oidc, domains, redirect_uri, outgoing, clock);
+                    Provider::Oidc(Arc::new(provider))
+                }
+                Connector::Saml(saml) => Provider::Saml(Arc::new(SamlProvider::new(id.clone(), saml, domains))),
+            };
+            (id.clone(), provider)
         })
         .collect();
-    let renewals = Renewals::new(sessions.clone(), providers.clone(), audit.clone());
+    let renewals = Renewals::new(sessions.clone(), &providers, audit.clone());
     let cookies = Cookies::new(&config.server.public_url, &config.sessions);
     let snapshot = Arc::new(Snapshot::new(config));
     let sign_in = SignIn::new(
@@ -223,7 +230,7 @@ fn serves(config: &Config) -> Option<Serves> {
 
 /// The connectors whose sessions are renewed by a redirect, and how often at most.
 fn renewed_silently(config: &Config) -> BTreeMap<Id, Duration> {
-    let silent = |(id, connector): (&Id, &Connector)| match connector.renewal {
+    let silent = |(id, connector): (&Id, &Connector)| match connector.renewal() {
         Renewal::PromptNone { interval } => Some((id.clone(), interval)),
         Renewal::Refresh | Renewal::Off => None,
     };

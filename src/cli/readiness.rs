@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use crate::base::app_log::error_chain;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::email::EmailDomain;
-use crate::config::{self, Config, Connector, ConnectorKind, Overrides};
+use crate::config::{self, Config, Connector, ConnectorKind, Overrides, SamlPreset};
 use crate::readiness::{
     Accounts, Asserted, Columns, DateOrder, Lists, Question, ReadError, Report, compare, read_accounts, write_csv,
     write_json, write_table,
@@ -223,6 +223,17 @@ fn connector_of(config: &Config, domain: &EmailDomain) -> Result<(Asserted, Vec<
 }
 
 fn asserted(connector: &Connector) -> Asserted {
+    let connector = match connector {
+        Connector::Oidc(oidc) => oidc,
+        // What the presets map: the mail attribute, and for Google the primary address.
+        Connector::Saml(saml) => {
+            return match saml.preset {
+                SamlPreset::Entra { .. } => Asserted::EntraEmail,
+                SamlPreset::Google { .. } => Asserted::Primary,
+                _ => Asserted::Email { claim: None },
+            };
+        }
+    };
     let claim = connector.email_claim.as_deref();
     match &connector.kind {
         // The rule of sign-in: only of one tenant is the user name taken for verified.

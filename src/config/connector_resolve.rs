@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::connector_values::{ISSUER, client_certificate, issuer_url, plain_text, prompt};
-use super::connectors::{Connector, ConnectorKind, MaybeConnector, RawConnector, SigningAlgorithm};
+use super::connectors::{Connector, ConnectorKind, MaybeConnector, OidcConnector, RawConnector, SigningAlgorithm};
 use super::kinds::{ByOperator, KINDS, Kind, unvouched};
 use super::parse::{Context, fixed_path, is_plain_http_off_loopback, wrong};
 use super::problem::Place;
@@ -48,11 +48,15 @@ pub(super) fn resolve(
         }
         let callback = raw.callback_path.set().map_or_else(|| entry.place.clone(), |at| at.place.clone());
         let Some(connector) = Resolving { id: &id, place: &entry.place, around, cx }.resolve(*raw) else { continue };
-        if let Some((other, _)) = connectors.iter().find(|(_, c)| c.callback_path == connector.callback_path) {
+        let path = |connector: &Connector| match connector {
+            Connector::Oidc(oidc) => oidc.callback_path.clone(),
+            Connector::Saml(saml) => saml.acs.path.clone(),
+        };
+        let mine = path(&connector);
+        if let Some((other, _)) = connectors.iter().find(|(_, other)| path(other) == mine) {
             let text = format!(
-                "found the callback path {:?}, which connectors.{other} has already; allowed: one of its own, so that \
-                 an answer cannot be taken for another provider's",
-                connector.callback_path
+                "found the callback path {mine:?}, which connectors.{other} has already; allowed: one of its own, so that \
+                 an answer cannot be taken for another provider's"
             );
             cx.report.problem(&callback, text);
         }
@@ -150,7 +154,7 @@ impl Resolving<'_, '_, '_> {
         {
             self.cx.report.problem(&place, text);
         }
-        Some(Connector {
+        Some(Connector::Oidc(Box::new(OidcConnector {
             kind,
             name: name?,
             issuer,
@@ -167,7 +171,7 @@ impl Resolving<'_, '_, '_> {
             requirement: requirement?,
             renewal: renewal?,
             callback_path: callback_path?,
-        })
+        })))
     }
 
     fn google(

@@ -9,15 +9,65 @@ use super::problem::Report;
 use super::read::{At, Read, section};
 use super::renewal::{Mode, Renewal};
 use super::requirement::Requirement;
+use super::saml::SamlConnector;
 use super::secrets::SecretText;
 use super::words::Choice;
 use crate::base::client_certificate::ClientCertificate;
 use crate::base::email::EmailDomain;
 use crate::base::secret::Secret;
 
-/// `[connectors.<id>]`, of one of the OIDC kinds.
+/// `[connectors.<id>]`, by its protocol.
 #[derive(Clone, Debug)]
-pub struct Connector {
+pub enum Connector {
+    Oidc(Box<OidcConnector>),
+    Saml(Box<SamlConnector>),
+}
+
+impl Connector {
+    /// Shown on the button, "Log in with NAME".
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Oidc(oidc) => &oidc.name,
+            Self::Saml(saml) => &saml.name,
+        }
+    }
+
+    /// What every sign-in must be.
+    pub fn requirement(&self) -> &Requirement {
+        match self {
+            Self::Oidc(oidc) => &oidc.requirement,
+            Self::Saml(saml) => &saml.requirement,
+        }
+    }
+
+    /// How its sessions are renewed. SAML knows nothing of the kind.
+    pub fn renewal(&self) -> Renewal {
+        match self {
+            Self::Oidc(oidc) => oidc.renewal,
+            Self::Saml(_) => Renewal::Off,
+        }
+    }
+
+    /// If it speaks OpenID Connect.
+    pub fn oidc(&self) -> Option<&OidcConnector> {
+        match self {
+            Self::Oidc(oidc) => Some(oidc),
+            Self::Saml(_) => None,
+        }
+    }
+
+    /// If it speaks SAML.
+    pub fn saml(&self) -> Option<&SamlConnector> {
+        match self {
+            Self::Saml(saml) => Some(saml),
+            Self::Oidc(_) => None,
+        }
+    }
+}
+
+/// A connector that speaks OpenID Connect.
+#[derive(Clone, Debug)]
+pub struct OidcConnector {
     /// Which provider, with what only that kind has.
     pub kind: ConnectorKind,
     /// Shown on the button, "Log in with NAME". Default: Microsoft, Google, or the id. 1 to 60 characters.

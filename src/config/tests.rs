@@ -152,7 +152,7 @@ fn the_honest_configuration_loads_without_a_warning() {
 #[test]
 fn the_honest_connectors_have_their_kinds_defaults() {
     let config = accepted(&[]).config;
-    let entra = &config.connectors["acme-entra"];
+    let entra = &config.connectors["acme-entra"].oidc().unwrap();
     let tenant = "11111111-2222-3333-4444-555555555555";
     assert_eq!(entra.issuer.as_str(), format!("https://login.microsoftonline.com/{tenant}/v2.0"));
     let ConnectorKind::Entra { tenant: found, allowed_tenants } = &entra.kind else { panic!("entra") };
@@ -164,11 +164,11 @@ fn the_honest_connectors_have_their_kinds_defaults() {
     assert_eq!(entra.scopes, ["openid", "profile", "email", "offline_access"]);
     assert_eq!((entra.renewal, &entra.requirement), (Renewal::Refresh, &Requirement::default()));
     assert_eq!(entra.algorithms, [SigningAlgorithm::RS256]);
-    let google = &config.connectors["globex"];
+    let google = &config.connectors["globex"].oidc().unwrap();
     assert_eq!((google.name.as_str(), google.issuer.host_str()), ("Google", Some("accounts.google.com")));
     let ConnectorKind::Google { hosted_domains } = &google.kind else { panic!("google") };
     assert_eq!(hosted_domains, &["globex.example".parse().unwrap()]);
-    let oidc = &config.connectors["initech"];
+    let oidc = &config.connectors["initech"].oidc().unwrap();
     assert_eq!((google.renewal, oidc.renewal), (Renewal::Off, Renewal::Refresh));
     assert_eq!((google.scopes.len(), oidc.scopes.len()), (3, 3));
     assert_eq!(oidc.name, "initech");

@@ -9,7 +9,7 @@ use super::groups::is_elsewhere;
 use super::oidc::id_token::IdToken;
 use crate::base::email::{EmailAddress, EmailDomain};
 use crate::base::role::Role;
-use crate::config::{Connector, ConnectorKind};
+use crate::config::{ConnectorKind, OidcConnector};
 
 /// More roles than this are none: no application was meant to get them.
 const MAX_ROLES: usize = 1_000;
@@ -19,7 +19,7 @@ const MAX_NAME: usize = 255;
 
 /// How a connector's claims are read.
 pub(crate) struct Reader<'a> {
-    pub(crate) connector: &'a Connector,
+    pub(crate) connector: &'a OidcConnector,
     /// Entra: one tenant alone signs in here.
     pub(crate) single_tenant: bool,
 }
@@ -48,7 +48,7 @@ impl Reader<'_> {
     /// Whether userinfo has to be asked: the address is not in the ID token, or a claim is not that the operator
     /// named.
     pub(crate) fn needs_userinfo(&self, claims: &Claims) -> bool {
-        let Connector { groups_claim, roles_claim, .. } = self.connector;
+        let OidcConnector { groups_claim, roles_claim, .. } = self.connector;
         let named = |claim: &str, default: &str| {
             claim != default && !claims.contains_key(claim) && !is_elsewhere(claims, claim)
         };
@@ -75,7 +75,7 @@ impl Reader<'_> {
 
     /// The claims that userinfo may say, beside the markers of an address.
     fn personal_claims(&self) -> [&str; 8] {
-        let Connector { groups_claim, roles_claim, .. } = self.connector;
+        let OidcConnector { groups_claim, roles_claim, .. } = self.connector;
         [self.email_claim(), "upn", "preferred_username", "name", "active", "_claim_names", groups_claim, roles_claim]
     }
 

@@ -3,13 +3,13 @@
 
 use url::Url;
 
-use super::Provider;
+use super::OidcProvider;
 use super::error::{ProviderError, Reason};
 use super::oidc::jws::Jws;
 use super::oidc::logout_token::{self, Expected};
 use super::types::LogoutToken;
 
-impl Provider {
+impl OidcProvider {
     /// Verifies a logout token (L01–L05). That its `jti` is new is for the caller to see, and what the token's `sub`
     /// and `sid` name (L06, L07).
     ///

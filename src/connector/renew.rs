@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
-use super::Provider;
+use super::OidcProvider;
 use super::error::{ProviderError, Reason};
 use super::limits::RenewalPermit;
 use super::oidc::continuity::{self, kept_claims};
@@ -19,7 +19,7 @@ use super::remote::Discovered;
 use super::types::{Before, RefreshFailed, Refreshed, TokenSet};
 use crate::identity::Identity;
 
-impl Provider {
+impl OidcProvider {
     /// The right to renew one session now: at most 20 renewals of a provider are under way at once, and at most 50
     /// begin in a second (T08, T23). None of them makes a sign-in wait. Given back when dropped.
     ///

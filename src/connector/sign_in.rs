@@ -18,14 +18,14 @@ use super::oidc::token::{self, Grant, Tokens};
 use super::oidc::userinfo;
 use super::remote::Discovered;
 use super::types::{SignedIn, TokenSet};
-use super::{Provider, Renewal, Requirement};
+use super::{OidcProvider, Renewal, Requirement};
 use crate::base::client_certificate::Signing;
 use crate::base::clock::Timestamp;
 use crate::base::random;
-use crate::config::{Connector, ConnectorKind};
+use crate::config::{ConnectorKind, OidcConnector};
 use crate::identity::Identity;
 
-impl Provider {
+impl OidcProvider {
     /// Redeems the code of a callback: code, tokens, verified identity. The code and its PKCE verifier are used up.
     /// The sign-in must meet `required` and the connector's own requirement; its age counts from `asked_at`, when the
     /// browser was sent to the provider. Waits while other sign-ins are at the token endpoint, at most 10 s.
@@ -75,7 +75,7 @@ impl Provider {
     /// How this client proves who it is at the provider's token endpoint now. Reads the secret, or the certificate, as
     /// it is in its file.
     pub(super) fn client_authentication(&self, discovered: &Discovered) -> Result<ClientAuthentication, ProviderError> {
-        let Connector { client_id, client_secret, client_certificate, kind, .. } = &self.connector;
+        let OidcConnector { client_id, client_secret, client_certificate, kind, .. } = &self.connector;
         if let Some(certificate) = client_certificate {
             let unusable = |e| ProviderError::new(Reason::ClientKeyUnusable).caused_by(e);
             let pair = certificate.read().map_err(unusable)?;
@@ -149,7 +149,7 @@ impl Provider {
         let Some(endpoint) = &discovered.metadata.userinfo_endpoint else { return Ok(None) };
         let request = userinfo::request(endpoint, access_token)?;
         let answer = self.remote.send(discovered, request, userinfo::MAX_ANSWER, Reason::UserinfoInvalid).await?;
-        let Connector { algorithms, client_id, .. } = &self.connector;
+        let OidcConnector { algorithms, client_id, .. } = &self.connector;
         userinfo::read(&answer, id_token, keys, algorithms, client_id).map(Some)
     }
 

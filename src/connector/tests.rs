@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::oidc::fixture::{self, CLIENT, NONCE, NOW, TestKey, rsa, sign, with};
 use super::*;
-use crate::base::outgoing::Settings;
+use crate::base::clock::Clock;
+use crate::base::outgoing::{Outgoing, Settings};
 use crate::base::secret::Secret;
-use crate::config::SigningAlgorithm;
+use crate::config::{ConnectorKind, OidcConnector, SigningAlgorithm};
 
 mod credentials;
 mod endings;
@@ -21,8 +22,8 @@ mod requirements;
 
 use fake_idp::FakeIdp;
 
-fn connector(issuer: &str, kind: ConnectorKind) -> Connector {
-    Connector {
+fn connector(issuer: &str, kind: ConnectorKind) -> OidcConnector {
+    OidcConnector {
         kind,
         name: "Acme".into(),
         issuer: issuer.parse().unwrap(),
@@ -42,15 +43,15 @@ fn connector(issuer: &str, kind: ConnectorKind) -> Connector {
     }
 }
 
-fn provider(config: &Connector, clock: &Clock) -> Provider {
+fn provider(config: &OidcConnector, clock: &Clock) -> OidcProvider {
     let outgoing = Outgoing::new(&Settings::default()).unwrap();
     let domains = vec!["acme.com".parse().unwrap()];
     let redirect_uri = "https://app.example.com/.anteroom/oidc/acme/callback".into();
-    Provider::new("acme".parse().unwrap(), config, domains, redirect_uri, outgoing, clock.clone())
+    OidcProvider::new("acme".parse().unwrap(), config, domains, redirect_uri, outgoing, clock.clone())
 }
 
 /// A provider on loopback, an OIDC connector to it, and the clock of both.
-async fn setup() -> (FakeIdp, Provider, Clock) {
+async fn setup() -> (FakeIdp, OidcProvider, Clock) {
     let idp = FakeIdp::start().await;
     let clock = Clock::manual(NOW);
     let kind = ConnectorKind::Oidc { email_is_verified_by_operator: false };
@@ -58,11 +59,11 @@ async fn setup() -> (FakeIdp, Provider, Clock) {
     (idp, provider, clock)
 }
 
-async fn redeem(provider: &Provider) -> Result<SignedIn, ProviderError> {
+async fn redeem(provider: &OidcProvider) -> Result<SignedIn, ProviderError> {
     provider.redeem("the-code", "the-verifier", NONCE, &Requirement::default(), NOW).await
 }
 
-async fn verdict(provider: &Provider) -> Result<String, &'static str> {
+async fn verdict(provider: &OidcProvider) -> Result<String, &'static str> {
     redeem(provider).await.map(|s| s.identity.subject).map_err(|e| e.reason())
 }
 
@@ -233,7 +234,7 @@ async fn endpoints_lead_to_no_address_of_another_class_o34() {
     let (idp, provider, _) = setup().await;
     for inner in ["http://169.254.169.254/keys", "http://10.0.0.1/keys", "http://0.0.0.0/keys"] {
         idp.change(|s| s.discovery.1["jwks_uri"] = json!(inner.replace("http:", "https:")));
-        let fresh = Provider::new(
+        let fresh = OidcProvider::new(
             provider.id.clone(),
             &provider.connector,
             Vec::new(),

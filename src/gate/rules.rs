@@ -125,8 +125,9 @@ impl Snapshot {
         let callbacks = config
             .connectors
             .iter()
-            .filter(|(_, connector)| !connector.callback_path.starts_with(&inside))
-            .map(|(id, connector)| (connector.callback_path.as_str().into(), id.clone()))
+            .filter_map(|(id, connector)| Some((connector.oidc()?.callback_path.as_str(), id)))
+            .filter(|(path, _)| !path.starts_with(&inside))
+            .map(|(path, id)| (path.into(), id.clone()))
             .collect();
         Self {
             apps,

@@ -28,4 +28,4 @@ pub use record::{Ending, Session, SessionRef};
 pub use renewal::{Renewals, renew_after};
 pub use silent::silent_after;
 pub use store::{CreateError, DueRenewals, Found, Limits, NewSession, Serves, SessionStore, StoreParts};
-pub use tokens::ProviderTokens;
+pub use tokens::{HeldTokens, ProviderTokens};

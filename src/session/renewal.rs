@@ -22,7 +22,7 @@ use crate::base::app_log::error_chain;
 use crate::base::id::Id;
 use crate::base::random;
 use crate::connector::{
-    Before, Provider, ProviderError, Reason, RefreshFailed, Refreshed, Renewal, RenewalPermit, TokenSet,
+    Before, OidcProvider, Provider, ProviderError, Reason, RefreshFailed, Refreshed, Renewal, RenewalPermit, TokenSet,
 };
 use crate::directory::{DirectoryError, Lease, Renewed, Selector, SessionRow};
 
@@ -51,7 +51,7 @@ pub struct Renewals(Arc<Inner>);
 
 struct Inner {
     store: SessionStore,
-    providers: BTreeMap<Id, Arc<Provider>>,
+    providers: BTreeMap<Id, Arc<OidcProvider>>,
     audit: Arc<Audit>,
     /// A place for each renewal under way.
     under_way: Arc<Semaphore>,
@@ -79,7 +79,9 @@ pub(super) fn jitter(most: Duration) -> Duration {
 
 impl Renewals {
     /// Renews at `providers`.
-    pub fn new(store: SessionStore, providers: BTreeMap<Id, Arc<Provider>>, audit: Arc<Audit>) -> Self {
+    pub fn new(store: SessionStore, providers: &BTreeMap<Id, Provider>, audit: Arc<Audit>) -> Self {
+        let speaks = |(id, provider): (&Id, &Provider)| Some((id.clone(), provider.oidc()?.clone()));
+        let providers = providers.iter().filter_map(speaks).collect();
         let under_way = Arc::new(Semaphore::new(UNDER_WAY as usize));
         Self(Arc::new(Inner { store, providers, audit, under_way }))
     }
@@ -120,7 +122,7 @@ impl Inner {
         due.session.renew_next(Some(self.store.now().plus(wait)));
     }
 
-    async fn renew(&self, due: &Due, provider: &Provider, permit: RenewalPermit) {
+    async fn renew(&self, due: &Due, provider: &OidcProvider, permit: RenewalPermit) {
         let session = &due.session;
         let (now, until) = (self.store.wall(), self.store.wall().plus(CLAIM));
         let owner = Uuid::from_bytes(random::bytes());
@@ -160,7 +162,7 @@ impl Inner {
             // The old refresh token is used up all the same.
             Err(RefreshFailed { cause, rotated: Some(rotated) }) => {
                 let wait = self.back_off(due, &cause);
-                let kept = ProviderTokens { id_token: Some(id_token), refresh_token: Some(rotated) };
+                let kept = ProviderTokens { id_token: Some(id_token), refresh_token: Some(rotated), name_id: None };
                 let renewed = Renewed {
                     identity: claim.row.identity.clone(),
                     auth_time: claim.row.auth_time,
@@ -179,7 +181,7 @@ impl Inner {
         let Refreshed { identity, tokens, auth_time, acr, amr } = refreshed;
         let TokenSet { id_token, refresh_token, expires_in } = tokens;
         let next = refresh_token.is_some().then(|| renew_after(expires_in));
-        let kept = ProviderTokens { id_token: Some(id_token), refresh_token };
+        let kept = ProviderTokens { id_token: Some(id_token), refresh_token, name_id: None };
         let secrets = kept.seal(claim.row.reference, &self.store.inner().sealer);
         let renew_at = next.map(|next| self.store.wall().plus(next));
         self.write(due, claim, Renewed { identity, auth_time, acr, amr, secrets, renew_at }).await;

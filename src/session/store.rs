@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
-use secrecy::SecretString;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use uuid::Uuid;
 
@@ -23,7 +22,7 @@ use crate::identity::headers::{HeaderPlan, HeaderTooLong};
 use super::epochs::Epochs;
 use super::hosts::{HostScope, Hosts};
 use super::id::BuildKeyHasher;
-use super::tokens::ProviderTokens;
+use super::tokens::{HeldTokens, ProviderTokens};
 use super::{Ending, Session, SessionId, SessionKey, SessionRef};
 
 /// Sessions held in memory at most: a bound of a few GB, far above what one sidecar serves. Beyond it those used least
@@ -393,15 +392,15 @@ impl SessionStore {
         self.0.hosts.of(host)
     }
 
-    /// The provider's ID token of the session that `key` leads to. None: no session, no token, or sealed with a key that
-    /// is retired.
+    /// What the provider gave for the session that `key` leads to. None: no session, nothing, or sealed with a key that is
+    /// retired.
     ///
     /// # Errors
     /// The directory is away.
-    pub async fn id_token(&self, key: &SessionKey) -> Result<Option<SecretString>, DirectoryError> {
+    pub async fn tokens(&self, key: &SessionKey) -> Result<Option<HeldTokens>, DirectoryError> {
         let Some((row, _)) = self.0.directory.sessions.by_cookie(key.bytes()).await? else { return Ok(None) };
         let tokens = row.secrets.as_deref().and_then(|s| ProviderTokens::open(row.reference, s, &self.0.sealer));
-        Ok(tokens.and_then(|tokens| tokens.id_token))
+        Ok(tokens.map(|tokens| HeldTokens { tokens, provider_sid: row.provider_sid }))
     }
 
     /// Ends `session` in this process: for every core at once.

@@ -37,6 +37,9 @@ pub(super) enum Step {
     Pending(Pending),
     /// The provider has said who it is; the person has yet to say that this is right. `key` finds the rest here.
     Verified { key: String },
+    /// A SAML assertion was posted and is good; the browser has yet to come by a navigation of ours, which its session
+    /// cookie goes with. `key` finds the rest here.
+    Received { key: String, hint: Option<String> },
     /// The browser is at the sign-in host, which knows the secret's hash. The answer's code needs both.
     HandOff { secret: String },
 }
@@ -82,7 +85,12 @@ impl Pending {
         Self { secret, nonce, verifier, hint, required, renews }
     }
 
-    /// The `state` parameter.
+    /// The ID of a SAML request: what the response has to answer (S17). An XML name cannot begin with a digit.
+    pub(super) fn request_id(&self) -> String {
+        format!("_{}", self.nonce)
+    }
+
+    /// The `state` parameter, or SAML's `RelayState`: 53 bytes of at most 80 (SAML 2.0 Bindings section 3.4.3).
     pub(super) fn state(&self, id: &str) -> String {
         format!("{id}.{}", self.secret)
     }
@@ -148,7 +156,7 @@ pub(super) fn of_state(
         // No provider was asked.
         Step::HandOff { .. } => return Err(none(Unfit::NotBound)),
         // Its state means nothing any more, right or wrong.
-        Step::Verified { .. } => Some(Unfit::Redeemed),
+        Step::Verified { .. } | Step::Received { .. } => Some(Unfit::Redeemed),
         Step::Pending(pending) if !bool::from(pending.secret.as_bytes().ct_eq(secret.as_bytes())) => {
             Some(Unfit::Mismatch)
         }

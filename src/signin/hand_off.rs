@@ -143,7 +143,7 @@ impl SignIn {
             return_to: return_to.as_str().to_owned(),
             step: Step::HandOff { secret },
         };
-        Redirect { location: link.write(&self.prefix), cookies: self.remember(&id, attempt, headers) }
+        Redirect { location: link.write(&self.prefix), cookies: self.remember(&id, attempt, headers, false) }
     }
 
     /// The sign-in host's part: a code for the host and the attempt that `query` names.

@@ -9,6 +9,8 @@ mod hand_off;
 mod keep_post;
 mod provider_logout;
 mod query;
+mod saml;
+mod saml_logout;
 mod sign_out;
 mod silent;
 mod start;
@@ -43,6 +45,8 @@ pub use disable::SwitchError;
 pub use hand_off::{HandOff, Joined};
 pub use keep_post::{Fields, Kept, NotKept, POST_LIFETIME, PostClaim, UnsentPost, Waiting};
 pub use provider_logout::LogoutRefused;
+pub use saml::Posted;
+pub use saml_logout::{LogoutPosted, SingleLogout};
 pub use sign_out::SignedOut;
 pub use start::{Purpose, Start, Started};
 pub use targets::LeadsTo;
@@ -52,7 +56,7 @@ const REMEMBERED: Duration = ATTEMPT_LIFETIME.saturating_add(Duration::from_secs
 
 /// Everything a sign-in needs.
 pub struct SignIn {
-    providers: BTreeMap<Id, Arc<Provider>>,
+    providers: BTreeMap<Id, Provider>,
     by_domain: HashMap<EmailDomain, Id>,
     sealer: Sealer,
     cookies: Cookies,
@@ -76,7 +80,7 @@ pub struct SignIn {
 
 /// The parts that [`SignIn`] is made of.
 pub struct Parts {
-    pub providers: BTreeMap<Id, Arc<Provider>>,
+    pub providers: BTreeMap<Id, Provider>,
     pub snapshot: Arc<Snapshot>,
     pub directory: Directory,
     pub switchboard: Switchboard,
@@ -132,7 +136,7 @@ impl SignIn {
     }
 
     /// The provider of `domain`, if both are enabled here. An exact match: a sub-domain is another domain (I09).
-    pub fn discover(&self, domain: &EmailDomain) -> Option<&Arc<Provider>> {
+    pub fn discover(&self, domain: &EmailDomain) -> Option<&Provider> {
         let id = self.by_domain.get(domain)?;
         let off = self.switchboard.is_off(SwitchKind::Connector, id.as_str())
             || self.switchboard.is_off(SwitchKind::Domain, domain.as_str());
@@ -167,19 +171,19 @@ impl SignIn {
     }
 
     /// The provider configured as `connector`.
-    pub fn provider(&self, connector: &str) -> Option<&Arc<Provider>> {
+    pub fn provider(&self, connector: &str) -> Option<&Provider> {
         self.providers.get(connector)
     }
 
     /// All of them.
-    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
         self.providers.values()
     }
 
     fn count(&self, idp: Option<&Id>, outcome: &'static str, reason: &'static str) {
         self.metrics.login(&Login {
             idp: idp.map_or_else(String::new, Id::to_string),
-            protocol: "oidc",
+            protocol: idp.and_then(|id| self.providers.get(id)).map_or("oidc", Provider::protocol),
             outcome,
             reason,
         });

@@ -2,6 +2,7 @@
 //! (`prompt=none`). Its session is good meanwhile, so whatever goes wrong leads on to the page that was asked for; only
 //! what the provider says about this person ends the session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HeaderMap;
@@ -10,14 +11,14 @@ use crate::base::app_log::error_chain;
 use crate::base::clock::Timestamp;
 use crate::base::return_to::ReturnTo;
 use crate::config::Requirement;
-use crate::connector::{Kind, Provider, ProviderError, Reason, Renewal};
+use crate::connector::{Kind, OidcProvider, Provider, ProviderError, Reason, Renewal};
 use crate::directory::{Selector, SessionRow};
 use crate::explain;
 use crate::session::{NewSession, Session, SessionKey, SessionRef};
 
 use super::attempt::{Attempt, Pending};
 use super::query::Response;
-use super::start::Beginning;
+use super::start::{Beginning, Started};
 use super::verified::Verified;
 use super::{Completed, Failed, Redirect, SignIn, Visitor, story};
 
@@ -32,7 +33,7 @@ const NEEDS_PERSON: [&str; 4] =
 
 /// A browser that is back from a silent renewal. The attempt is used up.
 pub(super) struct Back<'a> {
-    pub(super) provider: &'a Provider,
+    pub(super) provider: &'a Arc<OidcProvider>,
     pub(super) id: &'a str,
     pub(super) attempt: &'a Attempt,
     pub(super) pending: &'a Pending,
@@ -55,11 +56,11 @@ impl SignIn {
         return_to: &ReturnTo,
         headers: &HeaderMap,
         visitor: Visitor<'_>,
-    ) -> Option<Redirect> {
+    ) -> Option<(Provider, Started)> {
         let reference = self.read_ticket(ticket)?;
         let session = self.session(headers, visitor.host).await.ok()??;
         let provider = self.providers.get(session.connector())?;
-        let silent = matches!(provider.renewal(), Renewal::PromptNone { .. });
+        let silent = provider.oidc().is_some_and(|oidc| matches!(oidc.renewal(), Renewal::PromptNone { .. }));
         if session.reference() != reference || !silent || self.check_connector(provider.id()).is_err() {
             return None;
         }
@@ -75,7 +76,7 @@ impl SignIn {
             renews: Some(reference),
         };
         match self.begin(beginning, headers).await {
-            Ok((_, redirect)) => Some(redirect),
+            Ok((_, started)) => Some((provider.clone(), started)),
             Err(error) => {
                 let (connector, reason) = (provider.id().as_str(), error.reason());
                 tracing::warn!(connector, reason, error = error_chain(&error), "a session was not renewed; it goes on");
@@ -207,7 +208,7 @@ impl SignIn {
         self.end_renewed(session, reason, visitor).await;
         self.explain.record(|| story::renewal_over(self, visitor, back, &person, reason));
         Completed::SignInAgain {
-            person,
+            person: Some(person),
             return_to: self.return_to(visitor.host, &back.attempt.return_to),
             cookies: vec![self.cookies.expire_attempt(back.id)],
         }

@@ -6,12 +6,12 @@ use http::header::HeaderMap;
 use crate::base::email::{EmailAddress, EmailDomain};
 use crate::base::return_to::ReturnTo;
 use crate::config::Requirement;
-use crate::connector::{AuthorizationRequest, Provider, ProviderError, pkce_challenge};
+use crate::connector::{AuthorizationRequest, Provider, ProviderError, SamlRequest, ToProvider, pkce_challenge};
 use crate::explain;
-use crate::session::SessionRef;
+use crate::session::{Cookies, SessionRef};
 
 use super::attempt::{Attempt, Pending, Step, new_id, surplus};
-use super::{Failed, LeadsTo, Redirect, SignIn, Visitor, root, story};
+use super::{Failed, LeadsTo, SignIn, Visitor, root, story};
 
 /// Longest sealed attempt, in bytes: with its name it has to fit into the 4096 that browsers keep of a cookie.
 const MAX_SEALED_ATTEMPT: usize = 4000;
@@ -47,8 +47,12 @@ impl Purpose {
     }
 }
 
-/// The redirect to the provider.
-pub type Started = Redirect;
+/// A browser on its way to the provider.
+#[derive(Debug)]
+pub struct Started {
+    pub to: ToProvider,
+    pub cookies: Vec<HeaderValue>,
+}
 
 /// One attempt as it begins.
 pub(super) struct Beginning<'a> {
@@ -90,9 +94,9 @@ impl SignIn {
             required: self.required_for(&start.return_to, start.purpose.as_ref()),
             renews: None,
         };
-        let (id, redirect) = self.begin(beginning, headers).await?;
+        let (id, started) = self.begin(beginning, headers).await?;
         self.explain.record(|| story::started(self, visitor, &id, start));
-        Ok(redirect)
+        Ok(started)
     }
 
     /// An attempt's redirect to the provider, and its id.
@@ -100,36 +104,59 @@ impl SignIn {
         &self,
         beginning: Beginning<'_>,
         headers: &HeaderMap,
-    ) -> Result<(String, Redirect), ProviderError> {
+    ) -> Result<(String, Started), ProviderError> {
         let Beginning { provider, return_to, typed, login_hint, domain_hint, select_account, required, renews } =
             beginning;
         let now = self.clock.now();
         let id = new_id(now);
         let pending = Pending::new(typed.map(|typed| typed.as_str().to_owned()), required, renews);
-        let location = provider
-            .authorization_url(&AuthorizationRequest {
-                state: &pending.state(&id),
-                nonce: &pending.nonce,
-                pkce_challenge: &pkce_challenge(&pending.verifier),
-                login_hint: login_hint.map(EmailAddress::as_str),
-                domain_hint,
-                select_account,
-                requirement: &pending.required,
-                prompt_none: renews.is_some(),
-            })
-            .await?;
+        let state = pending.state(&id);
+        let login_hint = login_hint.map(EmailAddress::as_str);
+        let to = match provider {
+            Provider::Oidc(oidc) => {
+                let request = AuthorizationRequest {
+                    state: &state,
+                    nonce: &pending.nonce,
+                    pkce_challenge: &pkce_challenge(&pending.verifier),
+                    login_hint,
+                    domain_hint,
+                    select_account,
+                    requirement: &pending.required,
+                    prompt_none: renews.is_some(),
+                };
+                ToProvider::Redirect(oidc.authorization_url(&request).await?)
+            }
+            Provider::Saml(saml) => {
+                let request = SamlRequest {
+                    id: &pending.request_id(),
+                    relay_state: &state,
+                    login_hint,
+                    domain_hint,
+                    another_account: select_account,
+                    requirement: &pending.required,
+                };
+                saml.authn_request(&request).await?
+            }
+        };
         let attempt = Attempt {
             started: now.millis(),
             connector: provider.id().to_string(),
             return_to: return_to.as_str().to_owned(),
             step: Step::Pending(pending),
         };
-        let cookies = self.remember(&id, attempt, headers);
-        Ok((id, Redirect { location, cookies }))
+        let cookies = self.remember(&id, attempt, headers, provider.saml().is_some());
+        Ok((id, Started { to, cookies }))
     }
 
-    /// The cookies by which the browser remembers a new attempt; the oldest are recycled.
-    pub(super) fn remember(&self, id: &str, mut attempt: Attempt, headers: &HeaderMap) -> Vec<HeaderValue> {
+    /// The cookies by which the browser remembers a new attempt; the oldest are recycled. `posted`: the answer comes by a
+    /// form from another site.
+    pub(super) fn remember(
+        &self,
+        id: &str,
+        mut attempt: Attempt,
+        headers: &HeaderMap,
+        posted: bool,
+    ) -> Vec<HeaderValue> {
         let mut sealed = attempt.seal(id, &self.cookies, &self.sealer);
         if sealed.len() > MAX_SEALED_ATTEMPT {
             // A target full of characters that JSON escapes, or one that asks for much, gets here. No browser would keep
@@ -139,7 +166,8 @@ impl SignIn {
         }
         let recycled = surplus(sealed.len(), headers, &self.cookies);
         let mut cookies: Vec<_> = recycled.iter().map(|old| self.cookies.expire_attempt(old)).collect();
-        cookies.push(self.cookies.set_attempt(id, &sealed));
+        let set = if posted { Cookies::set_posted_attempt } else { Cookies::set_attempt };
+        cookies.push(set(&self.cookies, id, &sealed));
         cookies
     }
 

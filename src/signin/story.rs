@@ -2,7 +2,6 @@
 
 use crate::base::email::EmailAddress;
 use crate::base::id::Id;
-use crate::connector::Provider;
 use crate::explain::{Asked, Field, Record, Step};
 
 use super::silent::Back;
@@ -26,13 +25,13 @@ pub(super) fn paused(
     sign_in: &SignIn,
     visitor: Visitor<'_>,
     id: &str,
-    provider: &Provider,
+    connector: &Id,
     typed: &EmailAddress,
     verified: &EmailAddress,
 ) -> Record {
     Record::attempt(Step::Callback, "address_mismatch", false, asked(sign_in, visitor))
         .of_attempt(id)
-        .with(Field::Connector, provider.id().as_str())
+        .with(Field::Connector, connector.as_str())
         .with(Field::Typed, typed.as_str())
         .with(Field::User, verified.as_str())
 }

@@ -18,14 +18,14 @@ use super::router::Visit;
 use super::site::{Site, redirect, with_cookies};
 
 /// Whether a browser says that this is no navigation. Clients without Fetch Metadata say nothing.
-fn fetched(visit: &Visit, headers: &HeaderMap) -> bool {
+pub(super) fn fetched(visit: &Visit, headers: &HeaderMap) -> bool {
     visit.asker == Asker::Script && Asker::is_browser(headers)
 }
 
 impl Site {
     /// `oidc/<connector>/callback`: the redirect URI.
     pub(super) async fn callback(&self, visit: &Visit, connector: &str, parts: &Parts) -> Response<Bytes> {
-        let Some(provider) = self.sign_in.provider(connector) else {
+        let Some(known @ Provider::Oidc(provider)) = self.sign_in.provider(connector) else {
             return self.refusal(StatusCode::NOT_FOUND, "own_path_unknown", visit.asker, &visit.request_id);
         };
         // A session is for a browser that navigates: nobody's script redeems an attempt. Nothing is used up.
@@ -33,7 +33,20 @@ impl Site {
             return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
         }
         let query = parts.uri.query().unwrap_or_default();
-        match self.sign_in.callback(&Callback { provider, query, headers: &parts.headers }, visit.visitor()).await {
+        let callback = Callback { provider, query, headers: &parts.headers };
+        let result = self.sign_in.callback(&callback, visit.visitor()).await;
+        self.completed(visit, parts, known, result).await
+    }
+
+    /// The end of a way back from a provider.
+    pub(super) async fn completed(
+        &self,
+        visit: &Visit,
+        parts: &Parts,
+        provider: &Provider,
+        result: Result<Completed, Failed>,
+    ) -> Response<Bytes> {
+        match result {
             Ok(Completed::SignedIn(to)) => redirect(&to.location, "signed_in", to.cookies),
             Ok(Completed::AlreadySignedIn(to)) => redirect(&to.location, "already_signed_in", to.cookies),
             Ok(Completed::Renewed(to)) => redirect(&to.location, "session_renewed", to.cookies),
@@ -43,7 +56,7 @@ impl Site {
                     return_to,
                     purpose: None,
                     hint: None,
-                    person: Some(person),
+                    person,
                     domain_hint: None,
                     select_account: false,
                 };

@@ -1,7 +1,5 @@
 //! From an e-mail address to the button of its provider, and on to the provider.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -10,14 +8,14 @@ use hyper::body::Incoming;
 use crate::audit::{Event, Outcome};
 use crate::base::email::{EmailAddress, EmailDomain};
 use crate::base::return_to::ReturnTo;
-use crate::connector::Provider;
+use crate::connector::{PostForm, Provider, ToProvider};
 use crate::gate::Asker;
-use crate::signin::{Purpose, Start};
+use crate::signin::{Purpose, Start, Started};
 
 use super::form::Form;
 use super::pages::{self, ConnectorChoice, EmailError, TooManyTries, UnknownDomain};
 use super::router::Visit;
-use super::site::{Site, redirect};
+use super::site::{Site, redirect, with_cookies};
 
 /// Bytes of a typed address, or of a hint in a link, that are looked at (D04).
 const MAX_HINT: usize = 320;
@@ -194,12 +192,10 @@ impl Site {
     }
 
     /// The provider that `link` names. None: several are of its issuer.
-    fn linked_provider(
-        &self,
-        link: &Link,
-        hint: Option<&EmailAddress>,
-    ) -> Result<Option<&Arc<Provider>>, &'static str> {
-        let of_issuer = |provider: &Provider| link.iss.as_deref().is_none_or(|iss| provider.is_issuer(iss));
+    fn linked_provider(&self, link: &Link, hint: Option<&EmailAddress>) -> Result<Option<&Provider>, &'static str> {
+        let of_issuer = |provider: &Provider| {
+            link.iss.as_deref().is_none_or(|iss| provider.oidc().is_some_and(|oidc| oidc.is_issuer(iss)))
+        };
         if let Some(id) = &link.connector {
             let provider = self.sign_in.provider(id).ok_or("connector_unknown")?;
             return if of_issuer(provider) { Ok(Some(provider)) } else { Err("issuer_unknown") };
@@ -223,11 +219,24 @@ impl Site {
             return self.failed_page(visit, start.provider, &failed);
         }
         match self.sign_in.start(start, &parts.headers, visit.visitor()).await {
-            Ok(started) => redirect(&started.location, "sign_in_started", started.cookies),
+            Ok(started) => self.to_provider(start.provider, started, "sign_in_started"),
             Err(error) => {
                 let provider: &Provider = start.provider;
                 let failed = self.sign_in.start_failed(error, start, visit.visitor());
                 self.failed_page(visit, provider, &failed)
+            }
+        }
+    }
+
+    /// Sends the browser to a provider.
+    pub(super) fn to_provider(&self, provider: &Provider, started: Started, reason: &'static str) -> Response<Bytes> {
+        let Started { to, cookies } = started;
+        match to {
+            ToProvider::Redirect(location) => redirect(&location, reason, cookies),
+            ToProvider::Post(PostForm { action, fields }) => {
+                let (setting, connector) = (self.setting(""), provider.button_name());
+                let page = pages::ToProvider { setting, connector, action: &action, fields: &fields };
+                with_cookies(page.render(reason).into_response(), cookies)
             }
         }
     }

@@ -1,5 +1,5 @@
 //! HTML pages. Every page is a struct with public fields and `render`, which gives a [`Page`]: fixed template, everything
-//! inserted is escaped, no script, one inline style sheet that the policy names by its hash (security cases G5, W01, W06).
+//! inserted is escaped, one inline style sheet that the policy names by its hash, and no script but the one that posts a form (security cases G5, W01, W06).
 
 use std::sync::LazyLock;
 
@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+use url::Url;
 
 pub mod catalogue;
 mod refusals;
@@ -20,7 +21,7 @@ pub use refusals::{
 };
 pub use signing_in::{
     ConnectorChoice, EmailError, FrontChannelDone, KeptGone, Loop, Mismatch, Resend, SignIn, SignInFailed, SignOutAsk,
-    SignedOut, TooManyTries, UnknownDomain,
+    SignedOut, ToProvider, TooManyTries, UnknownDomain,
 };
 
 /// Why Anteroom answered by itself: `X-Anteroom: <reason>`.
@@ -28,6 +29,9 @@ pub const X_ANTEROOM: HeaderName = HeaderName::from_static("x-anteroom");
 
 /// The style sheet, inline in every page.
 pub(crate) const STYLE: &str = include_str!("../../templates/style.css");
+
+/// Posts the page's one form. Without scripts its button does.
+pub(crate) const POST_AT_ONCE: &str = "document.forms[0].submit()";
 
 /// What every page is told of its surroundings.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +52,7 @@ pub struct Page {
     html: String,
     /// None: no form. Otherwise the origins beside our own at which one may end.
     form: Option<Vec<String>>,
+    script: bool,
     frames: Frames,
     retry_after: Option<u32>,
 }
@@ -65,7 +70,7 @@ impl Page {
         // Writing into a String cannot fail; should a template ever do, its visitor still gets an answer.
         let html =
             template.render().unwrap_or_else(|_| String::from("<!doctype html><title>Error</title><h1>Error</h1>"));
-        Self { status, reason, html, form: None, frames: Frames::Nobody, retry_after: None }
+        Self { status, reason, html, form: None, script: false, frames: Frames::Nobody, retry_after: None }
     }
 
     /// The page has a form. It posts to an own path, and the answer may redirect to `origins`: Chromium holds
@@ -79,6 +84,19 @@ impl Page {
     /// Chromium would stop that redirect, and the person would send a second time.
     fn with_form_to_app(mut self) -> Self {
         self.form = Some(vec!["https:".to_owned()]);
+        self
+    }
+
+    /// The same for a form that goes to `url`, also where that is plain http.
+    fn with_form_to(mut self, url: &str) -> Self {
+        let origin = Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+        self.form = Some(std::iter::once("https:".to_owned()).chain(Some(origin).filter(|o| is_origin(o))).collect());
+        self
+    }
+
+    /// The page has the one script that there is.
+    fn posting_itself(mut self) -> Self {
+        self.script = true;
         self
     }
 
@@ -143,9 +161,12 @@ impl Page {
     }
 
     fn policy(&self) -> String {
-        static STYLE_HASH: LazyLock<String> =
-            LazyLock::new(|| STANDARD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, STYLE.as_bytes())));
+        static STYLE_HASH: LazyLock<String> = LazyLock::new(|| hash(STYLE));
         let mut policy = format!("default-src 'none'; style-src 'sha256-{}'; base-uri 'none'", *STYLE_HASH);
+        if self.script {
+            static SCRIPT_HASH: LazyLock<String> = LazyLock::new(|| hash(POST_AT_ONCE));
+            policy.push_str(&format!("; script-src 'sha256-{}'", *SCRIPT_HASH));
+        }
         match &self.form {
             None => policy.push_str("; form-action 'none'"),
             Some(origins) => {
@@ -169,6 +190,10 @@ impl Page {
         }
         policy
     }
+}
+
+fn hash(text: &str) -> String {
+    STANDARD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()))
 }
 
 /// `https://host[:port]`, and nothing that would end a directive or begin another. Origins of end points come from a

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use crate::audit::{Event, Outcome};
-use crate::connector::Provider;
+use crate::connector::OidcProvider;
 
 use super::form::Form;
 use super::pages::FrontChannelDone;
@@ -27,7 +27,7 @@ impl Site {
     pub(super) async fn back_channel_logout(
         &self,
         visit: &Visit,
-        provider: &Provider,
+        provider: &OidcProvider,
         parts: &Parts,
         body: Incoming,
     ) -> Response<Bytes> {
@@ -62,7 +62,7 @@ impl Site {
     pub(super) async fn front_channel_logout(
         &self,
         visit: &Visit,
-        provider: &Provider,
+        provider: &OidcProvider,
         parts: &Parts,
     ) -> Response<Bytes> {
         let query = parts.uri.query().unwrap_or_default();

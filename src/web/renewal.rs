@@ -44,7 +44,7 @@ impl Site {
         let return_to = self.return_to(rd.as_deref(), visit.visitor());
         let ticket = ticket.unwrap_or_default();
         match self.sign_in.begin_renewal(&ticket, &return_to, &parts.headers, visit.visitor()).await {
-            Some(to) => redirect(&to.location, "renewal_started", to.cookies),
+            Some((provider, started)) => self.to_provider(&provider, started, "renewal_started"),
             None => redirect(&self.sign_in.location(&return_to), "not_renewed", vec![]),
         }
     }

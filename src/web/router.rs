@@ -7,10 +7,12 @@ use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
+use crate::connector::Provider;
 use crate::gate::Asker;
 use crate::signin::Visitor;
 
 use super::provider_logout;
+use super::saml::SamlPage;
 use super::site::Site;
 
 /// A request to an own path.
@@ -30,6 +32,7 @@ impl Visit {
         self.path == "sign-out"
             || self.path.starts_with(provider_logout::BACK)
             || self.path.starts_with(provider_logout::FRONT)
+            || self.path.starts_with("saml/") && self.path.ends_with("/slo")
     }
 
     pub(super) fn visitor(&self) -> Visitor<'_> {
@@ -50,7 +53,11 @@ impl Site {
         let path = visit.path.as_str();
         let callback = path.strip_prefix("oidc/").and_then(|rest| rest.strip_suffix("/callback"));
         let elsewhere = self.sign_in.hosts().other(&visit.host).is_some();
-        let provider = |prefix: &str| path.strip_prefix(prefix).and_then(|id| self.sign_in.provider(id));
+        let oidc = |id: &str| self.sign_in.provider(id).and_then(Provider::oidc);
+        let provider = |prefix: &str| path.strip_prefix(prefix).and_then(oidc);
+        let saml = path.strip_prefix("saml/").and_then(|rest| rest.split_once('/'));
+        let saml = saml.filter(|(id, _)| self.sign_in.provider(id).is_some_and(|known| known.saml().is_some()));
+        let saml = saml.and_then(|(id, page)| Some((self.sign_in.provider(id)?, SamlPage::of(page)?)));
         let (back, front) = (provider(provider_logout::BACK), provider(provider_logout::FRONT));
         let methods = match path {
             "sign-in/resend" | "sign-out/done" | "me" | "jwks.json" => GET,
@@ -64,7 +71,8 @@ impl Site {
             "sign-in/start" | "sign-in/continue" => POST,
             _ if back.is_some() => POST,
             _ if front.is_some() => GET_ALONE,
-            _ if callback.is_some_and(|id| self.sign_in.provider(id).is_some()) => GET_ALONE,
+            _ if let Some((_, page)) = saml => page.methods(),
+            _ if callback.is_some_and(|id| oidc(id).is_some()) => GET_ALONE,
             _ => return self.reject(&visit, StatusCode::NOT_FOUND, "own_path_unknown"),
         };
         if !methods.contains(&parts.method) {
@@ -90,6 +98,7 @@ impl Site {
             "sign-out/done" => self.sign_out_done(&visit, &parts),
             "me" => self.me(&visit, &parts).await,
             "jwks.json" => self.jwks(),
+            _ if let Some((provider, page)) = saml => self.saml(&visit, provider, page, &parts, body).await,
             _ => match (back, front) {
                 (Some(provider), _) => self.back_channel_logout(&visit, provider, &parts, body).await,
                 (_, Some(provider)) => self.front_channel_logout(&visit, provider, &parts).await,

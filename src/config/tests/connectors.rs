@@ -22,7 +22,7 @@ fn a_shared_authority_needs_the_tenants_it_may_let_in() {
         for written in [id, issuer] {
             refused(&[(ENTRA, &written)], "connectors.acme-entra.allowed_tenants", "lets users of any tenant in");
             let with = format!("{written}\nallowed_tenants = [\"AAAAAAAA-2222-3333-4444-555555555555\"]");
-            let connector = accepted(&[(ENTRA, &with)]).config.connectors["acme-entra"].clone();
+            let connector = accepted(&[(ENTRA, &with)]).config.connectors["acme-entra"].oidc().unwrap().clone();
             let ConnectorKind::Entra { tenant: found, allowed_tenants } = connector.kind else { panic!("entra") };
             assert_eq!(
                 (found.as_str(), allowed_tenants),
@@ -66,7 +66,8 @@ fn keys_of_another_kind_are_mistakes() {
         "belongs to kind = \"oidc\"",
     );
     let add = "client_id = \"oidc-client\"\nemail_is_verified = \"by-operator\"";
-    let kind = accepted(&[("client_id = \"oidc-client\"", add)]).config.connectors["initech"].kind.clone();
+    let kind =
+        accepted(&[("client_id = \"oidc-client\"", add)]).config.connectors["initech"].oidc().unwrap().kind.clone();
     assert!(matches!(kind, ConnectorKind::Oidc { email_is_verified_by_operator: true }));
 }
 
@@ -83,7 +84,10 @@ fn an_address_is_read_only_from_a_claim_that_somebody_vouches_for() {
         refused(&[(&from, &to)], &format!("connectors.{name}.email_claim"), says);
     }
     let (from, to) = add("oidc", "email_claim = \"mail\"\nemail_is_verified = \"by-operator\"");
-    assert_eq!(accepted(&[(&from, &to)]).config.connectors["initech"].email_claim.as_deref(), Some("mail"));
+    assert_eq!(
+        accepted(&[(&from, &to)]).config.connectors["initech"].oidc().unwrap().email_claim.as_deref(),
+        Some("mail")
+    );
     let (from, to) = add("oidc", "email_claim = \"email\"");
     accepted(&[(&from, &to)]);
 }
@@ -128,7 +132,7 @@ fn a_secret_is_given_once_and_never_shown() {
     assert_eq!(load_toml(&changed(&[(secret, wrong_and_twice)])).unwrap_err().0.len(), 2);
     refused(&[("client_id = \"google-client\"\n", "")], "connectors.globex.client_id", "missing");
     let public = accepted(&[(secret, "")]);
-    assert!(public.config.connectors["globex"].client_secret.is_none());
+    assert!(public.config.connectors["globex"].oidc().unwrap().client_secret.is_none());
     assert_eq!(public.warnings[0].place.key, "connectors.globex.client_secret_file");
 }
 
@@ -157,7 +161,10 @@ fn o06_algorithms_that_prove_nothing_are_refused() {
     refused(&[("client_id = \"oidc-client\"", &add("[\"ES521\"]"))], &format!("{key}[0]"), "did you mean");
     refused(&[("client_id = \"oidc-client\"", &add("[]"))], key, "leave algorithms out");
     let loaded = accepted(&[("client_id = \"oidc-client\"", &add("[\"ES256\", \"EdDSA\"]"))]);
-    assert_eq!(loaded.config.connectors["initech"].algorithms, [SigningAlgorithm::ES256, SigningAlgorithm::EdDSA]);
+    assert_eq!(
+        loaded.config.connectors["initech"].oidc().unwrap().algorithms,
+        [SigningAlgorithm::ES256, SigningAlgorithm::EdDSA]
+    );
 }
 
 #[test]
@@ -173,7 +180,7 @@ fn callback_paths_do_not_clash() {
     refused("/.anteroom/sign-in", "other pages below its prefix");
     refused("/.anteroom/oidc/globex/callback", "other pages below its prefix");
     let loaded = accepted(&[("client_id = \"oidc-client\"", &add("/oauth2/callback"))]);
-    assert_eq!(loaded.config.connectors["initech"].callback_path, "/oauth2/callback");
+    assert_eq!(loaded.config.connectors["initech"].oidc().unwrap().callback_path, "/oauth2/callback");
     let both = [
         ("client_id = \"oidc-client\"", add("/cb")),
         ("client_id = \"google-client\"", add("/cb").replace("oidc-c", "google-c")),
@@ -196,7 +203,7 @@ fn scopes_claims_and_prompt_are_checked() {
         "a domain",
     );
     let loaded = accepted(&[(from, &add("scopes = [\"groups\"]\nprompt = \"select_account\""))]);
-    assert_eq!(loaded.config.connectors["initech"].scopes, ["openid", "groups"]);
+    assert_eq!(loaded.config.connectors["initech"].oidc().unwrap().scopes, ["openid", "groups"]);
 }
 
 #[test]

@@ -13,13 +13,13 @@ fn entra(keys: &str) -> String {
 #[test]
 fn an_overage_is_refused_unless_graph_is_named() {
     for keys in ["", "groups_overage = \"refuse\""] {
-        let connector = accepted(&[(ENTRA, &entra(keys))]).config.connectors["acme-entra"].clone();
+        let connector = accepted(&[(ENTRA, &entra(keys))]).config.connectors["acme-entra"].oidc().unwrap().clone();
         assert!(matches!(connector.groups, GroupsFrom::Token));
         assert_eq!(connector.scopes, ["openid", "profile", "email", "offline_access"]);
     }
     for (word, expected) in [("graph", false), ("always-graph", true)] {
         let keys = entra(&format!("groups_overage = {word:?}"));
-        let connector = accepted(&[(ENTRA, &keys)]).config.connectors["acme-entra"].clone();
+        let connector = accepted(&[(ENTRA, &keys)]).config.connectors["acme-entra"].oidc().unwrap().clone();
         let GroupsFrom::Graph { url, always } = connector.groups else { panic!("graph") };
         assert_eq!((url.as_str(), always), ("https://graph.microsoft.com/", expected));
         assert_eq!(connector.scopes, ["openid", "profile", "email", "offline_access", "User.Read"]);
@@ -32,7 +32,7 @@ fn graph_has_an_origin_in_each_cloud_and_its_scope() {
     let china = "https://microsoftgraph.chinacloudapi.cn";
     let scopes = |keys: &str| {
         let keys = entra(&format!("groups_overage = \"graph\"\n{keys}"));
-        accepted(&[(ENTRA, &keys)]).config.connectors["acme-entra"].scopes.clone()
+        accepted(&[(ENTRA, &keys)]).config.connectors["acme-entra"].oidc().unwrap().scopes.clone()
     };
     let own = format!("graph_url = \"{china}\"");
     assert_eq!(scopes(&own).last().unwrap(), &format!("{china}/User.Read"));
@@ -55,7 +55,9 @@ fn a_directory_has_a_key_file_and_an_administrator() {
     let file = format!("service_account_file = {path:?}");
     let good = with(&format!("{file}, subject = \"admin@globex.example\""));
     let loaded = accepted(&[(GOOGLE, &good)]);
-    let GroupsFrom::Directory(directory) = &loaded.config.connectors["globex"].groups else { panic!("a directory") };
+    let GroupsFrom::Directory(directory) = &loaded.config.connectors["globex"].oidc().unwrap().groups else {
+        panic!("a directory")
+    };
     assert_eq!(directory.subject.as_str(), "admin@globex.example");
     assert_eq!(directory.url.as_str(), "https://admin.googleapis.com/");
     assert_eq!(directory.token_url.as_str(), "https://oauth2.googleapis.com/token");

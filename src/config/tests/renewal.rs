@@ -20,11 +20,11 @@ fn wrong(line: &str, added: &str, key: &str, says: &str) {
 #[test]
 fn o33_what_every_sign_in_must_be_is_read() {
     let loaded = more(OIDC, "max_age = \"8h\"\nacr = [\"gold\", \"urn:mace:incommon:iap:silver\"]\namr = [\"mfa\"]");
-    let requirement = &loaded.config.connectors["initech"].requirement;
+    let requirement = &loaded.config.connectors["initech"].oidc().unwrap().requirement;
     assert_eq!(requirement.max_age, Some(Duration::from_secs(8 * 3_600)));
     assert_eq!(requirement.acr.as_deref().unwrap(), ["gold", "urn:mace:incommon:iap:silver"]);
     assert_eq!(requirement.amr, ["mfa"]);
-    let each_time = more(OIDC, "max_age = \"0s\"").config.connectors["initech"].requirement.clone();
+    let each_time = more(OIDC, "max_age = \"0s\"").config.connectors["initech"].oidc().unwrap().requirement.clone();
     assert_eq!(each_time.max_age, Some(Duration::ZERO));
     wrong(OIDC, "max_age = \"366d\"", "connectors.initech.max_age", "allowed: a length of time");
     wrong(OIDC, "acr = []", "connectors.initech.acr", "leave acr out");
@@ -36,12 +36,15 @@ fn o33_what_every_sign_in_must_be_is_read() {
         format!("acr = [{}]", values.join(", "))
     };
     wrong(OIDC, &long(3), "connectors.initech.acr", "512 characters together");
-    assert_eq!(more(OIDC, &long(2)).config.connectors["initech"].requirement.acr.as_ref().unwrap().len(), 2);
+    assert_eq!(
+        more(OIDC, &long(2)).config.connectors["initech"].oidc().unwrap().requirement.acr.as_ref().unwrap().len(),
+        2
+    );
 }
 
 #[test]
 fn how_sessions_are_renewed_is_read() {
-    let renewal = |added: &str| more(OIDC, added).config.connectors["initech"].renewal;
+    let renewal = |added: &str| more(OIDC, added).config.connectors["initech"].oidc().unwrap().renewal;
     assert_eq!(renewal("renewal = \"off\""), Renewal::Off);
     let interval = |secs| Renewal::PromptNone { interval: Duration::from_secs(secs) };
     assert_eq!(renewal("renewal = \"prompt-none\""), interval(900));
@@ -50,7 +53,10 @@ fn how_sessions_are_renewed_is_read() {
     wrong(OIDC, "renewal_interval = \"1h\"", "connectors.initech.renewal_interval", "has no effect");
     let short = "renewal = \"prompt-none\"\nrenewal_interval = \"1s\"";
     wrong(OIDC, short, "connectors.initech.renewal_interval", "from 1m to 1d");
-    assert_eq!(more(GOOGLE, "renewal = \"refresh\"").config.connectors["globex"].renewal, Renewal::Refresh);
+    assert_eq!(
+        more(GOOGLE, "renewal = \"refresh\"").config.connectors["globex"].oidc().unwrap().renewal,
+        Renewal::Refresh
+    );
 }
 
 #[test]
@@ -65,7 +71,7 @@ fn entra_is_asked_for_a_refresh_token_unless_somebody_says_otherwise() {
     let scopes = |added: &str| {
         let loaded = more(ENTRA, added);
         let warned: Vec<_> = loaded.warnings.iter().map(|w| w.place.key.clone()).collect();
-        (loaded.config.connectors["acme-entra"].scopes.join(" "), warned)
+        (loaded.config.connectors["acme-entra"].oidc().unwrap().scopes.join(" "), warned)
     };
     let with = "openid profile email offline_access".to_owned();
     let without = "openid profile email".to_owned();
@@ -97,8 +103,8 @@ fn a_certificate_and_its_key_stand_in_the_secrets_place() {
     let line = |key: &str, file: &str| format!("{key} = {:?}\n", dir.path().join(file));
     let (certificate, key) = (line("client_certificate_file", "one.pem"), line("client_key_file", "one.key"));
     let both = format!("{certificate}{key}");
-    assert!(more(OIDC, &both).config.connectors["initech"].client_certificate.is_some());
-    assert!(accepted(&[(ENTRA, &both)]).config.connectors["acme-entra"].client_secret.is_none());
+    assert!(more(OIDC, &both).config.connectors["initech"].oidc().unwrap().client_certificate.is_some());
+    assert!(accepted(&[(ENTRA, &both)]).config.connectors["acme-entra"].oidc().unwrap().client_secret.is_none());
 
     wrong(ENTRA, &both, "connectors.acme-entra.client_certificate_file", "a client secret too");
     let at = |key: &str| format!("connectors.initech.{key}");

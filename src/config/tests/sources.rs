@@ -24,7 +24,9 @@ fn environment_values_are_converted_by_the_type_of_the_setting() {
     for secret in ["12345678", "true", "\"quoted\"", "a,b", "null"] {
         let env = [("ANTEROOM__CONNECTORS__ACME_ENTRA__CLIENT_SECRET", secret)];
         let config = with_env(&env).unwrap().config;
-        let Some(Secret::Value(found)) = &config.connectors["acme-entra"].client_secret else { panic!("a secret") };
+        let Some(Secret::Value(found)) = &config.connectors["acme-entra"].oidc().unwrap().client_secret else {
+            panic!("a secret")
+        };
         assert_eq!(found.expose_secret(), secret);
     }
     let env = [
@@ -86,7 +88,7 @@ fn a_connector_can_come_from_the_environment_alone() {
         ("ANTEROOM__CONNECTORS__NEW_ONE__CLIENT_ID", "x"),
     ];
     let config = with_env(&env).unwrap().config;
-    assert_eq!(config.connectors["new-one"].client_id, "x");
+    assert_eq!(config.connectors["new-one"].oidc().unwrap().client_id, "x");
     let problems = with_env(&env[..2]).unwrap_err();
     let shown = problems.to_string();
     assert!(shown.contains("environment variable ANTEROOM__CONNECTORS__NEW_ONE__"), "{shown}");
@@ -128,7 +130,7 @@ fn a_secret_file_beside_the_configuration_is_found_and_not_beside_a_secret() {
     let text = changed(&[("client_secret = \"canary-google\"", "client_secret_file = \"google\"")]);
     std::fs::write(&file, text).unwrap();
     let config = load(Some(&file), std::iter::empty(), &Overrides::default()).unwrap().config;
-    let secret = config.connectors["globex"].client_secret.clone().unwrap();
+    let secret = config.connectors["globex"].oidc().unwrap().client_secret.clone().unwrap();
     assert_eq!(secret.read().unwrap().expose_secret(), "canary-file");
     let env = [(String::from("ANTEROOM__CONNECTORS__GLOBEX__CLIENT_SECRET"), String::from("canary-env"))];
     let problems = load(Some(&file), env.into_iter(), &Overrides::default()).unwrap_err().to_string();
@@ -195,7 +197,7 @@ fn yaml_reads_yes_and_octal_looking_text_as_written() {
     let yaml = "server: {public_url: 'https://a.example'}\napps: {a: {upstream: 'http://b:1'}}\n\
                 connectors: {c: {kind: oidc, issuer: 'https://i.example', client_id: 007, client_secret: no}}\n";
     let config = load_as("yaml", yaml, &[], &Overrides::default()).unwrap().config;
-    assert_eq!(config.connectors["c"].client_id, "007");
+    assert_eq!(config.connectors["c"].oidc().unwrap().client_id, "007");
 }
 
 #[test]

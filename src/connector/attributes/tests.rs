@@ -3,8 +3,8 @@ use serde_json::json;
 use super::*;
 use crate::connector::oidc::fixture::{self, with};
 
-fn connector(kind: ConnectorKind) -> Connector {
-    Connector {
+fn connector(kind: ConnectorKind) -> OidcConnector {
+    OidcConnector {
         kind,
         name: "Acme".into(),
         issuer: fixture::ISSUER.parse().unwrap(),
@@ -24,20 +24,20 @@ fn connector(kind: ConnectorKind) -> Connector {
     }
 }
 
-fn oidc() -> Connector {
+fn oidc() -> OidcConnector {
     connector(ConnectorKind::Oidc { email_is_verified_by_operator: false })
 }
 
-fn google() -> Connector {
+fn google() -> OidcConnector {
     connector(ConnectorKind::Google { hosted_domains: vec!["acme.com".parse().unwrap()] })
 }
 
-fn read(connector: &Connector, claims: &Value) -> Result<Attributes, ProviderError> {
+fn read(connector: &OidcConnector, claims: &Value) -> Result<Attributes, ProviderError> {
     let reader = Reader { connector, single_tenant: true };
     reader.read("ann".into(), claims.as_object().unwrap(), &["acme.com".parse().unwrap()])
 }
 
-fn email(connector: &Connector, claims: &Value) -> Result<String, &'static str> {
+fn email(connector: &OidcConnector, claims: &Value) -> Result<String, &'static str> {
     read(connector, claims).map(|a| a.email.to_string()).map_err(|e| e.reason())
 }
 
@@ -100,12 +100,12 @@ fn the_domain_matches_whole_or_not_at_all_i09() {
 #[test]
 fn a_renamed_claim_is_the_address_when_the_operator_vouches_for_it_i03() {
     let vouched = connector(ConnectorKind::Oidc { email_is_verified_by_operator: true });
-    let renamed = Connector { email_claim: Some("mail".into()), ..vouched };
+    let renamed = OidcConnector { email_claim: Some("mail".into()), ..vouched };
     assert_eq!(email(&renamed, &claims()), Err("email_missing"));
     let mail = with(claims(), "mail", json!("bob@acme.com"));
     assert_eq!(email(&renamed, &mail), Ok("bob@acme.com".into()));
     // `email_verified` speaks of `email`: it vouches for no claim that people may edit themselves.
-    let unvouched = Connector { email_claim: Some("mail".into()), ..oidc() };
+    let unvouched = OidcConnector { email_claim: Some("mail".into()), ..oidc() };
     assert_eq!(email(&unvouched, &mail), Err("email_unverified"));
 }
 
@@ -133,17 +133,17 @@ fn roles_in_other_claims_give_no_role_i11() {
 
 #[test]
 fn userinfo_is_asked_only_for_what_is_missing() {
-    let asks = |connector: &Connector, claims: &Value| {
+    let asks = |connector: &OidcConnector, claims: &Value| {
         Reader { connector, single_tenant: true }.needs_userinfo(claims.as_object().unwrap())
     };
     assert!(!asks(&oidc(), &claims()));
     assert!(asks(&oidc(), &with(claims(), "email", Value::Null)));
     assert!(!asks(&oidc(), &with(claims(), "email_verified", Value::Null)), "the address is there");
-    let named = Connector { groups_claim: "teams".into(), ..oidc() };
+    let named = OidcConnector { groups_claim: "teams".into(), ..oidc() };
     assert!(asks(&named, &claims()));
     assert!(!asks(&named, &with(claims(), "teams", json!([]))));
     assert!(!asks(&named, &with(claims(), "_claim_names", json!({ "teams": "x" }))), "it would not be there either");
-    assert!(asks(&Connector { roles_claim: "app_roles".into(), ..oidc() }, &claims()));
+    assert!(asks(&OidcConnector { roles_claim: "app_roles".into(), ..oidc() }, &claims()));
     let entra = connector(ConnectorKind::Entra { tenant: "common".into(), allowed_tenants: Vec::new() });
     assert!(!asks(&entra, &claims()));
 }

@@ -18,7 +18,7 @@ use super::error::{ProviderError, Reason};
 use crate::base::clock::Clock;
 use crate::base::email::EmailAddress;
 use crate::base::outgoing::Outgoing;
-use crate::config::{Connector, GroupsFrom};
+use crate::config::{GroupsFrom, OidcConnector};
 
 use graph::Graph;
 use workspace::Workspace;
@@ -53,7 +53,7 @@ pub(crate) struct Person<'a> {
 
 impl Groups {
     /// Fetches nothing.
-    pub(crate) fn new(config: &Connector, outgoing: &Outgoing, clock: &Clock) -> Self {
+    pub(crate) fn new(config: &OidcConnector, outgoing: &Outgoing, clock: &Clock) -> Self {
         let source = match &config.groups {
             GroupsFrom::Token => Source::Token,
             GroupsFrom::Graph { url, always } => {

@@ -20,8 +20,8 @@ use fake::{Fake, Reply, Seen};
 /// Never in an error.
 const ACCESS_TOKEN: &str = "canary-access-token";
 
-fn config(groups: GroupsFrom) -> Connector {
-    Connector {
+fn config(groups: GroupsFrom) -> OidcConnector {
+    OidcConnector {
         kind: ConnectorKind::Oidc { email_is_verified_by_operator: false },
         name: "Acme".into(),
         issuer: "https://idp.example.com".parse().unwrap(),

@@ -19,4 +19,5 @@ pub(super) mod status;
 pub(super) mod types;
 pub(super) mod xml;
 
-pub(super) use types::{Assertion, Attribute, NameId};
+pub use types::NameId;
+pub(super) use types::{Assertion, Attribute};

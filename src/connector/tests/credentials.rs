@@ -21,9 +21,9 @@ fn put(dir: &Path, certificate: &str, key: &str) {
     std::fs::write(dir.join("client.key"), key).unwrap();
 }
 
-fn with_certificate(connector: &Connector, dir: &Path) -> Connector {
+fn with_certificate(connector: &OidcConnector, dir: &Path) -> OidcConnector {
     let certificate = ClientCertificate::new(dir.join("client.pem"), dir.join("client.key"));
-    Connector { client_secret: None, client_certificate: Some(certificate), ..connector.clone() }
+    OidcConnector { client_secret: None, client_certificate: Some(certificate), ..connector.clone() }
 }
 
 /// The claims of the assertion that the provider was shown last, verified with the key of the certificate.
@@ -167,7 +167,7 @@ fn every_form_of_a_private_key_is_read() {
 async fn an_unreadable_secret_is_our_own_fault_and_costs_no_code() {
     let (idp, provider, clock) = setup().await;
     let secret = Some(Secret::File("/nonexistent/secret".into()));
-    let config = Connector { client_secret: secret, ..provider.connector.clone() };
+    let config = OidcConnector { client_secret: secret, ..provider.connector.clone() };
     let error = redeem(&self::provider(&config, &clock)).await.unwrap_err();
     assert_eq!((error.reason(), error.kind()), ("client_secret_unreadable", Kind::Misconfigured));
     assert_eq!(idp.asked("/token"), 0);

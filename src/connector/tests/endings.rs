@@ -17,7 +17,7 @@ fn header(kid: &str) -> Value {
     json!({ "alg": "RS256", "kid": kid, "typ": "logout+jwt" })
 }
 
-async fn judge(provider: &Provider, token: &str) -> Result<Option<String>, &'static str> {
+async fn judge(provider: &OidcProvider, token: &str) -> Result<Option<String>, &'static str> {
     provider.logout_token(token).await.map(|token| token.sub).map_err(|e| e.reason())
 }
 

@@ -8,7 +8,7 @@ async fn groups_elsewhere_are_asked_for_last_and_with_the_persons_token_i10() {
     idp.claim("hasgroups", json!(true));
     assert_eq!(verdict(&provider).await, Err("groups_elsewhere"));
     let groups = crate::config::GroupsFrom::Graph { url: idp.issuer().parse().unwrap(), always: false };
-    let graph = self::provider(&Connector { groups, ..provider.connector.clone() }, &clock);
+    let graph = self::provider(&OidcConnector { groups, ..provider.connector.clone() }, &clock);
     let path = "/v1.0/me/transitiveMemberOf/microsoft.graph.group";
     assert_eq!(verdict(&graph).await, Err("groups_invalid"), "404");
     assert_eq!(idp.asked(path), 1);

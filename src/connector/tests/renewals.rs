@@ -5,7 +5,7 @@ use crate::base::clock::Timestamp;
 use crate::identity::Identity;
 
 /// A session that the honest provider made: signed in an hour ago, with a refresh token.
-async fn session(idp: &FakeIdp, provider: &Provider, clock: &Clock) -> SignedIn {
+async fn session(idp: &FakeIdp, provider: &OidcProvider, clock: &Clock) -> SignedIn {
     idp.claim("auth_time", json!(NOW.secs()));
     idp.claim("acr", json!("gold"));
     idp.claim("amr", json!(["mfa"]));
@@ -21,13 +21,13 @@ async fn session(idp: &FakeIdp, provider: &Provider, clock: &Clock) -> SignedIn 
     signed_in
 }
 
-async fn started() -> (FakeIdp, Provider, Clock, SignedIn) {
+async fn started() -> (FakeIdp, OidcProvider, Clock, SignedIn) {
     let (idp, provider, clock) = setup().await;
     let signed_in = session(&idp, &provider, &clock).await;
     (idp, provider, clock, signed_in)
 }
 
-async fn refresh(provider: &Provider, session: &SignedIn) -> Result<Refreshed, RefreshFailed> {
+async fn refresh(provider: &OidcProvider, session: &SignedIn) -> Result<Refreshed, RefreshFailed> {
     let before = Before {
         identity: &session.identity,
         provider_sub: &session.provider_sub,
@@ -43,7 +43,7 @@ async fn refresh(provider: &Provider, session: &SignedIn) -> Result<Refreshed, R
 }
 
 /// The reason, and whether the session is over.
-async fn refusal(provider: &Provider, session: &SignedIn) -> (&'static str, bool) {
+async fn refusal(provider: &OidcProvider, session: &SignedIn) -> (&'static str, bool) {
     let failed = refresh(provider, session).await.unwrap_err();
     (failed.cause.reason(), failed.ends_session())
 }
@@ -262,7 +262,7 @@ async fn a_refresh_token_that_nobody_will_use_is_not_kept() {
     idp.change(|s| s.token_members = json!({ "refresh_token": "canary-refresh-1" }));
     assert!(redeem(&provider).await.unwrap().tokens.refresh_token.is_some());
     for renewal in [Renewal::Off, Renewal::PromptNone { interval: Duration::from_secs(900) }] {
-        let config = Connector { renewal, ..provider.connector.clone() };
+        let config = OidcConnector { renewal, ..provider.connector.clone() };
         let signed_in = redeem(&self::provider(&config, &clock)).await.unwrap();
         assert!(signed_in.tokens.refresh_token.is_none(), "{renewal:?}");
     }

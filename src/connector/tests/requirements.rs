@@ -2,7 +2,7 @@
 
 use super::*;
 
-async fn judge(provider: &Provider, required: &Requirement) -> Result<String, &'static str> {
+async fn judge(provider: &OidcProvider, required: &Requirement) -> Result<String, &'static str> {
     let signed_in = provider.redeem("the-code", "the-verifier", NONCE, required, NOW).await;
     signed_in.map(|s| s.identity.subject).map_err(|e| e.reason())
 }
@@ -18,7 +18,7 @@ fn required() -> Requirement {
 #[tokio::test]
 async fn a_sign_in_that_is_not_enough_is_refused_o33() {
     let (idp, provider, clock) = setup().await;
-    let config = Connector { requirement: required(), ..provider.connector.clone() };
+    let config = OidcConnector { requirement: required(), ..provider.connector.clone() };
     let strict = self::provider(&config, &clock);
     assert_eq!(judge(&provider, &Requirement::default()).await, ann(), "nobody asked for more");
     // Once for this sign-in, once for every sign-in of the connector.
@@ -44,7 +44,7 @@ async fn a_sign_in_that_is_not_enough_is_refused_o33() {
 #[tokio::test]
 async fn a_sign_in_must_meet_both_its_own_and_the_connectors_requirement_o33() {
     let (idp, provider, clock) = setup().await;
-    let config = Connector { requirement: required(), ..provider.connector.clone() };
+    let config = OidcConnector { requirement: required(), ..provider.connector.clone() };
     let provider = self::provider(&config, &clock);
     let looser = Requirement { max_age: Some(Duration::from_secs(86_400)), ..Requirement::default() };
     idp.claim("acr", json!("gold"));
@@ -90,7 +90,7 @@ async fn the_request_asks_for_what_will_be_required_o33() {
         requirement: &nothing,
         prompt_none: false,
     };
-    let query = async |provider: &Provider, request: &AuthorizationRequest<'_>| {
+    let query = async |provider: &OidcProvider, request: &AuthorizationRequest<'_>| {
         let url: url::Url = provider.authorization_url(request).await.unwrap().parse().unwrap();
         let get = |name: &str| url.query_pairs().find(|(k, _)| k == name).map(|(_, v)| v.into_owned());
         (get("max_age"), get("acr_values"), get("prompt"))
@@ -110,7 +110,7 @@ async fn the_request_asks_for_what_will_be_required_o33() {
     let silent = AuthorizationRequest { prompt_none: true, select_account: true, ..plain };
     assert_eq!(query(&provider, &silent).await, (None, None, text("none")));
 
-    let config = Connector { requirement: required(), prompt: text("consent"), ..provider.connector.clone() };
+    let config = OidcConnector { requirement: required(), prompt: text("consent"), ..provider.connector.clone() };
     let strict = self::provider(&config, &clock);
     assert_eq!(query(&strict, &plain).await, (text("600"), text("gold"), text("consent")));
     assert_eq!(query(&strict, &step_up).await, (text("300"), text("gold"), text("consent")), "the stricter");
@@ -128,8 +128,8 @@ async fn google_is_asked_for_a_refresh_token_only_where_somebody_wants_one() {
     let idp = FakeIdp::start().await;
     let kind = ConnectorKind::Google { hosted_domains: vec!["acme.com".parse().unwrap()] };
     let refresh = connector(&idp.issuer(), kind);
-    let off = Connector { renewal: Renewal::Off, ..refresh.clone() };
-    let url = async |config: &Connector, prompt_none| {
+    let off = OidcConnector { renewal: Renewal::Off, ..refresh.clone() };
+    let url = async |config: &OidcConnector, prompt_none| {
         let request = AuthorizationRequest {
             state: "s",
             nonce: NONCE,

@@ -162,6 +162,26 @@ impl Loop<'_> {
     }
 }
 
+/// A form that takes the browser to a provider, by itself where scripts run.
+#[derive(Template)]
+#[template(path = "to_provider.html")]
+pub struct ToProvider<'a> {
+    pub setting: Setting<'a>,
+    /// The connector's display name.
+    pub connector: &'a str,
+    /// An absolute URL.
+    pub action: &'a str,
+    pub fields: &'a [(&'static str, String)],
+}
+
+impl ToProvider<'_> {
+    /// 200
+    pub fn render(&self, reason: &'static str) -> Page {
+        // Providers send a browser on to wherever their people sign in.
+        Page::new(self, StatusCode::OK, reason).with_form_to(self.action).posting_itself()
+    }
+}
+
 /// The end of a sign-out.
 #[derive(Template)]
 #[template(path = "signed_out.html")]
