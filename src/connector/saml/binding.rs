@@ -278,7 +278,8 @@ fn document(bytes: Vec<u8>) -> Result<String, ProviderError> {
 
 /// Raw DEFLATE (RFC 1951).
 fn deflate(data: &[u8]) -> Result<Vec<u8>, ProviderError> {
-    let failed = || ProviderError::new(Reason::ConnectorMisconfigured).saying("a message", "one that cannot be deflated");
+    let failed =
+        || ProviderError::new(Reason::ConnectorMisconfigured).saying("a message", "one that cannot be deflated");
     // What cannot be compressed grows by five bytes for each block of 65535.
     let mut out = Vec::with_capacity(data.len() + data.len() / 1024 + 64);
     let status = Compress::new(Compression::default(), false).compress_vec(data, &mut out, FlushCompress::Finish);

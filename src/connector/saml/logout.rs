@@ -171,10 +171,7 @@ pub(crate) struct ProviderLogout {
 /// `saml_unsigned` and the other reasons of signatures; `idp_mixup`: from another provider; `saml_destination`;
 /// `saml_time`: older than five minutes, ahead of our clock, or past its own limit; `saml_subject`: no name;
 /// `saml_structure`: two names, or what has no place in a request; `saml_decrypt`; `saml_malformed`.
-pub(crate) fn judge_request(
-    received: Received<'_>,
-    expected: &Expected<'_>,
-) -> Result<ProviderLogout, ProviderError> {
+pub(crate) fn judge_request(received: Received<'_>, expected: &Expected<'_>) -> Result<ProviderLogout, ProviderError> {
     let tree = parse(received)?;
     let root = tree.root();
     verify(&tree, Message::Request, received, expected)?;
@@ -290,8 +287,8 @@ fn judge_time(root: Element<'_>, now: Timestamp) -> Result<Timestamp, ProviderEr
             .map(Some)
             .ok_or_else(|| ProviderError::new(Reason::SamlTime).saying(format_args!("{name} in UTC"), text)),
     };
-    let issued = read("IssueInstant")?
-        .ok_or_else(|| ProviderError::new(Reason::SamlTime).saying("an IssueInstant", "none"))?;
+    let issued =
+        read("IssueInstant")?.ok_or_else(|| ProviderError::new(Reason::SamlTime).saying("an IssueInstant", "none"))?;
     let limit = read("NotOnOrAfter")?.map_or(Timestamp::from_millis(i64::MAX), |limit| limit.plus(SKEW));
     let expires = issued.plus(MAX_AGE).min(limit);
     if issued > now.plus(SKEW) || now >= expires {
