@@ -115,8 +115,11 @@ impl AuthnRequest<'_> {
 /// A name with its qualifiers (Core, section 2.2.3).
 pub(super) fn name_id(name: &NameId) -> String {
     let mut xml = String::from("<saml:NameID");
-    let attributes =
-        [("NameQualifier", &name.name_qualifier), ("SPNameQualifier", &name.sp_name_qualifier), ("Format", &name.format)];
+    let attributes = [
+        ("NameQualifier", &name.name_qualifier),
+        ("SPNameQualifier", &name.sp_name_qualifier),
+        ("Format", &name.format),
+    ];
     for (attribute, value) in attributes {
         if let Some(value) = value {
             push(&mut xml, format_args!(" {attribute}=\"{}\"", escape(value)));

@@ -33,7 +33,8 @@ fn a_message_in_a_link_comes_back_as_it_was() {
         let state = RelayState::new("a b&c=d%").unwrap();
         let url = redirect_url(endpoint, message, XML, Some(&state), None, &[("login_hint", "a+b@x.example")]).unwrap();
         let (before, query) = url.split_once("SAML").unwrap();
-        let expected = if endpoint.contains('?') { "https://idp.example/slo?idpid=C0&" } else { "https://idp.example/sso?" };
+        let expected =
+            if endpoint.contains('?') { "https://idp.example/slo?idpid=C0&" } else { "https://idp.example/sso?" };
         assert_eq!(before, expected, "what the endpoint has stays, without its fragment");
         assert!(url.ends_with("&RelayState=a%20b%26c%3Dd%25&login_hint=a%2Bb%40x.example"), "{url}");
         let read = parse_redirect(&format!("SAML{query}")).unwrap();
@@ -81,7 +82,8 @@ fn a_stream_that_is_cut_or_goes_on_is_refused() {
 fn each_parameter_comes_once_and_under_its_own_name() {
     let message = escaped(BY_ZLIB);
     let request = format!("SAMLRequest={message}");
-    let honest = format!("x=1&{request}&RelayState=r&SigAlg=a&Signature=AA%3D%3D&SAMLEncoding={}&x=2", escaped(DEFLATE));
+    let honest =
+        format!("x=1&{request}&RelayState=r&SigAlg=a&Signature=AA%3D%3D&SAMLEncoding={}&x=2", escaped(DEFLATE));
     assert_eq!(reason(parse_redirect(&honest)), "accepted");
     for again in ["SAMLRequest", "RelayState", "SigAlg", "Signature", "SAMLEncoding"] {
         let (_, value) = honest.split_once(&format!("{again}=")).unwrap();
@@ -135,12 +137,22 @@ fn base64_is_strict_but_for_line_breaks() {
     }
 }
 
+#[test]
+fn a_form_has_one_message() {
+    let field = STANDARD.encode(XML);
+    assert_eq!(parse_post(Some(&field), None).unwrap(), (Message::Request, XML.to_owned()));
+    assert_eq!(parse_post(None, Some(&field)).unwrap(), (Message::Response, XML.to_owned()));
+    assert_eq!(reason(parse_post(Some(&field), Some(&field))), "saml_malformed");
+    assert_eq!(reason(parse_post(None, None)), "saml_malformed");
+}
+
 /// S28
 #[test]
 fn a_form_is_measured_before_it_is_decoded() {
     let of = |size: usize| STANDARD.encode(format!("<a>{}</a>", " ".repeat(size - 7)));
     assert_eq!(decode_post(&of(MAX_MESSAGE)).unwrap().len(), MAX_MESSAGE);
-    let lines: Vec<_> = of(MAX_MESSAGE).as_bytes().chunks(64).map(|l| String::from_utf8_lossy(l).into_owned()).collect();
+    let lines: Vec<_> =
+        of(MAX_MESSAGE).as_bytes().chunks(64).map(|l| String::from_utf8_lossy(l).into_owned()).collect();
     assert_eq!(reason(decode_post(&lines.join("\r\n"))), "accepted", "with a line break for each 64 characters");
     assert_eq!(reason(decode_post(&of(MAX_MESSAGE + 1))), "saml_too_large");
     assert_eq!(reason(decode_post(&"\u{0}".repeat(20_000_000))), "saml_too_large", "before its content matters");
@@ -153,7 +165,8 @@ fn text_is_utf_8_and_nothing_else() {
         let text = decode_post(&STANDARD.encode(bytes))?;
         Tree::parse(&text, Policy::Message).map(|_| ())
     };
-    let utf_16 = |mark: &[u8], unit: fn(u16) -> [u8; 2]| [mark, &XML.encode_utf16().flat_map(unit).collect::<Vec<_>>()].concat();
+    let utf_16 =
+        |mark: &[u8], unit: fn(u16) -> [u8; 2]| [mark, &XML.encode_utf16().flat_map(unit).collect::<Vec<_>>()].concat();
     assert_eq!(reason(read(XML.as_bytes())), "accepted");
     assert_eq!(reason(read(format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>{XML}").as_bytes())), "accepted");
     assert_eq!(reason(read(format!("\u{feff}{XML}").as_bytes())), "accepted", "with the mark of UTF-8");

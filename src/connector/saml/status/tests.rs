@@ -7,9 +7,10 @@ fn uri(name: &str) -> String {
 
 /// A response whose status has these codes, outermost first, and this after them.
 fn response(codes: &[&str], after: &str) -> String {
-    let nested = codes.iter().rev().fold(String::new(), |inner, code| {
-        format!("<p:StatusCode Value=\"{code}\">{inner}</p:StatusCode>")
-    });
+    let nested = codes
+        .iter()
+        .rev()
+        .fold(String::new(), |inner, code| format!("<p:StatusCode Value=\"{code}\">{inner}</p:StatusCode>"));
     format!("<p:Response xmlns:p=\"{SAMLP}\"><p:Status>{nested}{after}</p:Status></p:Response>")
 }
 
@@ -50,7 +51,10 @@ fn success_alone_is_success() {
 #[test]
 fn the_code_that_says_most_comes_first() {
     assert_eq!(found(&response(&[&uri("Responder"), &uri("NoPassive")], "")), "NoPassive: Responder");
-    assert_eq!(found(&response(&[&uri("Requester"), &uri("InvalidNameIDPolicy")], "")), "InvalidNameIDPolicy: Requester");
+    assert_eq!(
+        found(&response(&[&uri("Requester"), &uri("InvalidNameIDPolicy")], "")),
+        "InvalidNameIDPolicy: Requester"
+    );
     assert_eq!(found(&response(&[&uri("Responder")], "")), "Responder: Responder");
     assert_eq!(found(&response(&[&uri("Responder"), "urn:vendor:code"], "")), "Responder: Responder");
     assert_eq!(found(&response(&["<x>".replace(['<', '>'], ":").as_str()], "")), "unknown: unknown");
