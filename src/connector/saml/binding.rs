@@ -21,7 +21,7 @@ pub(crate) const MAX_RELAY_STATE: usize = 80;
 const MAX_ECHOED: usize = 1024;
 
 /// Longest Base64 text of a message: four characters for three bytes, and a line break for each line of 64.
-const MAX_BASE64: usize = MAX_MESSAGE / 3 * 4 + MAX_MESSAGE / 24;
+const MAX_BASE64: usize = (MAX_MESSAGE / 3 + 1) * 4 + MAX_MESSAGE / 24 + 2;
 
 /// The one encoding of the redirect binding; it need not be named.
 const DEFLATE: &str = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE";
@@ -199,12 +199,7 @@ impl<'q> Query<'q> {
 /// in Base64; `saml_too_large`.
 pub(crate) fn parse_redirect(query: &str) -> Result<Redirected, ProviderError> {
     let Query { request, response, relay_state, algorithm, signature, encoding } = Query::parse(query)?;
-    let (message, sent) = match (request, response) {
-        (Some(request), None) => (Message::Request, request),
-        (None, Some(response)) => (Message::Response, response),
-        (Some(_), Some(_)) => return Err(malformed("SAMLRequest or SAMLResponse", "both")),
-        (None, None) => return Err(malformed("SAMLRequest or SAMLResponse", "neither")),
-    };
+    let (message, sent) = one_of(request, response)?;
     if encoding.is_some_and(|encoding| encoding.value != DEFLATE) {
         return Err(malformed(DEFLATE, "another encoding"));
     }
@@ -222,6 +217,24 @@ pub(crate) fn parse_redirect(query: &str) -> Result<Redirected, ProviderError> {
         Signature { algorithm: algorithm.value.into_owned(), value: signature.value.into_owned(), octets }
     });
     Ok(Redirected { message, xml, relay_state: relay_state.map(|state| state.value.into_owned()), signature })
+}
+
+/// The one message in a form that may have either.
+///
+/// # Errors
+/// As [`decode_post`]; `saml_malformed` for both and for neither.
+pub(crate) fn parse_post(request: Option<&str>, response: Option<&str>) -> Result<(Message, String), ProviderError> {
+    let (message, field) = one_of(request, response)?;
+    decode_post(field).map(|xml| (message, xml))
+}
+
+fn one_of<T>(request: Option<T>, response: Option<T>) -> Result<(Message, T), ProviderError> {
+    match (request, response) {
+        (Some(request), None) => Ok((Message::Request, request)),
+        (None, Some(response)) => Ok((Message::Response, response)),
+        (Some(_), Some(_)) => Err(malformed("SAMLRequest or SAMLResponse", "both")),
+        (None, None) => Err(malformed("SAMLRequest or SAMLResponse", "neither")),
+    }
 }
 
 /// The message in a form field: Base64, in which providers break lines, of UTF-8.

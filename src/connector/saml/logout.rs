@@ -161,8 +161,17 @@ pub(crate) struct ProviderLogout {
     pub(crate) name_id: NameId,
     /// Empty: all of the person's sessions.
     pub(crate) session_indexes: Vec<String>,
+    pub(crate) issued_at: Timestamp,
     /// Until when [`id`](Self::id) must be remembered: from then on the request is refused for its age.
     pub(crate) expires: Timestamp,
+}
+
+/// A verified answer of the provider to a request of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProviderAnswer {
+    /// The ID of our request: whether there is such a one is for the caller to know.
+    pub(crate) in_response_to: String,
+    pub(crate) outcome: Outcome,
 }
 
 /// Judges a request of the provider to end sessions (S26).
@@ -176,7 +185,7 @@ pub(crate) fn judge_request(received: Received<'_>, expected: &Expected<'_>) -> 
     let root = tree.root();
     verify(&tree, Message::Request, received, expected)?;
     only_children(root, &[(SAML, "NameID"), (SAML, "BaseID"), (SAML, "EncryptedID"), (SAMLP, "SessionIndex")])?;
-    let expires = judge_time(root, expected.now)?;
+    let (issued_at, expires) = judge_time(root, expected.now)?;
     let mut session_indexes = Vec::new();
     for index in root.children_named(SAMLP, "SessionIndex") {
         let text = index.text();
@@ -187,32 +196,30 @@ pub(crate) fn judge_request(received: Received<'_>, expected: &Expected<'_>) -> 
         session_indexes.push(text);
     }
     let name_id = subject(root, expected)?;
-    Ok(ProviderLogout { id: id(root)?, name_id, session_indexes, expires })
+    Ok(ProviderLogout { id: id(root)?, name_id, session_indexes, issued_at, expires })
 }
 
-/// Judges the provider's answer to our request whose ID is `request_id`.
+/// Judges the provider's answer to a request of ours.
 ///
 /// # Errors
-/// `saml_status`: the provider did not do it; `saml_in_response_to`; and those of [`judge_request`] that are not about
-/// names and times.
-pub(crate) fn judge_response(
-    received: Received<'_>,
-    request_id: &str,
-    expected: &Expected<'_>,
-) -> Result<Outcome, ProviderError> {
+/// `saml_status`: the provider did not do it; `saml_in_response_to`: it names no request; and those of
+/// [`judge_request`] that are not about names and times.
+pub(crate) fn judge_response(received: Received<'_>, expected: &Expected<'_>) -> Result<ProviderAnswer, ProviderError> {
     let tree = parse(received)?;
     let root = tree.root();
     verify(&tree, Message::Response, received, expected)?;
     only_children(root, &[(SAMLP, "Status")])?;
-    let answers = root.attribute("InResponseTo").unwrap_or_default();
-    if answers != request_id {
-        return Err(ProviderError::new(Reason::SamlInResponseTo).saying(request_id, answers));
-    }
+    let in_response_to = root
+        .attribute("InResponseTo")
+        .ok_or_else(|| ProviderError::new(Reason::SamlInResponseTo).saying("InResponseTo", "none"))?;
     let status = Status::read(root)?;
-    if status.is_partial_logout() {
-        return Ok(Outcome::Partial);
-    }
-    status.demand_success().map(|()| Outcome::Complete)
+    let outcome = if status.is_partial_logout() {
+        Outcome::Partial
+    } else {
+        status.demand_success()?;
+        Outcome::Complete
+    };
+    Ok(ProviderAnswer { in_response_to: in_response_to.to_owned(), outcome })
 }
 
 fn parse<'x>(received: Received<'x>) -> Result<Tree<'x>, ProviderError> {
@@ -279,8 +286,8 @@ fn only_children(root: Element<'_>, own: &[(&str, &str)]) -> Result<(), Provider
     }
 }
 
-/// Whether the request is of now; until when that is so.
-fn judge_time(root: Element<'_>, now: Timestamp) -> Result<Timestamp, ProviderError> {
+/// Whether the request is of now: when it was issued, and until when it is taken.
+fn judge_time(root: Element<'_>, now: Timestamp) -> Result<(Timestamp, Timestamp), ProviderError> {
     let read = |name| match root.attribute(name) {
         None => Ok(None),
         Some(text) => xml::time(text)
@@ -295,7 +302,7 @@ fn judge_time(root: Element<'_>, now: Timestamp) -> Result<Timestamp, ProviderEr
         let (from, to) = (issued.minus(SKEW).rfc3339(), expires.rfc3339());
         return Err(ProviderError::new(Reason::SamlTime).saying(format_args!("from {from} to {to}"), now.rfc3339()));
     }
-    Ok(expires)
+    Ok((issued, expires))
 }
 
 fn id(root: Element<'_>) -> Result<String, ProviderError> {

@@ -137,6 +137,15 @@ fn base64_is_strict_but_for_line_breaks() {
     }
 }
 
+#[test]
+fn a_form_has_one_message() {
+    let field = STANDARD.encode(XML);
+    assert_eq!(parse_post(Some(&field), None).unwrap(), (Message::Request, XML.to_owned()));
+    assert_eq!(parse_post(None, Some(&field)).unwrap(), (Message::Response, XML.to_owned()));
+    assert_eq!(reason(parse_post(Some(&field), Some(&field))), "saml_malformed");
+    assert_eq!(reason(parse_post(None, None)), "saml_malformed");
+}
+
 /// S28
 #[test]
 fn a_form_is_measured_before_it_is_decoded() {

@@ -105,10 +105,10 @@ fn no_value_becomes_markup() {
     }
     .write();
     let tree = Tree::parse(&xml, Policy::Message).unwrap();
-    let all = tree.root().descendants().chain([tree.root()]);
-    let values = all.clone().flat_map(Element::attributes).filter(|(_, _, value)| *value == ODD).count();
+    let all: Vec<_> = tree.root().descendants().chain([tree.root()]).collect();
+    let values = all.iter().copied().flat_map(Element::attributes).filter(|(_, _, value)| *value == ODD).count();
     assert_eq!(values, 7);
-    let texts = all.filter(|e| e.children().next().is_none() && e.text() == ODD).count();
+    let texts = all.iter().filter(|e| e.children().next().is_none() && e.text() == ODD).count();
     assert_eq!(texts, 3);
 }
 
