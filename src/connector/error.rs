@@ -10,6 +10,9 @@ use crate::base::email::EmailAddress;
 /// Longest text that a detail keeps, in characters.
 const MAX_DETAIL: usize = 200;
 
+/// Most names of attributes that an error keeps.
+const MAX_ARRIVED: usize = 64;
+
 /// What a refusal means for the person at the browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -230,13 +233,14 @@ struct Inner {
     expected: String,
     found: String,
     address: Option<EmailAddress>,
+    arrived: Vec<String>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl ProviderError {
     pub(crate) fn new(reason: Reason) -> Self {
         let (expected, found) = (String::new(), String::new());
-        Self(Box::new(Inner { reason, expected, found, address: None, source: None }))
+        Self(Box::new(Inner { reason, expected, found, address: None, arrived: Vec::new(), source: None }))
     }
 
     /// With what was expected and what was found; cut to a length fit for a log line.
@@ -248,6 +252,12 @@ impl ProviderError {
 
     pub(crate) fn with_address(mut self, address: EmailAddress) -> Self {
         self.0.address = Some(address);
+        self
+    }
+
+    /// With the names of the attributes that did arrive; the first [`MAX_ARRIVED`] of them.
+    pub(crate) fn with_arrived<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        self.0.arrived = names.into_iter().take(MAX_ARRIVED).map(|name| short(&name)).collect();
         self
     }
 
@@ -308,6 +318,12 @@ impl ProviderError {
     pub fn address(&self) -> Option<&EmailAddress> {
         self.0.address.as_ref()
     }
+
+    /// The names of the attributes that did arrive, never their values, when one that did not is the reason for the
+    /// refusal. Text of the provider: escape it.
+    pub fn arrived(&self) -> &[String] {
+        &self.0.arrived
+    }
 }
 
 impl From<Reason> for ProviderError {
@@ -340,12 +356,13 @@ impl fmt::Display for ProviderError {
 
 impl fmt::Debug for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { reason, expected, found, address, source } = &*self.0;
+        let Inner { reason, expected, found, address, arrived, source } = &*self.0;
         f.debug_struct("ProviderError")
             .field("reason", &reason.code())
             .field("expected", expected)
             .field("found", found)
             .field("address", address)
+            .field("arrived", arrived)
             .field("source", source)
             .finish()
     }

@@ -69,6 +69,11 @@ impl SamlProvider {
         Err(Reason::ConnectorMisconfigured.into())
     }
 
+    /// The host that responses are posted to.
+    pub fn acs_host(&self) -> &str {
+        &self.connector.acs.host.host
+    }
+
     /// Whether responses that answer no request are taken.
     pub fn allows_idp_initiated(&self) -> bool {
         self.connector.allow_idp_initiated

@@ -52,16 +52,16 @@ pub(crate) fn session(row: &SessionRow, clock: &Clock) -> Session {
 }
 
 /// One process of a deployment.
-struct Process {
-    store: SessionStore,
+pub(super) struct Process {
+    pub(super) store: SessionStore,
     follower: Follower,
-    clock: Clock,
-    _due: DueRenewals,
+    pub(super) clock: Clock,
+    pub(super) due: DueRenewals,
     _dir: tempfile::TempDir,
 }
 
 impl Process {
-    async fn start(directory: &Directory, clock: &Clock) -> Self {
+    pub(super) async fn start(directory: &Directory, clock: &Clock) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let keys = Arc::new(KeyRing::open(dir.path(), Duration::ZERO, clock.clone()).unwrap());
         let plan =
@@ -78,7 +78,7 @@ impl Process {
             clock: clock.clone(),
         });
         let follower = Follower::begin(store.clone(), Switchboard::default()).await.unwrap();
-        Self { store, follower, clock: clock.clone(), _due: due, _dir: dir }
+        Self { store, follower, clock: clock.clone(), due, _dir: dir }
     }
 
     async fn sign_in(&self) -> (SessionId, SessionRef) {

@@ -42,7 +42,7 @@ use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionStore};
 
 pub use callback::{Callback, Completed, Failed};
 pub use disable::SwitchError;
-pub use hand_off::{HandOff, Joined};
+pub use hand_off::{Asked, HandOff, Joined};
 pub use keep_post::{Fields, Kept, NotKept, POST_LIFETIME, PostClaim, UnsentPost, Waiting};
 pub use provider_logout::LogoutRefused;
 pub use saml::Posted;

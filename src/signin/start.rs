@@ -38,6 +38,10 @@ pub struct Start<'a> {
 pub struct Purpose(String);
 
 impl Purpose {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Reads `METHOD TARGET`: capitals, one blank, a path with or without a query.
     pub fn parse(text: &str, own_prefix: &str) -> Option<Self> {
         let (method, target) = text.split_once(' ')?;

@@ -78,8 +78,8 @@ impl Site {
                     other_account_href: &self.link("sign-in/go", &other),
                 };
                 // Its form may end on another host of ours.
-                let elsewhere = self.sign_in.origin_on_the_way(&return_to);
-                with_cookies(page.render(elsewhere.as_slice()).into_response(), cookies)
+                let elsewhere = self.sign_in.origins_on_the_way(&visit.host, &return_to);
+                with_cookies(page.render(&elsewhere).into_response(), cookies)
             }
             Err(failed) => self.failed_page(visit, provider, &failed),
         }

@@ -59,11 +59,27 @@ impl Site {
         let saml = saml.filter(|(id, _)| self.sign_in.provider(id).is_some_and(|known| known.saml().is_some()));
         let saml = saml.and_then(|(id, page)| Some((self.sign_in.provider(id)?, SamlPage::of(page)?)));
         let (back, front) = (provider(provider_logout::BACK), provider(provider_logout::FRONT));
+        // Where SAML responses are posted to, those sign-ins run from their beginning to their end.
+        let begins_here = || {
+            let query = parts.uri.query().unwrap_or_default();
+            let named = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "connector");
+            let provider = named.and_then(|(_, id)| self.sign_in.provider(&id)).and_then(Provider::saml);
+            provider.is_some_and(|saml| saml.acs_host() == visit.host)
+        };
+        let receives = elsewhere && self.host(&visit.host).receives_saml();
+        let elsewhere = elsewhere && !(receives && path == "sign-in/go" && begins_here());
+        let saml = saml.filter(|(provider, page)| {
+            let acs = provider.saml().is_some_and(|saml| saml.acs_host() == visit.host);
+            if matches!(page, SamlPage::Acs | SamlPage::Done) { acs } else { !elsewhere || acs }
+        });
         let methods = match path {
             "sign-in/resend" | "sign-out/done" | "me" | "jwks.json" => GET,
             "session" => GET_ALONE,
             "sign-in" | "sign-in/go" if elsewhere => GET_ALONE,
             "sign-out" => GET_OR_POST,
+            "hand-off" if receives => GET_ALONE,
+            "sign-in/continue" if receives => POST,
+            _ if receives && let Some((_, page)) = saml => page.methods(),
             // The rest is on the sign-in host alone.
             _ if elsewhere => return self.reject(&visit, StatusCode::NOT_FOUND, "own_path_unknown"),
             "sign-in" => GET,
