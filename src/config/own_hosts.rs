@@ -1,4 +1,5 @@
-//! The hosts of this deployment: the sign-in host and those of the applications, each with its one origin.
+//! The hosts of this deployment, each with its one origin: the sign-in host, those of the applications, and those that SAML
+//! responses are posted to.
 
 use std::sync::Arc;
 
@@ -26,16 +27,22 @@ pub struct OwnHost {
     url: PublicUrl,
     forwarded: OwnOrigin,
     shares_cookie: bool,
+    receives_saml: bool,
 }
 
 impl OwnHosts {
     /// Those of `config`.
     pub fn new(config: &Config) -> Self {
-        let own = |url: &PublicUrl| OwnHost::new(url, config.sessions.shares_cookie(&url.host));
+        let acs = || config.connectors.values().filter_map(|connector| Some(&connector.saml()?.acs.host));
+        let own = |url: &PublicUrl| OwnHost {
+            receives_saml: acs().any(|host| host.host == url.host),
+            ..OwnHost::new(url, config.sessions.shares_cookie(&url.host))
+        };
         let sign_in = own(&config.server.public_url);
-        let urls = config.apps.values().filter_map(|app| app.public_url.as_ref());
+        let urls = config.apps.values().filter_map(|app| app.public_url.as_ref()).chain(acs());
         let mut others: Vec<OwnHost> = urls.filter(|url| url.host != sign_in.url.host).map(own).collect();
-        others.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+        others.sort_by(|a, b| a.name().cmp(b.name()));
+        others.dedup_by(|a, b| a.name() == b.name());
         let is_app = config.apps.values().any(|app| app.hosts.contains(&sign_in.url.host));
         let first = config.apps.values().find_map(|app| app.public_url.as_ref()).filter(|_| !is_app);
         let home = first.map_or("/".into(), |url| format!("{}/", url.origin).into_boxed_str());
@@ -88,7 +95,7 @@ impl OwnHost {
             host: HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static("")),
             port: HeaderValue::from(url.port),
         };
-        Self { url: url.clone(), forwarded, shares_cookie }
+        Self { url: url.clone(), forwarded, shares_cookie, receives_saml: false }
     }
 
     /// As in a Host header: lower case, without port.
@@ -104,6 +111,11 @@ impl OwnHost {
     /// `X-Forwarded-Proto`, `-Host` and `-Port` of requests to it.
     pub fn forwarded(&self) -> &OwnOrigin {
         &self.forwarded
+    }
+
+    /// Whether SAML responses are posted to it: sign-ins of those connectors begin and end there.
+    pub fn receives_saml(&self) -> bool {
+        self.receives_saml
     }
 
     /// Whether its session cookie is that of all hosts of `sessions.cookie_domain`.

@@ -304,9 +304,13 @@ impl ProviderError {
         (!expected.is_empty() || !found.is_empty()).then_some((expected, found))
     }
 
-    /// The provider's own error where it gave one: `error: AADSTS…`, without the rest of its description.
+    /// The provider's own error where it gave one: `error: AADSTS…`, without the rest of its description. `error` is an
+    /// OAuth error, or the name of a SAML status code.
     pub fn provider_said(&self) -> Option<&str> {
-        let own = matches!(self.0.reason, Reason::InvalidGrant | Reason::InvalidClient | Reason::ProviderError);
+        let own = matches!(
+            self.0.reason,
+            Reason::InvalidGrant | Reason::InvalidClient | Reason::ProviderError | Reason::SamlStatus
+        );
         own.then_some(self.0.found.as_str())
     }
 
@@ -326,6 +330,14 @@ impl From<Reason> for ProviderError {
     fn from(reason: Reason) -> Self {
         Self::new(reason)
     }
+}
+
+/// `AADSTS` and its digits, which administrators look up: all that is taken from a description, since it may name
+/// persons and repeat what we sent.
+pub(super) fn microsoft_number(description: &str) -> Option<&str> {
+    let from = description.get(description.find("AADSTS")?..)?;
+    let digits = from.bytes().skip(6).take_while(u8::is_ascii_digit).take(10).count();
+    from.get(..6 + digits)
 }
 
 fn short(text: &impl fmt::Display) -> String {

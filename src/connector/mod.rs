@@ -26,8 +26,12 @@ pub use error::{Kind, ProviderError, Reason};
 pub use limits::RenewalPermit;
 pub use oidc::authorize::{AuthorizationRequest, pkce_challenge};
 pub use oidc_provider::OidcProvider;
+pub use saml::NameId;
 pub use saml_provider::{SamlProvider, SamlRequest};
-pub use types::{Before, LogoutToken, PostForm, RefreshFailed, Refreshed, SignedIn, ToProvider, TokenSet};
+pub use types::{
+    Asserted, Before, LogoutMessage, LogoutRequest, LogoutToken, PostForm, RefreshFailed, Refreshed, SignedIn,
+    ToProvider, TokenSet,
+};
 
 pub use crate::config::{Renewal, Requirement};
 

@@ -169,6 +169,10 @@ pub enum OnceKind {
     Attempt,
     /// The `jti` of a logout token (L06).
     LogoutToken,
+    /// The ID of a SAML assertion (S19).
+    Assertion,
+    /// The ID of a SAML logout request (S26).
+    LogoutRequest,
 }
 
 /// What is kept for a short time.

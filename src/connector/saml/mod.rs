@@ -22,4 +22,5 @@ pub(super) mod status;
 pub(super) mod types;
 pub(super) mod xml;
 
-pub(super) use types::{Assertion, Attribute, NameId};
+pub use types::NameId;
+pub(super) use types::{Assertion, Attribute};

@@ -82,7 +82,8 @@ impl<'x> Tree<'x> {
         }
         scan(text.as_bytes(), policy)?;
         // A position in the text is not worth the risk of quoting it.
-        let malformed = |_| ProviderError::new(Reason::SamlMalformed).saying("XML 1.0 with namespaces", "something else");
+        let malformed =
+            |_| ProviderError::new(Reason::SamlMalformed).saying("XML 1.0 with namespaces", "something else");
         let document = Parser::new()
             .with_forbid_dtd(true)
             .with_forbid_entities(true)
@@ -238,9 +239,7 @@ impl<'t> Element<'t> {
     /// Namespace (empty: none), local name and value of each attribute; namespace declarations are none.
     pub(crate) fn attributes(self) -> impl Iterator<Item = (&'t str, &'t str, &'t str)> {
         let attributes = self.document.element(self.id).map(|e| e.attributes.as_slice()).unwrap_or_default();
-        attributes
-            .iter()
-            .map(|a| (a.name.namespace_uri.as_deref().unwrap_or_default(), &*a.name.local_name, &*a.value))
+        attributes.iter().map(|a| (a.name.namespace_uri.as_deref().unwrap_or_default(), &*a.name.local_name, &*a.value))
     }
 
     /// The elements directly below, in their order.

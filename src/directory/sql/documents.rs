@@ -201,6 +201,8 @@ pub(super) const fn once_kind(kind: OnceKind) -> &'static str {
     match kind {
         OnceKind::Attempt => "attempt",
         OnceKind::LogoutToken => "logout_token",
+        OnceKind::Assertion => "assertion",
+        OnceKind::LogoutRequest => "logout_request",
     }
 }
 

@@ -51,12 +51,14 @@ fn what_readers_may_skip_is_refused_in_messages_and_ignored_in_metadata() {
 #[test]
 fn limits_are_found_before_the_parser_works() {
     let attributes = |n: usize| format!("<a {}/>", (0..n).map(|i| format!("a{i}=''")).collect::<Vec<_>>().join(" "));
-    let namespaces = |n: usize| format!("<a {}/>", (0..n).map(|i| format!("xmlns:a{i}= 'x'")).collect::<Vec<_>>().join(" "));
+    let namespaces =
+        |n: usize| format!("<a {}/>", (0..n).map(|i| format!("xmlns:a{i}= 'x'")).collect::<Vec<_>>().join(" "));
     let deep = |n: usize| format!("{}{}", "<a>".repeat(n), "</a>".repeat(n));
     let wide = |n: usize| format!("<a>{}</a>", "<b/>".repeat(n));
     let long = |n: usize| format!("<a>{}</a>", "x".repeat(n));
     let nested = |n: usize| {
-        let start = |i: usize| format!("<a {}>", (0..16).map(|k| format!("xmlns:p{i}x{k}='x'")).collect::<Vec<_>>().join(" "));
+        let start =
+            |i: usize| format!("<a {}>", (0..16).map(|k| format!("xmlns:p{i}x{k}='x'")).collect::<Vec<_>>().join(" "));
         format!("{}{}", (0..n).map(start).collect::<String>(), "</a>".repeat(n))
     };
     for (honest, too_much) in [
@@ -111,12 +113,16 @@ fn what_is_no_xml_in_utf_8_is_malformed() {
         assert_eq!(refused(text, Policy::Message), Reason::SamlMalformed, "{text:?}");
         assert_eq!(refused(text, Policy::Metadata), Reason::SamlMalformed, "{text:?}");
     }
-    taken("<?xml version='1.0' encoding='utf-8' standalone='yes'?><a xmlns:p='u'><p:b c='' p:c=''/></a>", Policy::Message);
+    taken(
+        "<?xml version='1.0' encoding='utf-8' standalone='yes'?><a xmlns:p='u'><p:b c='' p:c=''/></a>",
+        Policy::Message,
+    );
 }
 
 #[test]
 fn elements_are_found_by_namespace_and_name() {
-    let text = r#"<p:r xmlns:p="u" xmlns="v" x="1" p:x="2"><a/><p:a>one</p:a><b><p:a>two</p:a></b><p:a>three</p:a></p:r>"#;
+    let text =
+        r#"<p:r xmlns:p="u" xmlns="v" x="1" p:x="2"><a/><p:a>one</p:a><b><p:a>two</p:a></b><p:a>three</p:a></p:r>"#;
     let tree = Tree::parse(text, Policy::Message).unwrap();
     let root = tree.root();
     assert!(root.is("u", "r") && !root.is("v", "r") && !root.is("", "r"));
@@ -148,7 +154,9 @@ fn what_is_escaped_reads_as_it_was() {
 #[test]
 fn times_are_utc() {
     let at = Timestamp::from_secs(1_700_000_000);
-    for text in ["2023-11-14T22:13:20Z", "2023-11-14T22:13:20.0Z", "2023-11-14T22:13:20+00:00", "\n2023-11-14T22:13:20Z "] {
+    for text in
+        ["2023-11-14T22:13:20Z", "2023-11-14T22:13:20.0Z", "2023-11-14T22:13:20+00:00", "\n2023-11-14T22:13:20Z "]
+    {
         assert_eq!(time(text), Some(at), "{text}");
     }
     assert_eq!(time("2023-11-14T22:13:20.1Z"), Some(Timestamp::from_millis(1_700_000_000_100)));
