@@ -50,8 +50,6 @@ pub enum LogoutMessage {
     Request(LogoutRequest),
     /// The provider has answered a request of ours.
     Response {
-        in_response_to: String,
-        relay_state: Option<String>,
         /// Not everybody could be told.
         partial: bool,
     },

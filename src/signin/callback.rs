@@ -141,6 +141,11 @@ impl Failed {
         self.cause.as_ref().and_then(ProviderError::address)
     }
 
+    /// The names of the attributes that the provider did send, where one that it did not is what is wrong.
+    pub fn arrived(&self) -> &[String] {
+        self.cause.as_ref().map_or(&[], ProviderError::arrived)
+    }
+
     /// What was expected and what was found, for the log.
     pub fn detail(&self) -> Option<(&str, &str)> {
         self.cause.as_ref().and_then(ProviderError::detail)

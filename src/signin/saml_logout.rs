@@ -61,18 +61,13 @@ impl SignIn {
         visitor: Visitor<'_>,
     ) -> Result<SingleLogout, LogoutRefused> {
         let message = match posted {
-            LogoutPosted::Query(query) => provider.logout_by_redirect(query).await?,
+            LogoutPosted::Query(query) => provider.logout_by_redirect(query, request_id).await?,
             LogoutPosted::Form { request, response, relay_state } => {
-                provider.logout_by_form(*request, *response, *relay_state).await?
+                provider.logout_by_form(*request, *response, *relay_state, request_id).await?
             }
         };
         match message {
-            LogoutMessage::Response { in_response_to, relay_state, partial } => {
-                if in_response_to != request_id(relay_state.as_deref().unwrap_or_default()) {
-                    return Err(LogoutRefused::new("saml_in_response_to"));
-                }
-                Ok(SingleLogout::Done { partial })
-            }
+            LogoutMessage::Response { partial } => Ok(SingleLogout::Done { partial }),
             LogoutMessage::Request(request) => {
                 self.end_named(provider, &request, visitor).await?;
                 let LogoutRequest { id, relay_state, .. } = &request;

@@ -117,7 +117,8 @@ impl Site {
         });
         // To the first page, not to the provider: another account may be the answer.
         let retry_href = self.link("sign-in", &[("rd", shown(&failed.return_to))]);
-        let page = SignInFailed { setting: self.setting(&visit.request_id), words, retry_href: &retry_href };
+        let setting = self.setting(&visit.request_id);
+        let page = SignInFailed { setting, words, retry_href: &retry_href, arrived: failed.arrived() };
         with_cookies(page.render(failed.reason).into_response(), failed.cookies.clone())
     }
 

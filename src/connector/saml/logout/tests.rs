@@ -1,19 +1,49 @@
 use std::sync::LazyLock;
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
+use rustls_pki_types::CertificateDer;
 
 use super::super::binding::{RelayState, parse_redirect, redirect_url};
-use super::super::testing::{EC, OTHER, RSA, keys};
 use super::*;
 
 const SLO: &str = "https://app.example/.anteroom/saml/x/slo";
 const IDP: &str = "https://idp.example/metadata";
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
+/// The provider's key.
+static KEY: LazyLock<Pair> = LazyLock::new(Pair::new);
+/// A stranger's.
+static OTHER: LazyLock<Pair> = LazyLock::new(Pair::new);
+
+struct Pair {
+    certificate: CertificateDer<'static>,
+    signing: SigningKey,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
+        let certificate = CertificateParams::default().self_signed(&key).unwrap();
+        let signing = SigningKey::from_pem(certificate.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        Self { certificate: certificate.der().clone(), signing }
+    }
+}
+
+/// The provider's second key, of the other kind: signs links.
+static EC: LazyLock<(CertificateDer<'static>, EcdsaKeyPair)> = LazyLock::new(|| {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::default().self_signed(&key).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &key.serialize_der()).unwrap();
+    (certificate.der().clone(), pair)
+});
+
 static NAME: LazyLock<NameId> = LazyLock::new(|| NameId {
-    value: " a&<b>\"@x.example".into(),
+    value: "a&<b>\"@x.example".into(),
     format: Some("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent".into()),
     name_qualifier: Some("https://idp.example/?a=1&b=2".into()),
     sp_name_qualifier: Some("sp".into()),
@@ -55,7 +85,8 @@ fn with<T>(
     received: Received<'_>,
     now: Timestamp,
 ) -> Result<T, ProviderError> {
-    let (keys, decryption) = (keys(&[&RSA, &EC]), DecryptionKeys::default());
+    let keys = TrustedKeys::new([KEY.certificate.clone(), EC.0.clone()]);
+    let decryption = DecryptionKeys::default();
     let expected =
         Expected { slo_url: SLO, idp_entity_id: IDP, now, keys: &keys, decryption: &decryption, allow_cbc: false };
     judge(received, &expected)
@@ -87,8 +118,8 @@ fn both_at(xml: &str, key: &SigningKey, now: Timestamp) -> [Result<ProviderLogou
 }
 
 fn both_answers(xml: &str) -> [Result<ProviderAnswer, ProviderError>; 2] {
-    let redirected = parse_redirect(&signed_query(Message::Response, xml, &RSA.signing)).unwrap();
-    let posted = dsig::sign(xml, id_of(xml), &RSA.signing).unwrap();
+    let redirected = parse_redirect(&signed_query(Message::Response, xml, &KEY.signing)).unwrap();
+    let posted = dsig::sign(xml, id_of(xml), &KEY.signing).unwrap();
     [Received::Redirect(&redirected), Received::Post(&posted)].map(|received| with(judge_response, received, NOW))
 }
 
@@ -98,29 +129,27 @@ fn reason<T>(result: Result<T, ProviderError>) -> &'static str {
 
 /// Why the message is refused, the same by both bindings.
 fn refused(xml: &str) -> &'static str {
-    let [redirect, post] = both_at(xml, &RSA.signing, NOW).map(reason);
+    let [redirect, post] = both_at(xml, &KEY.signing, NOW).map(reason);
     assert_eq!(redirect, post, "{xml}");
     redirect
 }
 
 #[test]
 fn a_signed_request_says_whose_sessions_end() {
-    for key in [&*RSA, &*EC] {
-        for judged in both_at(&honest().write(), &key.signing, NOW) {
-            let expected = ProviderLogout {
-                id: "_request".into(),
-                name_id: NAME.clone(),
-                session_indexes: INDEXES.clone(),
-                issued_at: NOW,
-                expires: secs(180),
-            };
-            assert_eq!(judged.unwrap(), expected, "the name comes back with its qualifiers, to the last character");
-        }
+    for judged in both_at(&honest().write(), &KEY.signing, NOW) {
+        let expected = ProviderLogout {
+            id: "_request".into(),
+            name_id: NAME.clone(),
+            session_indexes: INDEXES.clone(),
+            issued_at: NOW,
+            expires: secs(180),
+        };
+        assert_eq!(judged.unwrap(), expected, "the name comes back with its qualifiers, to the last character");
     }
-    let posted = honest().write_signed(&RSA.signing).unwrap();
+    let posted = honest().write_signed(&KEY.signing).unwrap();
     assert_eq!(by_form(&posted).unwrap().id, "_request");
     let all = LogoutRequest { session_indexes: &[], not_on_or_after: None, ..honest() }.write();
-    for judged in both_at(&all, &RSA.signing, NOW) {
+    for judged in both_at(&all, &KEY.signing, NOW) {
         let judged = judged.unwrap();
         assert_eq!((judged.session_indexes, judged.expires), (vec![], secs(300)));
     }
@@ -131,7 +160,7 @@ fn a_signed_request_says_whose_sessions_end() {
 fn an_unsigned_request_ends_nothing() {
     let xml = honest().write();
     assert_eq!(reason(by_form(&xml)), "saml_unsigned");
-    let query = signed_query(Message::Request, &xml, &RSA.signing);
+    let query = signed_query(Message::Request, &xml, &KEY.signing);
     assert_eq!(reason(by_query(&query)), "accepted");
     let (before, signature) = query.split_once("&Signature=").unwrap();
     assert_eq!(reason(by_query(before)), "saml_unsigned", "Signature dropped");
@@ -139,8 +168,8 @@ fn an_unsigned_request_ends_nothing() {
     let no_algorithm = format!("{}&Signature={signature}", before.split_once("&SigAlg=").unwrap().0);
     assert_eq!(reason(by_query(&no_algorithm)), "saml_unsigned", "SigAlg dropped");
     // A signature inside counts for the form alone: the link's is what says that the RelayState belongs to it.
-    let inside = honest().write_signed(&RSA.signing).unwrap();
-    assert_eq!(reason(by_query(&signed_query(Message::Request, &inside, &RSA.signing))), "saml_signature_shape");
+    let inside = honest().write_signed(&KEY.signing).unwrap();
+    assert_eq!(reason(by_query(&signed_query(Message::Request, &inside, &KEY.signing))), "saml_signature_shape");
     let unsigned = redirect_url(SLO, Message::Request, &inside, None, None, &[]).unwrap();
     assert_eq!(reason(by_query(unsigned.split_once('?').unwrap().1)), "saml_signature_shape");
 }
@@ -148,22 +177,15 @@ fn an_unsigned_request_ends_nothing() {
 /// S02, S26
 #[test]
 fn a_request_signed_by_another_key_ends_nothing() {
-    for judged in both_at(&honest().write(), &OTHER.signing, NOW) {
-        let reason = reason(judged);
-        assert!(["saml_key_untrusted", "saml_sig"].contains(&reason), "{reason}");
-    }
-    let none = keys(&[]);
+    // A link does not say by whose key; a form brings a certificate, which is not one of the provider's.
+    let reasons = both_at(&honest().write(), &OTHER.signing, NOW).map(reason);
+    assert_eq!(reasons, ["saml_sig", "saml_key_untrusted"]);
+    let none = TrustedKeys::new([]);
     let decryption = DecryptionKeys::default();
-    let expected = Expected {
-        slo_url: SLO,
-        idp_entity_id: IDP,
-        now: NOW,
-        keys: &none,
-        decryption: &decryption,
-        allow_cbc: false,
-    };
-    let redirected = parse_redirect(&signed_query(Message::Request, &honest().write(), &RSA.signing)).unwrap();
-    let posted = honest().write_signed(&RSA.signing).unwrap();
+    let expected =
+        Expected { slo_url: SLO, idp_entity_id: IDP, now: NOW, keys: &none, decryption: &decryption, allow_cbc: false };
+    let redirected = parse_redirect(&signed_query(Message::Request, &honest().write(), &KEY.signing)).unwrap();
+    let posted = honest().write_signed(&KEY.signing).unwrap();
     for received in [Received::Redirect(&redirected), Received::Post(&posted)] {
         assert_ne!(reason(judge_request(received, &expected)), "accepted", "no key is trusted");
     }
@@ -172,11 +194,11 @@ fn a_request_signed_by_another_key_ends_nothing() {
 /// S13, S26
 #[test]
 fn what_is_changed_after_signing_is_refused() {
-    let posted = honest().write_signed(&RSA.signing).unwrap();
+    let posted = honest().write_signed(&KEY.signing).unwrap();
     assert_eq!(reason(by_form(&posted.replace("_one", "_two"))), "saml_sig");
     assert_eq!(reason(by_form(&posted.replace("x.example<", "y.example<"))), "saml_sig");
-    let query = signed_query(Message::Request, &honest().write(), &RSA.signing);
-    let other = signed_query(Message::Request, &honest().write().replace("_one", "_two"), &RSA.signing);
+    let query = signed_query(Message::Request, &honest().write(), &KEY.signing);
+    let other = signed_query(Message::Request, &honest().write().replace("_one", "_two"), &KEY.signing);
     let (_, signature) = other.split_once("&Signature=").unwrap();
     let (signed, own) = query.split_once("&Signature=").unwrap();
     assert_eq!(reason(by_query(&format!("{signed}&Signature={own}"))), "accepted");
@@ -195,14 +217,14 @@ fn what_is_changed_after_signing_is_refused() {
 
 /// What a query says, signed over `signed` and sent as `sent`.
 fn sent_as(signed: &str, sent: impl FnOnce(&str) -> String) -> String {
-    let signature = STANDARD.encode(RSA.signing.sign_bytes(signed.as_bytes()).unwrap());
+    let signature = STANDARD.encode(KEY.signing.sign_bytes(signed.as_bytes()).unwrap());
     sent(&utf8_percent_encode(&signature, NON_ALPHANUMERIC).to_string())
 }
 
 /// S26: the octets count, as they came.
 #[test]
 fn a_signature_in_a_link_covers_the_octets_as_they_came() {
-    let query = signed_query(Message::Request, &honest().write(), &RSA.signing);
+    let query = signed_query(Message::Request, &honest().write(), &KEY.signing);
     let signed = query.split_once("&Signature=").unwrap().0;
     let [message, relay_state, algorithm] = *signed.split('&').collect::<Vec<_>>() else { panic!("{signed}") };
     assert_eq!(relay_state, "RelayState=r%2Fs");
@@ -238,7 +260,7 @@ fn a_signature_in_a_link_covers_the_octets_as_they_came() {
 /// S11, S12
 #[test]
 fn an_algorithm_that_is_not_taken_is_refused_by_name() {
-    let query = signed_query(Message::Request, &honest().write(), &RSA.signing);
+    let query = signed_query(Message::Request, &honest().write(), &KEY.signing);
     let signed = query.split_once("&SigAlg=").unwrap().0;
     for weak in [
         "http://www.w3.org/2000/09/xmldsig#rsa-sha1",
@@ -251,17 +273,25 @@ fn an_algorithm_that_is_not_taken_is_refused_by_name() {
         let signed = format!("{signed}&SigAlg={}", utf8_percent_encode(weak, NON_ALPHANUMERIC));
         assert_eq!(reason(by_query(&sent_as(&signed, |s| format!("{signed}&Signature={s}")))), "saml_alg", "{weak}");
     }
-    // Named as it is not: the key is not of that kind.
-    let ecdsa = utf8_percent_encode(EC.signing.algorithm(), NON_ALPHANUMERIC);
+    // A key of another kind makes another signature: neither passes for the other.
+    let ecdsa = utf8_percent_encode("http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256", NON_ALPHANUMERIC);
     let signed = format!("{signed}&SigAlg={ecdsa}");
-    assert_ne!(reason(by_query(&sent_as(&signed, |s| format!("{signed}&Signature={s}")))), "accepted");
+    assert_eq!(reason(by_query(&sent_as(&signed, |s| format!("{signed}&Signature={s}")))), "saml_sig");
+    let signature = EC.1.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+    let signature = utf8_percent_encode(&STANDARD.encode(signature), NON_ALPHANUMERIC).to_string();
+    assert_eq!(reason(by_query(&format!("{signed}&Signature={signature}"))), "accepted");
+    let as_rsa = query.replace(query.split_once("&Signature=").unwrap().1, &signature);
+    assert_eq!(reason(by_query(&as_rsa)), "saml_sig");
 }
 
 #[test]
 fn a_request_is_for_us_and_from_our_provider() {
     let xml = honest().write();
     assert_eq!(refused(&xml), "accepted");
-    assert_eq!(refused(&LogoutRequest { destination: "https://app.example/other", ..honest() }.write()), "saml_destination");
+    assert_eq!(
+        refused(&LogoutRequest { destination: "https://app.example/other", ..honest() }.write()),
+        "saml_destination"
+    );
     assert_eq!(refused(&xml.replace(&format!(" Destination=\"{SLO}\""), "")), "saml_destination");
     assert_eq!(refused(&xml.replace(SLO, &format!("{SLO}/"))), "saml_destination");
     assert_eq!(refused(&LogoutRequest { issuer: "https://other.example", ..honest() }.write()), "idp_mixup");
@@ -269,7 +299,7 @@ fn a_request_is_for_us_and_from_our_provider() {
     assert_eq!(refused(&xml.replace("Version=\"2.0\"", "Version=\"1.1\"")), "saml_malformed");
     assert_eq!(refused(&xml.replace("LogoutRequest", "ManageNameIDRequest")), "saml_malformed");
     assert_eq!(refused(&answer(Outcome::Complete).write()), "saml_malformed", "an answer is no request");
-    let as_response = signed_query(Message::Response, &xml, &RSA.signing);
+    let as_response = signed_query(Message::Response, &xml, &KEY.signing);
     assert_eq!(reason(by_query(&as_response)), "saml_malformed");
 }
 
@@ -278,7 +308,7 @@ fn a_request_is_for_us_and_from_our_provider() {
 fn a_stale_request_is_refused_and_its_id_is_remembered_until_then() {
     let at = |issued, limit, now| {
         let xml = LogoutRequest { issue_instant: issued, not_on_or_after: limit, ..honest() }.write();
-        let [redirect, post] = both_at(&xml, &RSA.signing, now);
+        let [redirect, post] = both_at(&xml, &KEY.signing, now);
         let expires = redirect.as_ref().map(|logout| logout.expires).ok();
         assert_eq!(expires, post.as_ref().map(|logout| logout.expires).ok());
         assert!(expires.is_none_or(|expires| expires > now), "an id is forgotten while it is good");
@@ -293,7 +323,11 @@ fn a_stale_request_is_refused_and_its_id_is_remembered_until_then() {
     assert_eq!(at(secs(60), None, NOW), ("accepted", Some(secs(360))));
     assert_eq!(at(secs(61), None, NOW), ("saml_time", None), "from ahead of our clock");
     let xml = honest().write();
-    assert_eq!(refused(&xml.replace("2023-11-14T22:13:20Z", "2023-11-14T22:13:20.123Z")), "accepted", "as AD FS writes");
+    assert_eq!(
+        refused(&xml.replace("2023-11-14T22:13:20Z", "2023-11-14T22:13:20.123Z")),
+        "accepted",
+        "as AD FS writes"
+    );
     for bad in ["2023-11-14T22:13:20", "2023-11-14T22:13:20+02:00", "1700000000", ""] {
         assert_eq!(refused(&xml.replace("2023-11-14T22:13:20Z", bad)), "saml_time", "{bad:?}");
     }
@@ -316,7 +350,8 @@ fn a_request_names_one_person() {
     assert_eq!(refused(&naming("<saml:NameID/>")), "saml_subject");
     assert_eq!(refused(&naming("<saml:NameID> </saml:NameID>")), "saml_subject");
     assert_eq!(refused(&naming("<saml:NameID><saml:NameID>x</saml:NameID></saml:NameID>")), "saml_subject");
-    assert_eq!(refused(&naming("<saml:NameID>a<!---->b</saml:NameID>")), "saml_content");
+    let commented = naming("<saml:NameID>a<!---->b</saml:NameID>");
+    assert_eq!(reason(by_query(&signed_query(Message::Request, &commented, &KEY.signing))), "saml_content");
     assert_eq!(refused(&naming(&format!("{name}<saml:Assertion/>"))), "saml_structure");
     assert_eq!(refused(&naming("<NameID xmlns=\"urn:other\">x</NameID>")), "saml_structure");
 }
@@ -330,12 +365,16 @@ fn an_empty_session_index_does_not_become_all_sessions() {
     for empty in ["<samlp:SessionIndex/>", "<samlp:SessionIndex>\n</samlp:SessionIndex>"] {
         assert_eq!(refused(&xml.replace(one, empty)), "saml_structure");
     }
-    assert_eq!(refused(&xml.replace(one, "<samlp:SessionIndex><samlp:x>_one</samlp:x></samlp:SessionIndex>")), "saml_structure");
+    assert_eq!(
+        refused(&xml.replace(one, "<samlp:SessionIndex><samlp:x>_one</samlp:x></samlp:SessionIndex>")),
+        "saml_structure"
+    );
 }
 
 #[test]
 fn an_id_is_one_that_can_be_remembered() {
-    let of = |id: &str| by_query(&signed_query(Message::Request, &honest().write().replace("_request", id), &RSA.signing));
+    let of =
+        |id: &str| by_query(&signed_query(Message::Request, &honest().write().replace("_request", id), &KEY.signing));
     assert_eq!(reason(of(&"i".repeat(256))), "accepted");
     assert_eq!(reason(of(&"i".repeat(257))), "saml_malformed");
     assert_eq!(reason(of("")), "saml_malformed");
@@ -344,7 +383,7 @@ fn an_id_is_one_that_can_be_remembered() {
 /// S04, S05: what is used is the root, and the root is what is signed.
 #[test]
 fn a_signed_request_inside_another_ends_nothing() {
-    let signed = honest().write_signed(&RSA.signing).unwrap();
+    let signed = honest().write_signed(&KEY.signing).unwrap();
     let outer = LogoutRequest { id: "_evil", ..honest() }.write();
     let (head, tail) = outer.split_once("</saml:Issuer>").unwrap();
     let wrapped = format!("{head}</saml:Issuer><samlp:Extensions>{signed}</samlp:Extensions>{tail}");
@@ -364,7 +403,7 @@ fn an_answer_says_how_far_it_went() {
         for judged in both_answers(&answer(outcome).write()) {
             assert_eq!(judged.unwrap(), ProviderAnswer { in_response_to: "_ours".into(), outcome });
         }
-        let posted = answer(outcome).write_signed(&EC.signing).unwrap();
+        let posted = answer(outcome).write_signed(&KEY.signing).unwrap();
         assert_eq!(with(judge_response, Received::Post(&posted), NOW).unwrap().outcome, outcome);
     }
 }
@@ -388,6 +427,6 @@ fn an_answer_that_is_not_the_providers_word_to_us_is_refused() {
     let unsigned = redirect_url(SLO, Message::Response, &xml, None, None, &[]).unwrap();
     let unsigned = parse_redirect(unsigned.split_once('?').unwrap().1).unwrap();
     assert_eq!(reason(with(judge_response, Received::Redirect(&unsigned), NOW)), "saml_unsigned");
-    let tampered = answer(Outcome::Complete).write_signed(&RSA.signing).unwrap().replace("_ours", "_other");
+    let tampered = answer(Outcome::Complete).write_signed(&KEY.signing).unwrap().replace("_ours", "_other");
     assert_eq!(reason(with(judge_response, Received::Post(&tampered), NOW)), "saml_sig");
 }
