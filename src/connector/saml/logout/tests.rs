@@ -117,10 +117,15 @@ fn both_at(xml: &str, key: &SigningKey, now: Timestamp) -> [Result<ProviderLogou
     [Received::Redirect(&redirected), Received::Post(&posted)].map(|received| with(judge_request, received, now))
 }
 
-fn both_answers(xml: &str) -> [Result<ProviderAnswer, ProviderError>; 2] {
+/// To the request that [`answer`] is for.
+fn judge_answer(received: Received<'_>, expected: &Expected<'_>) -> Result<Outcome, ProviderError> {
+    judge_response(received, "_ours", expected)
+}
+
+fn both_answers(xml: &str) -> [Result<Outcome, ProviderError>; 2] {
     let redirected = parse_redirect(&signed_query(Message::Response, xml, &KEY.signing)).unwrap();
     let posted = dsig::sign(xml, id_of(xml), &KEY.signing).unwrap();
-    [Received::Redirect(&redirected), Received::Post(&posted)].map(|received| with(judge_response, received, NOW))
+    [Received::Redirect(&redirected), Received::Post(&posted)].map(|received| with(judge_answer, received, NOW))
 }
 
 fn reason<T>(result: Result<T, ProviderError>) -> &'static str {
@@ -401,10 +406,10 @@ fn a_signed_request_inside_another_ends_nothing() {
 fn an_answer_says_how_far_it_went() {
     for outcome in [Outcome::Complete, Outcome::Partial] {
         for judged in both_answers(&answer(outcome).write()) {
-            assert_eq!(judged.unwrap(), ProviderAnswer { in_response_to: "_ours".into(), outcome });
+            assert_eq!(judged.unwrap(), outcome);
         }
         let posted = answer(outcome).write_signed(&KEY.signing).unwrap();
-        assert_eq!(with(judge_response, Received::Post(&posted), NOW).unwrap().outcome, outcome);
+        assert_eq!(with(judge_answer, Received::Post(&posted), NOW).unwrap(), outcome);
     }
 }
 
@@ -420,13 +425,14 @@ fn an_answer_that_is_not_the_providers_word_to_us_is_refused() {
     assert_eq!(refused(&xml.replace(SLO, "https://app.example/other")), "saml_destination");
     assert_eq!(refused(&xml.replace(IDP, "https://other.example")), "idp_mixup");
     assert_eq!(refused(&xml.replace(" InResponseTo=\"_ours\"", "")), "saml_in_response_to");
+    assert_eq!(refused(&xml.replace("_ours", "_other")), "saml_in_response_to");
     assert_eq!(refused(&xml.replace("status:Success", "status:Responder")), "saml_status");
     assert_eq!(refused(&xml.replace("<samlp:Status>", "<samlp:SessionIndex/><samlp:Status>")), "saml_structure");
     assert_eq!(refused(&honest().write()), "saml_malformed", "a request is no answer");
-    assert_eq!(reason(with(judge_response, Received::Post(&xml), NOW)), "saml_unsigned");
+    assert_eq!(reason(with(judge_answer, Received::Post(&xml), NOW)), "saml_unsigned");
     let unsigned = redirect_url(SLO, Message::Response, &xml, None, None, &[]).unwrap();
     let unsigned = parse_redirect(unsigned.split_once('?').unwrap().1).unwrap();
-    assert_eq!(reason(with(judge_response, Received::Redirect(&unsigned), NOW)), "saml_unsigned");
+    assert_eq!(reason(with(judge_answer, Received::Redirect(&unsigned), NOW)), "saml_unsigned");
     let tampered = answer(Outcome::Complete).write_signed(&KEY.signing).unwrap().replace("_ours", "_other");
-    assert_eq!(reason(with(judge_response, Received::Post(&tampered), NOW)), "saml_sig");
+    assert_eq!(reason(with(judge_answer, Received::Post(&tampered), NOW)), "saml_sig");
 }
