@@ -23,8 +23,9 @@ impl NameId {
     /// # Errors
     /// [`Reason::SamlSubject`]: it is blank, too long, or holds elements.
     pub(super) fn read(name: Element<'_>) -> Result<Self, ProviderError> {
-        let value = name.text().trim().to_owned();
-        if value.is_empty() || !name.is_plain_text() {
+        // As it came: at sign-out it is sent back.
+        let value = name.text();
+        if value.trim().is_empty() || !name.is_plain_text() {
             return Err(ProviderError::new(Reason::SamlSubject).saying("a NameID with text", "none"));
         }
         if value.len() > MAX_NAME {
