@@ -158,6 +158,7 @@ fn row(identity: Identity, clock: &Clock) -> SessionRow {
         created_at: clock.now(),
         last_used: clock.now(),
         renew_at: None,
+        ends_at: None,
         secrets: None,
         version: 0,
         born: 0,

@@ -252,6 +252,7 @@ impl SamlProvider {
             session_index: assertion.session_index.filter(|index| is_name(index)),
             authn_instant: assertion.authn_instant.min(now),
             authn_context_class: assertion.authn_context_class,
+            session_not_on_or_after: assertion.session_not_on_or_after,
             assertion_id: assertion.id,
             expires: assertion.expires,
         })

@@ -66,6 +66,8 @@ pub struct Session {
     noted: AtomicU32,
     /// When the next renewal is due, in [`tenths`]; [`NEVER`].
     renew_at: AtomicU32,
+    /// When the provider wants it to end, in [`tenths`]; [`NEVER`].
+    ends: u32,
     /// Of the ID token's `sub` and of its `sid`: to be found by, when everything of one person or of one session at the
     /// provider ends.
     subject_hash: u64,
@@ -99,6 +101,7 @@ impl Session {
             version: AtomicU32::new(u32::try_from(row.version).unwrap_or(u32::MAX)),
             noted: AtomicU32::new(tenths(created, Tick::from_millis(last_used))),
             renew_at: AtomicU32::new(row.renew_at.map_or(NEVER, ahead)),
+            ends: row.ends_at.map_or(NEVER, ahead),
             subject_hash: name_hash(&row.provider_sub),
             provider_session_hash: row.provider_sid.as_deref().map_or(0, name_hash),
             auth: row.auth,
@@ -191,7 +194,7 @@ impl Session {
     pub fn check(&self, limits: &Limits, now: Tick) -> Result<(), Ending> {
         match self.state.load(Ordering::Acquire) {
             // What was replaced ends no later than what replaced it.
-            LIVE | REPLACED if now.since(self.created) >= limits.absolute => Err(Ending::Absolute),
+            LIVE | REPLACED if now.since(self.created) >= self.longest(limits) => Err(Ending::Absolute),
             LIVE if now.since(Tick::from_millis(self.last_used.load(Ordering::Relaxed))) >= limits.idle => {
                 Err(Ending::Idle)
             }
@@ -201,10 +204,18 @@ impl Session {
         }
     }
 
+    /// How long it lasts from its beginning: to our limit, or to the provider's if that is sooner.
+    fn longest(&self, limits: &Limits) -> Duration {
+        match self.ends {
+            NEVER => limits.absolute,
+            ends => limits.absolute.min(Duration::from_millis(u64::from(ends) * 100)),
+        }
+    }
+
     /// Time left at `now`: until the idle limit if unused, and until the absolute one.
     pub fn remaining(&self, limits: &Limits, now: Tick) -> (Duration, Duration) {
         let used = Tick::from_millis(self.last_used.load(Ordering::Relaxed));
-        let absolute = limits.absolute.saturating_sub(now.since(self.created));
+        let absolute = self.longest(limits).saturating_sub(now.since(self.created));
         (limits.idle.saturating_sub(now.since(used)).min(absolute), absolute)
     }
 

@@ -40,6 +40,7 @@ pub(crate) fn row(clock: &Clock) -> SessionRow {
         created_at: clock.now(),
         last_used: clock.now(),
         renew_at: None,
+        ends_at: None,
         secrets: None,
         version: 0,
         born: i64::MAX,

@@ -33,6 +33,22 @@ fn a_renewal_is_due_at_its_time_and_at_most_a_tenth_of_a_second_before() {
 }
 
 #[test]
+fn a_session_ends_when_its_provider_wants_it_to_and_never_later_than_our_limit() {
+    let (clock, limits) = (clock(), Limits { idle: Duration::from_secs(900), absolute: Duration::from_secs(100) });
+    let until = |secs| SessionRow { ends_at: Some(clock.now().plus(Duration::from_secs(secs))), ..row(&clock) };
+    let [sooner, later, silent] = [until(10), until(1_000), row(&clock)].map(|row| session(&row, &clock));
+    clock.advance(Duration::from_secs(10) - TENTH);
+    assert!([&sooner, &later, &silent].iter().all(|session| session.check(&limits, clock.tick()).is_ok()));
+    assert!(sooner.remaining(&limits, clock.tick()).1 <= TENTH);
+    clock.advance(TENTH);
+    assert_eq!(sooner.check(&limits, clock.tick()), Err(Ending::Absolute));
+    assert_eq!((later.check(&limits, clock.tick()), silent.check(&limits, clock.tick())), (Ok(()), Ok(())));
+    clock.advance(Duration::from_secs(90));
+    let over = [later, silent].map(|session| session.check(&limits, clock.tick()));
+    assert_eq!(over, [Err(Ending::Absolute), Err(Ending::Absolute)]);
+}
+
+#[test]
 fn a_use_is_told_once_each_interval() {
     let (clock, minute) = (clock(), Duration::from_secs(60));
     let one = session(&row(&clock), &clock);
