@@ -152,12 +152,9 @@ impl SamlProvider {
                 })
             }
             Message::Response => {
-                let answer = logout::judge_response(received, &expected)?;
                 let request_id = request_id(relay_state.as_deref().unwrap_or_default());
-                if answer.in_response_to != request_id {
-                    return Err(ProviderError::new(Reason::SamlInResponseTo).saying(request_id, answer.in_response_to));
-                }
-                LogoutMessage::Response { partial: answer.outcome == Outcome::Partial }
+                let outcome = logout::judge_response(received, &request_id, &expected)?;
+                LogoutMessage::Response { partial: outcome == Outcome::Partial }
             }
         })
     }

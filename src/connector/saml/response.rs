@@ -176,12 +176,7 @@ fn check_head<'t>(element: Element<'t>, delivery: &Delivery<'_>) -> Result<&'t s
 }
 
 fn read_name(subject: Element<'_>) -> Result<NameId, ProviderError> {
-    let name = NameId::read(subject.only_child(SAML, "NameID")?.ok_or_else(|| no_subject("a NameID"))?)?;
-    if name.value.len() > MAX_NAME {
-        let expected = format_args!("a NameID of at most {MAX_NAME} bytes");
-        return Err(ProviderError::new(Reason::SamlSubject).saying(expected, name.value.len()));
-    }
-    Ok(name)
+    NameId::read(subject.only_child(SAML, "NameID")?.ok_or_else(|| no_subject("a NameID"))?)
 }
 
 struct Session {
