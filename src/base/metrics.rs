@@ -24,7 +24,7 @@ const BUCKETS: [u64; 14] = [
 pub struct Login {
     /// The connector's id.
     pub idp: String,
-    /// `oidc`
+    /// `oidc` or `saml`
     pub protocol: &'static str,
     /// `success`, `failure` or `error`
     pub outcome: &'static str,

@@ -227,4 +227,6 @@ fn joined(domains: &[EmailDomain]) -> String {
 }
 
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod tests;

@@ -75,3 +75,6 @@ impl std::fmt::Debug for Certificate {
         f.debug_struct("Certificate").field("subject", subject).field("not_after", not_after).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+pub(in crate::connector) mod fixtures;

@@ -163,24 +163,24 @@ impl IdpMetadata {
 fn entity<'t>(root: Element<'t>, wanted: Option<&str>) -> Result<(Element<'t>, String), ProviderError> {
     let all = std::iter::once(root).chain(root.descendants());
     let entities = all.filter(|element| element.is(MD, "EntityDescriptor") && is_within_entities(*element));
-    let fits = |entity: &Element<'_>| match wanted {
+    let entities: Vec<Element<'_>> = entities.collect();
+    let fits = |entity: &&Element<'_>| match wanted {
         Some(wanted) => entity.attribute("entityID") == Some(wanted),
-        None => provider(*entity).is_some(),
+        None => provider(**entity).is_some(),
     };
-    let mut fitting = entities.clone().filter(fits);
-    let (one, more) = (fitting.next(), fitting.count());
+    let fitting: Vec<&Element<'_>> = entities.iter().filter(fits).collect();
     let expected = wanted.unwrap_or("one identity provider, or idp_entity_id");
-    match one {
-        Some(_) if more > 0 => Err(rejected(expected, format_args!("{} of them", more + 1))),
-        Some(one) => {
+    match fitting[..] {
+        [one] => {
             let id = one.attribute("entityID").unwrap_or_default();
             let sound = !id.is_empty() && id.chars().count() <= MAX_ENTITY_ID && !id.contains(char::is_control);
-            if sound { Ok((one, id.to_owned())) } else { Err(rejected("an entityID", "absent, or too long")) }
+            if sound { Ok((*one, id.to_owned())) } else { Err(rejected("an entityID", "absent, or too long")) }
         }
-        None => {
-            let found: Vec<&str> = entities.filter_map(|entity| entity.attribute("entityID")).take(3).collect();
+        [] => {
+            let found: Vec<&str> = entities.iter().filter_map(|entity| entity.attribute("entityID")).take(3).collect();
             Err(rejected(expected, if found.is_empty() { String::from("none") } else { found.join(" ") }))
         }
+        [..] => Err(rejected(expected, format_args!("{} of them", fitting.len()))),
     }
 }
 
@@ -305,5 +305,7 @@ fn unreadable(error: ProviderError) -> ProviderError {
     rejected(expected, format_args!("{}: {found}", error.reason())).caused_by(error.clone())
 }
 
+#[cfg(test)]
+mod fixtures;
 #[cfg(test)]
 mod tests;
