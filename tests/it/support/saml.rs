@@ -126,6 +126,7 @@ impl SamlProvider {
             signing: Signing::Both,
             key: SamlKey::number(0),
             form: SignatureForm::honest(),
+            secret: None,
             before: None,
             after: None,
             encrypted: None,
@@ -259,6 +260,8 @@ pub struct Words {
     pub signing: Signing,
     pub key: &'static SamlKey,
     pub form: SignatureForm,
+    /// Signs by HMAC with this, in place of the key.
+    pub secret: Option<Vec<u8>>,
     /// Changes the text before anything is signed.
     pub before: Option<Edit>,
     /// Changes the signed text.
@@ -301,7 +304,11 @@ impl Words {
         let issuer = "</saml:Issuer>";
         let at = element + xml[element..].find(issuer).expect("its issuer") + issuer.len();
         let (before, after) = xml.split_at(at);
-        self.key.fill(format!("{before}{}{after}", self.form.template(id, self.key)))
+        let xml = format!("{before}{}{after}", self.form.template(id, self.key));
+        match &self.secret {
+            Some(secret) => SamlKey::fill_by_secret(secret, xml),
+            None => self.key.fill(xml),
+        }
     }
 
     fn unsigned(&self) -> String {
