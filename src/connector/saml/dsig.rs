@@ -238,6 +238,11 @@ impl SigningKey {
         &self.certificate
     }
 
+    /// The algorithm of [`sign_bytes`](Self::sign_bytes), as messages name it.
+    pub(crate) fn algorithm(&self) -> &'static str {
+        RSA_SHA256
+    }
+
     /// Signs `octets` with RSA-SHA256.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! A response, judged.
 
 use super::conditions::{self, Delivery, SKEW};
-use super::encryption::{self, DecryptionKeys};
+use super::encryption::{self, DecryptionKeys, Opened};
 use super::types::{Assertion, Attribute, NameId};
 use super::xml::{Element, Policy, SAML, SAMLP, Tree};
 use super::{dsig, shape};
@@ -99,11 +99,14 @@ fn judge_encrypted(tree: &Tree<'_>, expected: &Expected<'_>) -> Result<Assertion
     let opened = encryption::decrypt(tree, expected.decryption, expected.allow_cbc)?;
     let judged = judge_opened(&opened, signed, expected);
     // Unless the ciphertext is authentic, what is wrong with its content is told to nobody (S15).
+    if !opened.sound {
+        return Err(encryption::refused());
+    }
     if signed || opened.authentic { judged } else { judged.map_err(|_| encryption::refused()) }
 }
 
 fn judge_opened(
-    opened: &encryption::Opened,
+    opened: &Opened,
     signed: bool,
     expected: &Expected<'_>,
 ) -> Result<Assertion, ProviderError> {
@@ -193,8 +196,9 @@ fn check_head<'t>(element: Element<'t>, delivery: &Delivery<'_>) -> Result<&'t s
 
 fn read_name(subject: Element<'_>) -> Result<NameId, ProviderError> {
     let name = subject.only_child(SAML, "NameID")?.ok_or_else(|| no_subject("a NameID"))?;
-    let value = name.text().trim().to_owned();
-    if value.is_empty() {
+    // As it came: at sign-out it is sent back.
+    let value = name.text();
+    if value.trim().is_empty() {
         return Err(no_subject("a NameID with text"));
     }
     if value.len() > MAX_NAME {

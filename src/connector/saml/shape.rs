@@ -52,6 +52,19 @@ pub(super) struct ResponseShape<'t> {
 ///
 /// [`Reason::SamlStructure`], [`Reason::SamlDuplicateId`], and those of [`signatures`].
 pub(super) fn response<'t>(tree: &'t Tree<'_>) -> Result<ResponseShape<'t>, ProviderError> {
+    check_response(tree, false)
+}
+
+/// The same shape for a response whose encrypted assertion was opened: it stands in clear where it was encrypted.
+///
+/// # Errors
+///
+/// As [`response`].
+pub(super) fn opened_response<'t>(tree: &'t Tree<'_>) -> Result<ResponseShape<'t>, ProviderError> {
+    check_response(tree, true)
+}
+
+fn check_response<'t>(tree: &'t Tree<'_>, opened: bool) -> Result<ResponseShape<'t>, ProviderError> {
     let root = tree.root();
     if !root.is(SAMLP, "Response") {
         return Err(structure("a Response", root));
@@ -73,6 +86,10 @@ pub(super) fn response<'t>(tree: &'t Tree<'_>) -> Result<ResponseShape<'t>, Prov
     if let (Some(_), Some(encrypted)) = (assertion, encrypted) {
         return Err(structure("one assertion", encrypted));
     }
+    let assertion = match encrypted.filter(|_| opened) {
+        Some(encrypted) => encrypted.only_child(SAML, "Assertion")?,
+        None => assertion,
+    };
     for element in root.descendants() {
         let in_place = match element.name() {
             "Response" => false,

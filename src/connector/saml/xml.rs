@@ -288,7 +288,7 @@ impl<'t> Element<'t> {
     }
 
     /// Every element below it, in the order of the document.
-    pub(crate) fn descendants(self) -> impl Iterator<Item = Self> {
+    pub(crate) fn descendants(self) -> impl Iterator<Item = Self> + Clone {
         let document = self.document;
         let below = document.descendants(self.id).into_iter();
         below.filter(|&id| document.element(id).is_some()).map(move |id| Self { document, id })
