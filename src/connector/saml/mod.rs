@@ -7,6 +7,8 @@ pub(super) mod binding;
 pub(super) mod conditions;
 pub(super) mod dsig;
 pub(super) mod encryption;
+#[cfg(test)]
+pub(super) mod fixture;
 pub(super) mod logout;
 pub(super) mod metadata;
 pub(super) mod own_keys;

@@ -105,11 +105,7 @@ fn judge_encrypted(tree: &Tree<'_>, expected: &Expected<'_>) -> Result<Assertion
     if signed || opened.authentic { judged } else { judged.map_err(|_| encryption::refused()) }
 }
 
-fn judge_opened(
-    opened: &Opened,
-    signed: bool,
-    expected: &Expected<'_>,
-) -> Result<Assertion, ProviderError> {
+fn judge_opened(opened: &Opened, signed: bool, expected: &Expected<'_>) -> Result<Assertion, ProviderError> {
     let tree = Tree::parse(&opened.xml, Policy::Message).map_err(|_| encryption::refused())?;
     let shape = shape::opened_response(&tree)?;
     let assertion = shape.assertion.filter(|assertion| assertion.range().as_ref() == Some(&opened.assertion));
@@ -124,8 +120,7 @@ fn judge_opened(
 
 /// Everything that the profile asks of a response whose signatures are good.
 fn read(root: Element<'_>, assertion: Element<'_>, expected: &Expected<'_>) -> Result<Assertion, ProviderError> {
-    let delivery =
-        Delivery { acs_url: expected.acs_url, in_response_to: expected.in_response_to, now: expected.now };
+    let delivery = Delivery { acs_url: expected.acs_url, in_response_to: expected.in_response_to, now: expected.now };
     let destination = root.attribute("Destination");
     if destination != Some(expected.acs_url) {
         let found = destination.unwrap_or("no Destination");
@@ -165,7 +160,8 @@ fn check_status(root: Element<'_>) -> Result<(), ProviderError> {
         code = inner;
     }
     let value = code.attribute("Value").unwrap_or_default();
-    let last = value.rsplit(':').next().filter(|last| last.len() <= 64 && last.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let last =
+        value.rsplit(':').next().filter(|last| last.len() <= 64 && last.bytes().all(|b| b.is_ascii_alphanumeric()));
     Err(ProviderError::new(Reason::SamlStatus).saying("Success", last.unwrap_or("another code")))
 }
 
@@ -271,3 +267,6 @@ fn read_attribute(attribute: Element<'_>) -> Result<Attribute, ProviderError> {
 fn no_subject(expected: &str) -> ProviderError {
     ProviderError::new(Reason::SamlSubject).saying(expected, "none")
 }
+
+#[cfg(test)]
+mod tests;
