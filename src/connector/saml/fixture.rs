@@ -14,7 +14,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bergshamra::keys::loader::{load_hmac_key, load_pem_auto};
 use bergshamra::{DsigContext, Key, KeysManager};
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize};
+use rcgen::{
+    CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512,
+    PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize, SignatureAlgorithm,
+};
 use rustls_pki_types::CertificateDer;
 
 use super::dsig::{SigningKey, TrustedKeys};
@@ -57,6 +60,10 @@ impl Pair {
         Self::new(&KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap())
     }
 
+    fn ec(algorithm: &'static SignatureAlgorithm) -> Self {
+        Self::new(&KeyPair::generate_for(algorithm).unwrap())
+    }
+
     pub(crate) fn trusted(&self) -> TrustedKeys {
         TrustedKeys::new([self.certificate.clone()])
     }
@@ -74,9 +81,10 @@ impl Pair {
 pub(crate) static RSA: LazyLock<Pair> = LazyLock::new(Pair::rsa);
 /// A stranger's key.
 pub(crate) static STRANGER: LazyLock<Pair> = LazyLock::new(Pair::rsa);
-/// Another key of the provider.
-pub(crate) static EC: LazyLock<Pair> =
-    LazyLock::new(|| Pair::new(&KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()));
+/// Other keys of the provider.
+pub(crate) static EC: LazyLock<Pair> = LazyLock::new(|| Pair::ec(&PKCS_ECDSA_P256_SHA256));
+pub(crate) static EC_384: LazyLock<Pair> = LazyLock::new(|| Pair::ec(&PKCS_ECDSA_P384_SHA384));
+pub(crate) static EC_521: LazyLock<Pair> = LazyLock::new(|| Pair::ec(&PKCS_ECDSA_P521_SHA512));
 /// Our own key, that assertions are encrypted to.
 pub(crate) static OURS: LazyLock<Pair> = LazyLock::new(Pair::rsa);
 
@@ -310,7 +318,7 @@ pub(crate) fn judged(xml: &str) -> Result<Assertion, ProviderError> {
 
 /// Judges under circumstances that `change` changes.
 pub(crate) fn judged_with(xml: &str, change: impl FnOnce(&mut Expected<'_>)) -> Result<Assertion, ProviderError> {
-    let keys = TrustedKeys::new([RSA.certificate.clone(), EC.certificate.clone()]);
+    let keys = TrustedKeys::new([&RSA, &EC, &EC_384, &EC_521].map(|pair| pair.certificate.clone()));
     let decryption = DecryptionKeys::from_pems([&STRANGER.key_pem, &OURS.key_pem]).unwrap();
     let mut expected = Expected {
         acs_url: ACS,
