@@ -240,7 +240,8 @@ fn renewed_silently(config: &Config) -> BTreeMap<Id, Duration> {
 /// The hosts that session cookies may be set on.
 fn own_hosts(config: &Config) -> impl Iterator<Item = &str> {
     let apps = config.apps.values().flat_map(|app| app.hosts.iter().map(String::as_str));
-    apps.chain(std::iter::once(config.server.public_url.host.as_str()))
+    let acs = config.connectors.values().filter_map(|connector| Some(connector.saml()?.acs.host.host.as_str()));
+    apps.chain(acs).chain(std::iter::once(config.server.public_url.host.as_str()))
 }
 
 /// Starts Anteroom: listens, and answers until told to stop.

@@ -1,4 +1,5 @@
-//! The hosts of this deployment: the sign-in host and those of the applications, each with its one origin.
+//! The hosts of this deployment: the sign-in host, those of the applications, and those of assertion consumer services
+//! alone, each with its one origin.
 
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ struct Inner {
     sign_in: OwnHost,
     /// The others, sorted by name. Few as a rule, so that comparing beats hashing.
     others: Box<[OwnHost]>,
+    /// Those that have no application, only a provider's answers, sorted by name.
+    acs_alone: Box<[OwnHost]>,
     /// Where somebody goes who signs in without having asked for anything.
     home: Box<str>,
 }
@@ -36,10 +39,15 @@ impl OwnHosts {
         let urls = config.apps.values().filter_map(|app| app.public_url.as_ref());
         let mut others: Vec<OwnHost> = urls.filter(|url| url.host != sign_in.url.host).map(own).collect();
         others.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+        let acs = config.connectors.values().filter_map(|connector| Some(&connector.saml()?.acs.host));
+        let is_known = |host: &str| sign_in.name() == host || others.iter().any(|other| other.name() == host);
+        let mut acs_alone: Vec<OwnHost> = acs.filter(|url| !is_known(&url.host)).map(own).collect();
+        acs_alone.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+        acs_alone.dedup_by(|a, b| a.name() == b.name());
         let is_app = config.apps.values().any(|app| app.hosts.contains(&sign_in.url.host));
         let first = config.apps.values().find_map(|app| app.public_url.as_ref()).filter(|_| !is_app);
         let home = first.map_or("/".into(), |url| format!("{}/", url.origin).into_boxed_str());
-        Self(Arc::new(Inner { sign_in, others: others.into(), home }))
+        Self(Arc::new(Inner { sign_in, others: others.into(), acs_alone: acs_alone.into(), home }))
     }
 
     /// The host of `server.public_url`: pages, callbacks, and the session that the other hosts' come from.
@@ -54,23 +62,31 @@ impl OwnHosts {
 
     /// As [`get`](Self::get), for a host other than the sign-in host.
     pub fn other(&self, name: &str) -> Option<&OwnHost> {
-        let others = &self.0.others;
-        others.get(others.binary_search_by(|host| host.name().cmp(name)).ok()?)
+        let found = |hosts: &'_ [OwnHost]| hosts.binary_search_by(|host| host.name().cmp(name)).ok();
+        let Inner { others, acs_alone, .. } = &*self.0;
+        found(others).and_then(|at| others.get(at)).or_else(|| acs_alone.get(found(acs_alone)?))
     }
 
-    /// All but the sign-in host.
+    /// Those of the applications but the sign-in host: where a sign-in may lead.
     pub fn others(&self) -> &[OwnHost] {
         &self.0.others
     }
 
-    /// All of them, the sign-in host first.
-    pub fn all(&self) -> impl Iterator<Item = &OwnHost> {
-        std::iter::once(&self.0.sign_in).chain(&self.0.others)
+    /// Those that have no application: a connector's `acs_url` is there, so its people sign in there, and nothing else is
+    /// answered on them.
+    pub fn acs_alone(&self) -> &[OwnHost] {
+        &self.0.acs_alone
     }
 
-    /// Whether `origin` is exactly that of one of them.
+    /// All of them, the sign-in host first.
+    pub fn all(&self) -> impl Iterator<Item = &OwnHost> {
+        std::iter::once(&self.0.sign_in).chain(&self.0.others).chain(&self.0.acs_alone)
+    }
+
+    /// Whether `origin` is exactly that of the sign-in host or of an application.
     pub fn is_origin(&self, origin: &[u8]) -> bool {
-        self.all().any(|host| host.origin().as_bytes() == origin)
+        let mut pages = std::iter::once(&self.0.sign_in).chain(&self.0.others);
+        pages.any(|host| host.origin().as_bytes() == origin)
     }
 
     /// `/`, or where the sign-in host has no application the first application's page: a target as
@@ -151,6 +167,34 @@ mod tests {
         assert!(hosts.all().all(|host| !host.shares_cookie()));
         assert_eq!(hosts.home(), "https://suite.example.org:8443/", "no app on the sign-in host: the first one");
         assert_eq!(of(&format!("{SIGN_IN}[apps.portal]\nupstream = \"http://b:3\"\n{SUITE}")).home(), "/");
+    }
+
+    /// Pages of an application may ask across origins; those of a host without one do not exist.
+    #[test]
+    fn the_host_of_an_acs_alone_is_ours_but_no_sign_in_leads_there() {
+        let saml = |id: &str, acs: &str| {
+            let file = "metadata_file = \"/dev/null\"";
+            format!("[connectors.{id}]\nkind = \"saml\"\n{file}\nacs_url = \"{acs}\"\n")
+        };
+        let connectors = [
+            saml("a", "https://wiki.example.com/saml2/acs"),
+            saml("b", "https://acs.example.net:8443/saml2/acs"),
+            saml("c", "https://acs.example.net:8443/saml2/other"),
+            saml("d", "https://login.example.com/saml2/acs"),
+        ];
+        let hosts = of(&format!("{SIGN_IN}{WIKI}{}", connectors.concat()));
+        let alone: Vec<&str> = hosts.acs_alone().iter().map(OwnHost::name).collect();
+        assert_eq!(alone, ["acs.example.net"]);
+        let acs = hosts.get("acs.example.net").unwrap();
+        assert_eq!(
+            (acs.origin(), acs.forwarded().port.as_bytes()),
+            ("https://acs.example.net:8443", b"8443".as_slice())
+        );
+        assert!(hosts.other("acs.example.net").is_some() && hosts.other("wiki.example.com").is_some());
+        assert_eq!(hosts.others().iter().map(OwnHost::name).collect::<Vec<_>>(), ["wiki.example.com"]);
+        assert_eq!(hosts.all().count(), 3);
+        assert!(hosts.is_origin(b"https://wiki.example.com") && !hosts.is_origin(b"https://acs.example.net:8443"));
+        assert_eq!(hosts.home(), "https://wiki.example.com/");
     }
 
     #[test]
