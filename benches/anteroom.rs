@@ -104,7 +104,9 @@ async fn with_tokens(
     cookie: &str,
 ) -> Result<String, Problem> {
     let mut lines = String::new();
-    let connectors: Vec<_> = config.connectors.iter().filter(|(id, _)| id.as_str().starts_with("renewed-")).collect();
+    let renews = |id: &Id| id.as_str().starts_with("renewed-");
+    let connectors = config.connectors.iter().filter_map(|(id, connector)| Some((id, connector.oidc()?)));
+    let connectors: Vec<_> = connectors.filter(|(id, _)| renews(id)).collect();
     let shared = &assembled.shared;
     let scope = shared.sessions.scope(&config.server.public_url.host).ok_or("the host is not Anteroom's")?;
     for number in 0..flags.renewed {
@@ -116,6 +118,7 @@ async fn with_tokens(
         let claims = serde_json::json!({ "iss": issuer, "aud": "bench", "sub": identity.subject });
         let id_token = format!("e30.{}.", URL_SAFE_NO_PAD.encode(claims.to_string()));
         let tokens = ProviderTokens {
+            name_id: None,
             id_token: Some(SecretString::from(id_token)),
             refresh_token: Some(SecretString::from(format!("first-refresh-token-{number}"))),
         };
@@ -155,6 +158,7 @@ fn row(identity: Identity, clock: &Clock) -> SessionRow {
         created_at: clock.now(),
         last_used: clock.now(),
         renew_at: None,
+        ends_at: None,
         secrets: None,
         version: 0,
         born: 0,

@@ -26,7 +26,7 @@ use crate::base::outgoing::{Outgoing, OutgoingSetupError};
 use crate::base::seal::Sealer;
 use crate::base::secret::SecretError;
 use crate::config::{Config, Connector, DirectoryLocation, OnDisable, Renewal, SessionsStore};
-use crate::connector::{OidcProvider, Provider, SamlProvider};
+use crate::connector::{OidcProvider, Provider, ProviderError, SamlProvider, SamlSurroundings};
 use crate::directory::{self, Directory, DirectoryError, Location, OpenError, Switchboard};
 use crate::explain::Recorder;
 use crate::gate::Snapshot;
@@ -52,6 +52,8 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    #[error("the keys for SAML cannot be used")]
+    SamlKeys(#[source] ProviderError),
     #[error("cannot use the keys in {}", dir.display())]
     Keys {
         dir: PathBuf,
@@ -127,7 +129,14 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let explain = Recorder::new(&config.explain);
     let audit = Arc::new(Audit::new(environment.log.clone(), clock.clone()));
     let origin = &config.server.public_url.origin;
-    let providers: BTreeMap<Id, Provider> = config
+    let saml = SamlSurroundings {
+        outgoing: outgoing.clone(),
+        insecure_http: config.outgoing.insecure_http,
+        keys_dir: config.keys.dir.clone(),
+        base_url: format!("{origin}{}", config.server.prefix),
+        clock: clock.clone(),
+    };
+    let providers: Result<BTreeMap<Id, Provider>, StartError> = config
         .connectors
         .iter()
         .map(|(id, connector)| {
@@ -139,11 +148,21 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
                     let provider = OidcProvider::new(id.clone(), oidc, domains, redirect_uri, outgoing, clock);
                     Provider::Oidc(Arc::new(provider))
                 }
-                Connector::Saml(saml) => Provider::Saml(Arc::new(SamlProvider::new(id.clone(), saml, domains))),
+                Connector::Saml(connector) => {
+                    let provider = SamlProvider::new(id.clone(), connector, domains, saml.clone());
+                    Provider::Saml(Arc::new(provider.map_err(StartError::SamlKeys)?))
+                }
             };
-            (id.clone(), provider)
+            Ok((id.clone(), provider))
         })
         .collect();
+    let providers = providers?;
+    let saml: Vec<Arc<SamlProvider>> = providers.values().filter_map(Provider::saml).cloned().collect();
+    let watched = saml.clone();
+    metrics.watch_metadata(Box::new(move || {
+        let expiry = |provider: &Arc<SamlProvider>| Some((provider.id().to_string(), provider.source().expires()?.secs()));
+        watched.iter().filter_map(expiry).collect()
+    }));
     let renewals = Renewals::new(sessions.clone(), &providers, audit.clone());
     let cookies = Cookies::new(&config.server.public_url, &config.sessions);
     let snapshot = Arc::new(Snapshot::new(config));
@@ -181,7 +200,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let controls = Controls::new(config, reached);
     let explain_to = (explain.clone(), directory.clone(), clock.clone());
     let background =
-        Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to, admin: None };
+        Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to, saml, admin: None };
     let shared = Arc::new(Shared {
         snapshot,
         sessions,
@@ -241,7 +260,7 @@ fn renewed_silently(config: &Config) -> BTreeMap<Id, Duration> {
 fn own_hosts(config: &Config) -> impl Iterator<Item = &str> {
     let apps = config.apps.values().flat_map(|app| app.hosts.iter().map(String::as_str));
     let acs = config.connectors.values().filter_map(|connector| Some(connector.saml()?.acs.host.host.as_str()));
-    apps.chain(acs).chain(std::iter::once(config.server.public_url.host.as_str()))
+    apps.chain(std::iter::once(config.server.public_url.host.as_str())).chain(acs)
 }
 
 /// Starts Anteroom: listens, and answers until told to stop.

@@ -1,5 +1,5 @@
-//! The hosts of this deployment: the sign-in host, those of the applications, and those of assertion consumer services
-//! alone, each with its one origin.
+//! The hosts of this deployment, each with its one origin: the sign-in host, those of the applications, and those that SAML
+//! responses are posted to.
 
 use std::sync::Arc;
 
@@ -17,8 +17,6 @@ struct Inner {
     sign_in: OwnHost,
     /// The others, sorted by name. Few as a rule, so that comparing beats hashing.
     others: Box<[OwnHost]>,
-    /// Those that have no application, only a provider's answers, sorted by name.
-    acs_alone: Box<[OwnHost]>,
     /// Where somebody goes who signs in without having asked for anything.
     home: Box<str>,
 }
@@ -29,25 +27,28 @@ pub struct OwnHost {
     url: PublicUrl,
     forwarded: OwnOrigin,
     shares_cookie: bool,
+    receives_saml: bool,
+    has_app: bool,
 }
 
 impl OwnHosts {
     /// Those of `config`.
     pub fn new(config: &Config) -> Self {
-        let own = |url: &PublicUrl| OwnHost::new(url, config.sessions.shares_cookie(&url.host));
+        let acs = || config.connectors.values().filter_map(|connector| Some(&connector.saml()?.acs.host));
+        let own = |url: &PublicUrl| OwnHost {
+            receives_saml: acs().any(|host| host.host == url.host),
+            has_app: config.apps.values().any(|app| app.hosts.contains(&url.host)),
+            ..OwnHost::new(url, config.sessions.shares_cookie(&url.host))
+        };
         let sign_in = own(&config.server.public_url);
-        let urls = config.apps.values().filter_map(|app| app.public_url.as_ref());
+        let urls = config.apps.values().filter_map(|app| app.public_url.as_ref()).chain(acs());
         let mut others: Vec<OwnHost> = urls.filter(|url| url.host != sign_in.url.host).map(own).collect();
-        others.sort_unstable_by(|a, b| a.name().cmp(b.name()));
-        let acs = config.connectors.values().filter_map(|connector| Some(&connector.saml()?.acs.host));
-        let is_known = |host: &str| sign_in.name() == host || others.iter().any(|other| other.name() == host);
-        let mut acs_alone: Vec<OwnHost> = acs.filter(|url| !is_known(&url.host)).map(own).collect();
-        acs_alone.sort_unstable_by(|a, b| a.name().cmp(b.name()));
-        acs_alone.dedup_by(|a, b| a.name() == b.name());
+        others.sort_by(|a, b| a.name().cmp(b.name()));
+        others.dedup_by(|a, b| a.name() == b.name());
         let is_app = config.apps.values().any(|app| app.hosts.contains(&sign_in.url.host));
         let first = config.apps.values().find_map(|app| app.public_url.as_ref()).filter(|_| !is_app);
         let home = first.map_or("/".into(), |url| format!("{}/", url.origin).into_boxed_str());
-        Self(Arc::new(Inner { sign_in, others: others.into(), acs_alone: acs_alone.into(), home }))
+        Self(Arc::new(Inner { sign_in, others: others.into(), home }))
     }
 
     /// The host of `server.public_url`: pages, callbacks, and the session that the other hosts' come from.
@@ -62,31 +63,29 @@ impl OwnHosts {
 
     /// As [`get`](Self::get), for a host other than the sign-in host.
     pub fn other(&self, name: &str) -> Option<&OwnHost> {
-        let found = |hosts: &'_ [OwnHost]| hosts.binary_search_by(|host| host.name().cmp(name)).ok();
-        let Inner { others, acs_alone, .. } = &*self.0;
-        found(others).and_then(|at| others.get(at)).or_else(|| acs_alone.get(found(acs_alone)?))
+        let others = &self.0.others;
+        others.get(others.binary_search_by(|host| host.name().cmp(name)).ok()?)
     }
 
-    /// Those of the applications but the sign-in host: where a sign-in may lead.
+    /// All but the sign-in host.
     pub fn others(&self) -> &[OwnHost] {
         &self.0.others
     }
 
-    /// Those that have no application: a connector's `acs_url` is there, so its people sign in there, and nothing else is
-    /// answered on them.
-    pub fn acs_alone(&self) -> &[OwnHost] {
-        &self.0.acs_alone
-    }
-
     /// All of them, the sign-in host first.
     pub fn all(&self) -> impl Iterator<Item = &OwnHost> {
-        std::iter::once(&self.0.sign_in).chain(&self.0.others).chain(&self.0.acs_alone)
+        std::iter::once(&self.0.sign_in).chain(&self.0.others)
+    }
+
+    /// Those where SAML responses are posted to and nothing else is: neither the sign-in host nor an application's.
+    pub fn acs_alone(&self) -> impl Iterator<Item = &OwnHost> {
+        self.0.others.iter().filter(|host| !host.has_app)
     }
 
     /// Whether `origin` is exactly that of the sign-in host or of an application.
     pub fn is_origin(&self, origin: &[u8]) -> bool {
-        let mut pages = std::iter::once(&self.0.sign_in).chain(&self.0.others);
-        pages.any(|host| host.origin().as_bytes() == origin)
+        let apps = self.0.others.iter().filter(|host| host.has_app);
+        std::iter::once(&self.0.sign_in).chain(apps).any(|host| host.origin().as_bytes() == origin)
     }
 
     /// `/`, or where the sign-in host has no application the first application's page: a target as
@@ -104,7 +103,7 @@ impl OwnHost {
             host: HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static("")),
             port: HeaderValue::from(url.port),
         };
-        Self { url: url.clone(), forwarded, shares_cookie }
+        Self { url: url.clone(), forwarded, shares_cookie, receives_saml: false, has_app: false }
     }
 
     /// As in a Host header: lower case, without port.
@@ -120,6 +119,11 @@ impl OwnHost {
     /// `X-Forwarded-Proto`, `-Host` and `-Port` of requests to it.
     pub fn forwarded(&self) -> &OwnOrigin {
         &self.forwarded
+    }
+
+    /// Whether SAML responses are posted to it: sign-ins of those connectors begin and end there.
+    pub fn receives_saml(&self) -> bool {
+        self.receives_saml
     }
 
     /// Whether its session cookie is that of all hosts of `sessions.cookie_domain`.
@@ -171,7 +175,7 @@ mod tests {
 
     /// Pages of an application may ask across origins; those of a host without one do not exist.
     #[test]
-    fn the_host_of_an_acs_alone_is_ours_but_no_sign_in_leads_there() {
+    fn the_host_of_an_acs_alone_is_ours_but_has_no_pages() {
         let saml = |id: &str, acs: &str| {
             let file = "metadata_file = \"/dev/null\"";
             format!("[connectors.{id}]\nkind = \"saml\"\n{file}\nacs_url = \"{acs}\"\n")
@@ -183,7 +187,7 @@ mod tests {
             saml("d", "https://login.example.com/saml2/acs"),
         ];
         let hosts = of(&format!("{SIGN_IN}{WIKI}{}", connectors.concat()));
-        let alone: Vec<&str> = hosts.acs_alone().iter().map(OwnHost::name).collect();
+        let alone: Vec<&str> = hosts.acs_alone().map(OwnHost::name).collect();
         assert_eq!(alone, ["acs.example.net"]);
         let acs = hosts.get("acs.example.net").unwrap();
         assert_eq!(
@@ -191,7 +195,8 @@ mod tests {
             ("https://acs.example.net:8443", b"8443".as_slice())
         );
         assert!(hosts.other("acs.example.net").is_some() && hosts.other("wiki.example.com").is_some());
-        assert_eq!(hosts.others().iter().map(OwnHost::name).collect::<Vec<_>>(), ["wiki.example.com"]);
+        let receive = |name: &str| hosts.get(name).unwrap().receives_saml();
+        assert!(receive("acs.example.net") && receive("wiki.example.com") && receive("login.example.com"));
         assert_eq!(hosts.all().count(), 3);
         assert!(hosts.is_origin(b"https://wiki.example.com") && !hosts.is_origin(b"https://acs.example.net:8443"));
         assert_eq!(hosts.home(), "https://wiki.example.com/");

@@ -12,10 +12,10 @@ use crate::base::role::Role;
 use crate::config::{ConnectorKind, OidcConnector};
 
 /// More roles than this are none: no application was meant to get them.
-const MAX_ROLES: usize = 1_000;
+pub(crate) const MAX_ROLES: usize = 1_000;
 
 /// Longest display or user name that is passed on, in characters.
-const MAX_NAME: usize = 255;
+pub(crate) const MAX_NAME: usize = 255;
 
 /// How a connector's claims are read.
 pub(crate) struct Reader<'a> {
@@ -167,7 +167,7 @@ impl Reader<'_> {
 
 /// Whether a user name says nothing about somebody else's domain: applications take one that looks like an address for
 /// an address, and one connector's people must not pass for another's.
-fn is_own_name(name: &str, domains: &[EmailDomain]) -> bool {
+pub(crate) fn is_own_name(name: &str, domains: &[EmailDomain]) -> bool {
     !name.contains('@') || name.parse::<EmailAddress>().is_ok_and(|address| domains.contains(&address.domain()))
 }
 

@@ -9,7 +9,7 @@ use super::oidc::id_token::string;
 use super::oidc::metadata::{rejected, without_slash};
 
 /// The tenant of personal Microsoft accounts. Nobody's organisation.
-const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+pub(crate) const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
 /// Stands for the tenant in the issuer of a multi-tenant authority's document.
 const TEMPLATE: &str = "{tenantid}";
@@ -131,7 +131,11 @@ impl Authority {
 
 /// `tid.oid`: the same person in every application, unlike `sub`.
 pub(crate) fn subject(claims: &Map<String, Value>) -> Result<String, ProviderError> {
-    let (tid, oid) = (string(claims, "tid")?, string(claims, "oid")?);
+    subject_of(string(claims, "tid")?, string(claims, "oid")?)
+}
+
+/// The subject, whatever protocol named tenant and object: a change of protocol keeps the person.
+pub(crate) fn subject_of(tid: &str, oid: &str) -> Result<String, ProviderError> {
     if is_id(oid) {
         Ok(format!("{tid}.{oid}"))
     } else {

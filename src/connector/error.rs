@@ -10,6 +10,9 @@ use crate::base::email::EmailAddress;
 /// Longest text that a detail keeps, in characters.
 const MAX_DETAIL: usize = 200;
 
+/// Most names of attributes that an error keeps.
+const MAX_ARRIVED: usize = 64;
+
 /// What a refusal means for the person at the browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -230,13 +233,14 @@ struct Inner {
     expected: String,
     found: String,
     address: Option<EmailAddress>,
+    arrived: Vec<String>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl ProviderError {
     pub(crate) fn new(reason: Reason) -> Self {
         let (expected, found) = (String::new(), String::new());
-        Self(Box::new(Inner { reason, expected, found, address: None, source: None }))
+        Self(Box::new(Inner { reason, expected, found, address: None, arrived: Vec::new(), source: None }))
     }
 
     /// With what was expected and what was found; cut to a length fit for a log line.
@@ -248,6 +252,12 @@ impl ProviderError {
 
     pub(crate) fn with_address(mut self, address: EmailAddress) -> Self {
         self.0.address = Some(address);
+        self
+    }
+
+    /// With the names of the attributes that did arrive; the first [`MAX_ARRIVED`] of them.
+    pub(crate) fn with_arrived<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        self.0.arrived = names.into_iter().take(MAX_ARRIVED).map(|name| short(&name)).collect();
         self
     }
 
@@ -294,9 +304,13 @@ impl ProviderError {
         (!expected.is_empty() || !found.is_empty()).then_some((expected, found))
     }
 
-    /// The provider's own error where it gave one: `error: AADSTS…`, without the rest of its description.
+    /// The provider's own error where it gave one: `error: AADSTS…`, without the rest of its description. `error` is an
+    /// OAuth error, or the name of a SAML status code.
     pub fn provider_said(&self) -> Option<&str> {
-        let own = matches!(self.0.reason, Reason::InvalidGrant | Reason::InvalidClient | Reason::ProviderError);
+        let own = matches!(
+            self.0.reason,
+            Reason::InvalidGrant | Reason::InvalidClient | Reason::ProviderError | Reason::SamlStatus
+        );
         own.then_some(self.0.found.as_str())
     }
 
@@ -304,12 +318,26 @@ impl ProviderError {
     pub fn address(&self) -> Option<&EmailAddress> {
         self.0.address.as_ref()
     }
+
+    /// The names of the attributes that did arrive, never their values, when one that did not is the reason for the
+    /// refusal. Text of the provider: escape it.
+    pub fn arrived(&self) -> &[String] {
+        &self.0.arrived
+    }
 }
 
 impl From<Reason> for ProviderError {
     fn from(reason: Reason) -> Self {
         Self::new(reason)
     }
+}
+
+/// `AADSTS` and its digits, which administrators look up: all that is taken from a description, since it may name
+/// persons and repeat what we sent.
+pub(super) fn microsoft_number(description: &str) -> Option<&str> {
+    let from = description.get(description.find("AADSTS")?..)?;
+    let digits = from.bytes().skip(6).take_while(u8::is_ascii_digit).take(10).count();
+    from.get(..6 + digits)
 }
 
 fn short(text: &impl fmt::Display) -> String {
@@ -328,12 +356,13 @@ impl fmt::Display for ProviderError {
 
 impl fmt::Debug for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { reason, expected, found, address, source } = &*self.0;
+        let Inner { reason, expected, found, address, arrived, source } = &*self.0;
         f.debug_struct("ProviderError")
             .field("reason", &reason.code())
             .field("expected", expected)
             .field("found", found)
             .field("address", address)
+            .field("arrived", arrived)
             .field("source", source)
             .finish()
     }

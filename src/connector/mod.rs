@@ -8,11 +8,13 @@ mod error;
 mod google;
 mod groups;
 mod limits;
+mod metadata_source;
 mod oidc;
 mod oidc_provider;
 mod remote;
 mod renew;
 mod saml;
+mod saml_logout;
 mod saml_provider;
 mod sign_in;
 mod types;
@@ -26,8 +28,12 @@ pub use error::{Kind, ProviderError, Reason};
 pub use limits::RenewalPermit;
 pub use oidc::authorize::{AuthorizationRequest, pkce_challenge};
 pub use oidc_provider::OidcProvider;
-pub use saml_provider::{SamlProvider, SamlRequest};
-pub use types::{Before, LogoutToken, PostForm, RefreshFailed, Refreshed, SignedIn, ToProvider, TokenSet};
+pub use saml::NameId;
+pub use saml_provider::{SamlProvider, SamlRequest, SamlSurroundings};
+pub use types::{
+    Asserted, Before, LogoutMessage, LogoutRequest, LogoutToken, PostForm, RefreshFailed, Refreshed, SignedIn,
+    ToProvider, TokenSet,
+};
 
 pub use crate::config::{Renewal, Requirement};
 

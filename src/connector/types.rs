@@ -9,6 +9,8 @@ use super::error::ProviderError;
 use crate::base::clock::Timestamp;
 use crate::identity::Identity;
 
+use super::saml::NameId;
+
 /// A finished sign-in.
 #[derive(Debug)]
 pub struct SignedIn {
@@ -25,6 +27,48 @@ pub struct SignedIn {
     /// By which means (`amr`); empty if the provider did not say.
     pub amr: Vec<String>,
     pub tokens: TokenSet,
+}
+
+/// A person whom a SAML assertion vouches for.
+#[derive(Clone, Debug)]
+pub struct Asserted {
+    pub identity: Identity,
+    pub name_id: NameId,
+    /// The provider's session, if it named one of at most 255 visible characters.
+    pub session_index: Option<String>,
+    pub authn_instant: Timestamp,
+    pub authn_context_class: Option<String>,
+    /// Until when the provider lets the session last, if it said so.
+    pub session_not_on_or_after: Option<Timestamp>,
+    /// Works once, until [`expires`](Self::expires) (S19).
+    pub assertion_id: String,
+    pub expires: Timestamp,
+}
+
+/// A verified message of single logout.
+#[derive(Debug)]
+pub enum LogoutMessage {
+    /// The provider wants sessions ended.
+    Request(LogoutRequest),
+    /// The provider has answered a request of ours.
+    Response {
+        /// Not everybody could be told.
+        partial: bool,
+    },
+}
+
+/// A provider's verified logout request. Its id has to be new.
+#[derive(Debug)]
+pub struct LogoutRequest {
+    pub id: String,
+    pub name_id: NameId,
+    /// The provider's sessions that end; none: all of that person.
+    pub session_indexes: Vec<String>,
+    pub issued_at: Timestamp,
+    /// Until when `id` must be remembered.
+    pub expires: Timestamp,
+    /// Goes back with the answer.
+    pub relay_state: Option<String>,
 }
 
 /// How a browser gets to the provider.

@@ -142,6 +142,7 @@ pub(super) fn session(connector: &str) -> SessionRow {
         created_at: NOW,
         last_used: NOW,
         renew_at: Some(secs(3_000)),
+        ends_at: Some(secs(90_000)),
         secrets: Some(vec![0, 1, 2, 255]),
         version: 0,
         born: i64::MAX,

@@ -31,6 +31,8 @@ pub struct SessionRow {
     pub last_used: Timestamp,
     /// When the provider's tokens should be renewed; none: never.
     pub renew_at: Option<Timestamp>,
+    /// When the provider wants it to end, whatever our own limits are (SAML's `SessionNotOnOrAfter`).
+    pub ends_at: Option<Timestamp>,
     /// The provider's tokens, sealed. Lists leave them out.
     pub secrets: Option<Vec<u8>>,
     /// Counts renewals, so that of two of the same moment one is first. Starts at 0.
@@ -169,6 +171,10 @@ pub enum OnceKind {
     Attempt,
     /// The `jti` of a logout token (L06).
     LogoutToken,
+    /// The ID of a SAML assertion (S19).
+    Assertion,
+    /// The ID of a SAML logout request (S26).
+    LogoutRequest,
 }
 
 /// What is kept for a short time.

@@ -143,7 +143,7 @@ impl Snapshot {
             by_host,
             sign_in_host: sign_in_host.into(),
             prefix: config.server.prefix.as_str().into(),
-            acs_hosts: hosts.acs_alone().iter().map(|host| host.name().into()).collect(),
+            acs_hosts: hosts.acs_alone().map(|host| host.name().into()).collect(),
             own_paths,
         }
     }

@@ -77,7 +77,7 @@ pub struct HeaderPlan {
     slots: Vec<Vec<TemplatePart>>,
     assertion: Option<HeaderName>,
     protected: protected::Protected,
-    fingerprint: u64,
+    fingerprint: u32,
 }
 
 /// Where a header's value comes from.
@@ -130,7 +130,7 @@ impl HeaderPlan {
         let mut hasher = DefaultHasher::new();
         headers.hash(&mut hasher);
         format!("{slots:?}").hash(&mut hasher);
-        Self { headers, slots, assertion, protected, fingerprint: hasher.finish() }
+        Self { headers, slots, assertion, protected, fingerprint: folded(hasher.finish()) }
     }
 
     /// The header of the signed assertion; `None` when assertions are switched off.
@@ -187,6 +187,12 @@ impl HeaderPlan {
     }
 }
 
+/// A hash in half the room: it tells the few plans of a deployment apart.
+fn folded(hash: u64) -> u32 {
+    let [a, b, c, d, e, f, g, h] = hash.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d]) ^ u32::from_le_bytes([e, f, g, h])
+}
+
 /// Bytes per entry of the table at the beginning of [`ReadyHeaders::buffer`].
 const OFFSET: usize = size_of::<u16>();
 
@@ -197,7 +203,7 @@ pub struct ReadyHeaders {
     /// Where each slot ends (u16, little-endian), then the slots' values. An empty value is no header.
     buffer: Bytes,
     /// Which plan made this.
-    plan: u64,
+    plan: u32,
     role: Option<Role>,
     auth: Option<AuthMethod>,
 }

@@ -32,6 +32,7 @@ pub struct Cookies {
     attempt_prefix: String,
     post_prefix: String,
     done: String,
+    unsolicited: String,
 }
 
 impl Cookies {
@@ -47,6 +48,7 @@ impl Cookies {
             attempt_prefix: format!("{session}-try-"),
             post_prefix: format!("{session}-post-"),
             done: format!("{session}-done"),
+            unsolicited: format!("{session}-unsolicited"),
         }
     }
 
@@ -106,6 +108,23 @@ impl Cookies {
     pub fn set_attempt(&self, id: &str, sealed: &str) -> HeaderValue {
         let name = self.attempt_name(id);
         self.cookie(&name, sealed, None, Some(ATTEMPT_LIFETIME), SameSite::Lax)
+    }
+
+    /// The same for an attempt whose provider posts its answer from its own pages: the one cookie that is `None` (E02).
+    pub fn set_posted_attempt(&self, id: &str, sealed: &str) -> HeaderValue {
+        let name = self.attempt_name(id);
+        self.cookie(&name, sealed, None, Some(ATTEMPT_LIFETIME), SameSite::None)
+    }
+
+    /// Marks that a sign-in began for a response that nobody had asked for: one a minute, or a provider that sends
+    /// nothing else keeps a browser in a circle.
+    pub fn set_unsolicited(&self) -> HeaderValue {
+        self.cookie(&self.unsolicited, "1", None, Some(Duration::from_secs(DONE_SECS.unsigned_abs())), SameSite::Lax)
+    }
+
+    /// Whether that mark is there.
+    pub fn unsolicited(&self, headers: &HeaderMap) -> bool {
+        !matches!(cookie::find(headers, &self.unsolicited), Found::None)
     }
 
     /// Takes an attempt cookie back.

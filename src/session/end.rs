@@ -93,4 +93,45 @@ impl SessionStore {
         lock(&self.inner().epochs).add(which, number);
         self.end_where(|session| session.born() < number && Epochs::fits(which, session));
     }
+
+    /// Ends `session` in this process: for every core at once.
+    pub(super) fn end_here(&self, key: &SessionKey, session: &Session) {
+        session.end();
+        self.end_cookie_here(key);
+    }
+
+    /// The cookie leads nowhere any more: here.
+    pub(super) fn end_cookie_here(&self, key: &SessionKey) {
+        // The mark first: who puts a session there at this moment looks for it afterwards.
+        self.0.ended.insert(*key, ());
+        if let Some(session) = self.0.live.remove(key) {
+            session.end();
+        }
+    }
+
+    /// Ends those sessions in memory that `which` fits.
+    pub(super) fn end_where(&self, which: impl Fn(&Session) -> bool) {
+        for (key, session) in &self.0.live {
+            if which(&session) {
+                self.end_here(&key, &session);
+            }
+        }
+    }
+
+    /// A renewal elsewhere made what is known of `key` here old: it is read again when it is asked for.
+    pub(super) fn outdated(&self, key: &SessionKey, version: i64) {
+        self.0.renewed.insert(*key, version);
+        if let Some(session) = self.0.live.get(key)
+            && session.version() < version
+        {
+            session.replace();
+        }
+    }
+
+    /// Memory is not to be trusted any more: everything is read again when it is asked for.
+    pub(super) fn distrust(&self) {
+        for (_, session) in &self.0.live {
+            session.replace();
+        }
+    }
 }

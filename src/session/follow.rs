@@ -97,7 +97,7 @@ impl Follower {
                 }
                 Err(error) if !self.away => {
                     self.away = true;
-                    let bound = self.store.inner().bound();
+                    let bound = self.store.inner().bound;
                     tracing::error!(
                         error = error_chain(&error),
                         "the directory database is away; sessions in memory are served for {bound:?} more, then requests get 503"

@@ -1,7 +1,10 @@
 //! One session, as this process holds it.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -40,7 +43,7 @@ const ENDED: u8 = 1;
 const REPLACED: u8 = 2;
 
 /// A session that is never renewed.
-const NEVER: u64 = u64::MAX;
+const NEVER: u32 = u32::MAX;
 
 /// A signed-in browser. Shared by every core; its ending flips one atomic that all of them see at once. A million of
 /// them are held: `docs/benchmarks.md` counts the bytes. The provider's tokens are not here but sealed in the directory.
@@ -55,13 +58,14 @@ pub struct Session {
     created_at: Timestamp,
     created: Tick,
     last_used: AtomicU64,
-    /// The use that the directory was last told of.
-    noted: AtomicU64,
-    renew_at: AtomicU64,
     /// The number of the newest change when the session was created.
     born: i64,
     /// Counts renewals.
-    version: i64,
+    version: AtomicU32,
+    /// The use that the directory was last told of, in [`tenths`].
+    noted: AtomicU32,
+    /// When the next renewal is due, in [`tenths`]; [`NEVER`].
+    renew_at: AtomicU32,
     /// Of the ID token's `sub` and of its `sid`: to be found by, when everything of one person or of one session at the
     /// provider ends.
     subject_hash: u64,
@@ -80,7 +84,7 @@ impl Session {
     pub fn new(row: &SessionRow, headers: ReadyHeaders, host: HostScope, before: Option<&Self>, clock: &Clock) -> Self {
         let (now, tick) = (clock.now(), clock.tick());
         let created = before.map_or_else(|| tick.minus(now.since(row.created_at)), |before| before.created);
-        let ahead = |at: Timestamp| tick.plus(at.since(now)).minus(now.since(at)).millis();
+        let ahead = |at: Timestamp| tenths(created, tick.plus(at.since(now)).minus(now.since(at)));
         let last_used = created.plus(row.last_used.since(row.created_at)).min(tick).millis();
         Self {
             reference: row.reference,
@@ -91,10 +95,10 @@ impl Session {
             created_at: row.created_at,
             created,
             last_used: AtomicU64::new(last_used),
-            noted: AtomicU64::new(last_used),
-            renew_at: AtomicU64::new(row.renew_at.map_or(NEVER, ahead)),
             born: row.born,
-            version: row.version,
+            version: AtomicU32::new(u32::try_from(row.version).unwrap_or(u32::MAX)),
+            noted: AtomicU32::new(tenths(created, Tick::from_millis(last_used))),
+            renew_at: AtomicU32::new(row.renew_at.map_or(NEVER, ahead)),
             subject_hash: name_hash(&row.provider_sub),
             provider_session_hash: row.provider_sid.as_deref().map_or(0, name_hash),
             auth: row.auth,
@@ -167,7 +171,7 @@ impl Session {
 
     /// How often the session was renewed.
     pub fn version(&self) -> i64 {
-        self.version
+        i64::from(self.version.load(Ordering::Acquire))
     }
 
     /// Whether this is a session of the person whom the provider calls `sub`.
@@ -187,7 +191,7 @@ impl Session {
     pub fn check(&self, limits: &Limits, now: Tick) -> Result<(), Ending> {
         match self.state.load(Ordering::Acquire) {
             // What was replaced ends no later than what replaced it.
-            LIVE | REPLACED if now.since(self.created) >= limits.absolute => Err(Ending::Absolute),
+            LIVE | REPLACED if now.since(self.created) >= self.longest(limits) => Err(Ending::Absolute),
             LIVE if now.since(Tick::from_millis(self.last_used.load(Ordering::Relaxed))) >= limits.idle => {
                 Err(Ending::Idle)
             }
@@ -197,10 +201,16 @@ impl Session {
         }
     }
 
+    /// How long it lasts from its beginning: to our limit, or to the provider's if that is sooner.
+    fn longest(&self, limits: &Limits) -> Duration {
+        let theirs = self.assurance.as_ref().and_then(|assurance| assurance.lasts);
+        theirs.map_or(limits.absolute, |theirs| limits.absolute.min(theirs))
+    }
+
     /// Time left at `now`: until the idle limit if unused, and until the absolute one.
     pub fn remaining(&self, limits: &Limits, now: Tick) -> (Duration, Duration) {
         let used = Tick::from_millis(self.last_used.load(Ordering::Relaxed));
-        let absolute = limits.absolute.saturating_sub(now.since(self.created));
+        let absolute = self.longest(limits).saturating_sub(now.since(self.created));
         (limits.idle.saturating_sub(now.since(used)).min(absolute), absolute)
     }
 
@@ -219,33 +229,70 @@ impl Session {
         self.last_used.fetch_max(other.last_used.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
+    /// Goes on for `new`, made from this record by what the directory has now, if nothing but the tokens has changed:
+    /// whoever holds this record need not look for another one, and its assertions are still right. False: `new` takes
+    /// its place. For one caller at a time.
+    pub(super) fn go_on(&self, new: &Self) -> bool {
+        let (version, renewed) = (self.version(), new.version());
+        let same = self.identity == new.identity
+            && self.assurance == new.assurance
+            && self.auth == new.auth
+            && self.host == new.host;
+        let state = |session: &Self| session.state.load(Ordering::Acquire);
+        if !same || renewed < version || state(new) != LIVE || state(self) == ENDED {
+            return false;
+        }
+        self.used_as(new);
+        if renewed > version {
+            self.failures.store(0, Ordering::Relaxed);
+            self.renew_at.store(new.renew_at.load(Ordering::Relaxed), Ordering::Relaxed);
+            // Before the claim is free, and after the next renewal has its time: see `claim_renewal`.
+            self.version.store(new.version.load(Ordering::Relaxed), Ordering::Release);
+            self.renewing.store(false, Ordering::Release);
+        }
+        // What has ended meanwhile stays ended.
+        self.state.compare_exchange(REPLACED, LIVE, Ordering::AcqRel, Ordering::Relaxed).ok();
+        true
+    }
+
     /// Claims to tell the directory of a use: true for one caller each `every`.
     pub(super) fn claim_note(&self, now: Tick, every: Duration) -> bool {
-        let noted = self.noted.load(Ordering::Relaxed);
-        now.since(Tick::from_millis(noted)) >= every
-            && self.noted.compare_exchange(noted, now.millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        let (noted, now) = (self.noted.load(Ordering::Relaxed), tenths(self.created, now));
+        u128::from(now.saturating_sub(noted)) * 100 >= every.as_millis()
+            && self.noted.compare_exchange(noted, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Whether the provider's tokens should be renewed at `now`.
     pub(super) fn is_renewal_due(&self, now: Tick) -> bool {
-        now.millis() >= self.renew_at.load(Ordering::Relaxed)
+        tenths(self.created, now) >= self.renew_at.load(Ordering::Relaxed)
     }
 
     /// Takes what is due at `now`, and puts the next off until `next`: true for one caller.
     pub(super) fn take_due(&self, now: Tick, next: Tick) -> bool {
         let due = self.renew_at.load(Ordering::Relaxed);
-        let taken = || self.renew_at.compare_exchange(due, next.millis(), Ordering::Relaxed, Ordering::Relaxed);
-        now.millis() >= due && taken().is_ok()
+        let taken =
+            || self.renew_at.compare_exchange(due, tenths(self.created, next), Ordering::Relaxed, Ordering::Relaxed);
+        tenths(self.created, now) >= due && taken().is_ok()
     }
 
-    /// Claims the renewal of the tokens: true for one caller until [`Self::renew_next`].
-    pub(super) fn claim_renewal(&self) -> bool {
-        !self.renewing.load(Ordering::Relaxed) && !self.renewing.swap(true, Ordering::AcqRel)
+    /// Claims the renewal of the tokens, if it is due at `now`: of this version, for one caller until
+    /// [`Self::renew_next`] or [`Self::go_on`].
+    pub(super) fn claim_renewal(&self, now: Tick) -> Option<i64> {
+        if self.renewing.load(Ordering::Relaxed) || self.renewing.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        let version = self.version();
+        if !self.is_renewal_due(now) {
+            // Renewed between the caller's look and its claim.
+            self.renewing.store(false, Ordering::Release);
+            return None;
+        }
+        Some(version)
     }
 
     /// Gives that claim back; the next renewal is due at `at`, or never.
     pub(super) fn renew_next(&self, at: Option<Tick>) {
-        self.renew_at.store(at.map_or(NEVER, Tick::millis), Ordering::Relaxed);
+        self.renew_at.store(at.map_or(NEVER, |at| tenths(self.created, at)), Ordering::Relaxed);
         self.renewing.store(false, Ordering::Release);
     }
 
@@ -290,6 +337,11 @@ impl Session {
     pub(super) fn replace(&self) {
         self.state.compare_exchange(LIVE, REPLACED, Ordering::AcqRel, Ordering::Relaxed).ok();
     }
+}
+
+/// Tenths of a second that have passed from `from` to `at`: thirteen years in half the room of a tick.
+fn tenths(from: Tick, at: Tick) -> u32 {
+    u32::try_from(at.since(from).as_millis() / 100).unwrap_or(NEVER).min(NEVER - 1)
 }
 
 /// A hash of a provider's `sub` or `sid`. Two of one connector with the same one are thrown out together: no harm.

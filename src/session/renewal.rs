@@ -26,7 +26,7 @@ use crate::connector::{
 };
 use crate::directory::{DirectoryError, Lease, Renewed, Selector, SessionRow};
 
-use super::store::Due;
+use super::uses::Due;
 use super::{DueRenewals, Ending, ProviderTokens, SessionStore};
 
 /// How long a claim counts. Longer than a call to a provider and the difference of clocks; who dies with a claim delays
@@ -93,7 +93,7 @@ impl Renewals {
             // The configuration may have changed since the session began.
             let provider = inner.providers.get(due.session.connector());
             let Some(provider) = provider.filter(|provider| provider.renewal() == Renewal::Refresh) else {
-                due.session.renew_next(None);
+                inner.store.put_off(&due, None);
                 continue;
             };
             // No more at a time, and no more a second, than the provider can bear: the rest comes again when it is used.
@@ -119,7 +119,7 @@ impl Renewals {
 
 impl Inner {
     fn later(&self, due: &Due, wait: Duration) {
-        due.session.renew_next(Some(self.store.now().plus(wait)));
+        self.store.put_off(due, Some(self.store.now().plus(wait)));
     }
 
     async fn renew(&self, due: &Due, provider: &OidcProvider, permit: RenewalPermit) {
@@ -127,7 +127,7 @@ impl Inner {
         let (now, until) = (self.store.wall(), self.store.wall().plus(CLAIM));
         let owner = Uuid::from_bytes(random::bytes());
         let sessions = &self.store.inner().directory.sessions;
-        let row = match sessions.lease(session.reference(), session.version(), owner, now, until).await {
+        let row = match sessions.lease(session.reference(), due.version, owner, now, until).await {
             Ok(Lease::Taken(row)) => *row,
             // Somebody was faster: theirs is what counts.
             Ok(Lease::Changed(row)) => return self.take_over(due, &row),
@@ -139,7 +139,7 @@ impl Inner {
         let tokens = tokens.and_then(|sealed| ProviderTokens::open(row.reference, sealed, &self.store.inner().sealer));
         let tokens = tokens.and_then(|tokens| Some((tokens.refresh_token?, tokens.id_token?)));
         // Sealed with a key that is retired, or never there: the session lasts to its own limits.
-        let Some((refresh_token, id_token)) = tokens else { return session.renew_next(None) };
+        let Some((refresh_token, id_token)) = tokens else { return self.store.put_off(due, None) };
         let before = Before {
             identity: &row.identity,
             provider_sub: &row.provider_sub,
@@ -162,7 +162,7 @@ impl Inner {
             // The old refresh token is used up all the same.
             Err(RefreshFailed { cause, rotated: Some(rotated) }) => {
                 let wait = self.back_off(due, &cause);
-                let kept = ProviderTokens { id_token: Some(id_token), refresh_token: Some(rotated) };
+                let kept = ProviderTokens { id_token: Some(id_token), refresh_token: Some(rotated), name_id: None };
                 let renewed = Renewed {
                     identity: claim.row.identity.clone(),
                     auth_time: claim.row.auth_time,
@@ -181,7 +181,7 @@ impl Inner {
         let Refreshed { identity, tokens, auth_time, acr, amr } = refreshed;
         let TokenSet { id_token, refresh_token, expires_in } = tokens;
         let next = refresh_token.is_some().then(|| renew_after(expires_in));
-        let kept = ProviderTokens { id_token: Some(id_token), refresh_token };
+        let kept = ProviderTokens { id_token: Some(id_token), refresh_token, name_id: None };
         let secrets = kept.seal(claim.row.reference, &self.store.inner().sealer);
         let renew_at = next.map(|next| self.store.wall().plus(next));
         self.write(due, claim, Renewed { identity, auth_time, acr, amr, secrets, renew_at }).await;

@@ -103,7 +103,7 @@ mod tests {
             SessionRow { auth_time, acr, amr, ..row(&clock) }
         };
         let before = proof(1_000, Some("high"), &["pwd", "mfa"]);
-        let none = || ProviderTokens { id_token: None, refresh_token: None };
+        let none = || ProviderTokens::default();
         let after = |row| {
             let Renewed { auth_time, acr, amr, .. } = renewed(&before, &NewSession { row, tokens: none() }, None);
             (auth_time.map(Timestamp::secs), acr.unwrap_or_default(), amr.join(" "))

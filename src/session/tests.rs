@@ -40,6 +40,7 @@ pub(crate) fn row(clock: &Clock) -> SessionRow {
         created_at: clock.now(),
         last_used: clock.now(),
         renew_at: None,
+        ends_at: None,
         secrets: None,
         version: 0,
         born: i64::MAX,
@@ -52,16 +53,16 @@ pub(crate) fn session(row: &SessionRow, clock: &Clock) -> Session {
 }
 
 /// One process of a deployment.
-struct Process {
-    store: SessionStore,
+pub(super) struct Process {
+    pub(super) store: SessionStore,
     follower: Follower,
-    clock: Clock,
-    _due: DueRenewals,
+    pub(super) clock: Clock,
+    pub(super) due: DueRenewals,
     _dir: tempfile::TempDir,
 }
 
 impl Process {
-    async fn start(directory: &Directory, clock: &Clock) -> Self {
+    pub(super) async fn start(directory: &Directory, clock: &Clock) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let keys = Arc::new(KeyRing::open(dir.path(), Duration::ZERO, clock.clone()).unwrap());
         let plan =
@@ -78,11 +79,11 @@ impl Process {
             clock: clock.clone(),
         });
         let follower = Follower::begin(store.clone(), Switchboard::default()).await.unwrap();
-        Self { store, follower, clock: clock.clone(), _due: due, _dir: dir }
+        Self { store, follower, clock: clock.clone(), due, _dir: dir }
     }
 
     async fn sign_in(&self) -> (SessionId, SessionRef) {
-        let tokens = ProviderTokens { id_token: None, refresh_token: None };
+        let tokens = ProviderTokens::default();
         let new = NewSession { row: row(&self.clock), tokens };
         self.store.create(new, self.store.scope(HOST).unwrap()).await.unwrap()
     }
@@ -277,10 +278,10 @@ async fn what_is_over_is_forgotten_and_what_is_not_is_kept() {
 async fn tokens_open_for_their_session_and_are_not_there_in_the_clear() {
     use secrecy::{ExposeSecret as _, SecretString};
     let (one, _, clock, directory) = two().await;
-    let tokens = ProviderTokens { id_token: Some(SecretString::from("canary-id-token")), refresh_token: None };
+    let tokens = ProviderTokens { id_token: Some(SecretString::from("canary-id-token")), ..ProviderTokens::default() };
     let new = NewSession { row: row(&clock), tokens };
     let (id, reference) = one.store.create(new, one.store.scope(HOST).unwrap()).await.unwrap();
-    let opened = one.store.id_token(&id.key()).await.unwrap().unwrap();
+    let opened = one.store.tokens(&id.key()).await.unwrap().unwrap().tokens.id_token.unwrap();
     assert_eq!(opened.expose_secret(), "canary-id-token");
     let sealed = directory.sessions.by_reference(reference).await.unwrap().unwrap().secrets.unwrap();
     assert!(!sealed.windows(6).any(|bytes| bytes == b"canary"));

@@ -6,28 +6,41 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::base::seal::Sealer;
+use crate::connector::NameId;
 
 /// What a provider gave for a session.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct ProviderTokens {
     /// For `id_token_hint` at sign-out (OpenID Connect RP-Initiated Logout 1.0, section 2).
     pub id_token: Option<SecretString>,
     /// For renewal (RFC 6749, section 6).
     pub refresh_token: Option<SecretString>,
+    /// The person's name at a SAML provider, sent back as it came at sign-out (SAML 2.0 Profiles, section 4.4.4.1).
+    pub name_id: Option<NameId>,
+}
+
+/// What ends a session at its provider.
+pub struct HeldTokens {
+    pub tokens: ProviderTokens,
+    /// The provider's name of its session: `sid`, or SAML's session index.
+    pub provider_sid: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Written {
     id_token: Option<String>,
     refresh_token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name_id: Option<NameId>,
 }
 
 impl ProviderTokens {
     /// Sealed for the session `reference` alone. None: there are none.
     pub(super) fn seal(&self, reference: Uuid, sealer: &Sealer) -> Option<Vec<u8>> {
         let text = |secret: &Option<SecretString>| secret.as_ref().map(|secret| secret.expose_secret().to_owned());
-        let written = Written { id_token: text(&self.id_token), refresh_token: text(&self.refresh_token) };
-        if written.id_token.is_none() && written.refresh_token.is_none() {
+        let name_id = self.name_id.clone();
+        let written = Written { id_token: text(&self.id_token), refresh_token: text(&self.refresh_token), name_id };
+        if written.id_token.is_none() && written.refresh_token.is_none() && written.name_id.is_none() {
             return None;
         }
         let plain = Zeroizing::new(serde_json::to_vec(&written).unwrap_or_default());
@@ -41,6 +54,7 @@ impl ProviderTokens {
         Some(Self {
             id_token: written.id_token.map(SecretString::from),
             refresh_token: written.refresh_token.map(SecretString::from),
+            name_id: written.name_id,
         })
     }
 }

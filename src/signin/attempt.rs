@@ -37,6 +37,9 @@ pub(super) enum Step {
     Pending(Pending),
     /// The provider has said who it is; the person has yet to say that this is right. `key` finds the rest here.
     Verified { key: String },
+    /// A SAML assertion was posted and is good; the browser has yet to come by a navigation of ours, which its session
+    /// cookie goes with. `key` finds the rest here.
+    Received { key: String, hint: Option<String> },
     /// The browser is at the sign-in host, which knows the secret's hash. The answer's code needs both.
     HandOff { secret: String },
 }
@@ -153,7 +156,7 @@ pub(super) fn of_state(
         // No provider was asked.
         Step::HandOff { .. } => return Err(none(Unfit::NotBound)),
         // Its state means nothing any more, right or wrong.
-        Step::Verified { .. } => Some(Unfit::Redeemed),
+        Step::Verified { .. } | Step::Received { .. } => Some(Unfit::Redeemed),
         Step::Pending(pending) if !bool::from(pending.secret.as_bytes().ct_eq(secret.as_bytes())) => {
             Some(Unfit::Mismatch)
         }

@@ -14,6 +14,7 @@ use crate::base::return_to::ReturnTo;
 use crate::connector::{Kind, OidcProvider, ProviderError};
 use crate::directory::{DirectoryError, KeptKind, OnceKind};
 use crate::explain;
+use crate::identity::Identity;
 use crate::session::{Found, Session};
 
 use super::attempt::{Attempt, Step, Stray, Unfit, is_id, of_state};
@@ -40,8 +41,8 @@ pub enum Completed {
     Renewed(Redirect),
     /// The session has ended by the provider's word, and a sign-in of the ordinary kind is to begin.
     SignInAgain {
-        /// Who was signed in.
-        person: EmailAddress,
+        /// Who was signed in, if anybody.
+        person: Option<EmailAddress>,
         return_to: ReturnTo,
         cookies: Vec<HeaderValue>,
     },
@@ -70,7 +71,7 @@ pub struct Failed {
     pub(super) anybody: bool,
     /// The attempt's id, as far as one is known.
     pub(super) attempt: Option<Box<str>>,
-    cause: Option<ProviderError>,
+    pub(super) cause: Option<ProviderError>,
 }
 
 impl Failed {
@@ -138,6 +139,11 @@ impl Failed {
     /// The address that the provider verified, where that is what is wrong.
     pub fn address(&self) -> Option<&EmailAddress> {
         self.cause.as_ref().and_then(ProviderError::address)
+    }
+
+    /// The names of the attributes that the provider did send, where one that it did not is what is wrong.
+    pub fn arrived(&self) -> &[String] {
+        self.cause.as_ref().map_or(&[], ProviderError::arrived)
     }
 
     /// What was expected and what was found, for the log.
@@ -235,34 +241,51 @@ impl SignIn {
         let verified = Verified::new(signed_in, provider.renewal(), return_to, self.clock.now(), born);
         self.check_enabled(&verified.row.identity)
             .map_err(|reason| Failed::new(reason).of(&id, &attempt, self, visitor))?;
-        let email = &verified.row.identity.email;
+        self.conclude(&id, &attempt, typed, verified, callback.headers, visitor).await
+    }
+
+    /// A verified person of the attempt `id`: asked, where the address is another than the typed one; otherwise signed in.
+    pub(super) async fn conclude(
+        &self,
+        id: &str,
+        attempt: &Attempt,
+        typed: Option<EmailAddress>,
+        verified: Verified,
+        headers: &HeaderMap,
+        visitor: Visitor<'_>,
+    ) -> Result<Completed, Failed> {
+        let Identity { connector, email, .. } = &verified.row.identity;
+        let over = |failed: Failed| failed.of(id, attempt, self, visitor);
         match typed {
             Some(typed) if !typed.looks_like(email) => {
-                self.mismatch(visitor, provider.id(), &typed, email);
-                self.explain.record(|| story::paused(self, visitor, &id, provider.id(), &typed, email));
-                self.ask(&id, &attempt, typed, verified).await.map_err(|failed| failed.of(&id, &attempt, self, visitor))
+                self.mismatch(visitor, connector, &typed, email);
+                self.explain.record(|| story::paused(self, visitor, id, connector, &typed, email));
+                self.ask(id, attempt, typed, verified).await.map_err(over)
             }
-            _ => match self.finish(verified, callback.headers, visitor).await {
-                Ok(mut redirect) => {
-                    redirect.cookies.push(self.cookies.expire_attempt(&id));
-                    let step = explain::Step::Callback;
-                    self.explain.record(|| story::signed_in(self, step, visitor, &id, &attempt.connector));
-                    Ok(Completed::SignedIn(redirect))
-                }
-                Err(failed) => Err(failed.of(&id, &attempt, self, visitor)),
-            },
+            _ => {
+                let mut redirect = self.finish(verified, headers, visitor).await.map_err(over)?;
+                redirect.cookies.push(self.cookies.expire_attempt(id));
+                let step = explain::Step::Callback;
+                self.explain.record(|| story::signed_in(self, step, visitor, id, &attempt.connector));
+                Ok(Completed::SignedIn(redirect))
+            }
         }
     }
 
     /// Uses the attempt up. True for exactly one caller of all processes (O18).
-    async fn burn(&self, id: &str) -> Result<bool, DirectoryError> {
+    pub(super) async fn burn(&self, id: &str) -> Result<bool, DirectoryError> {
         let until = self.clock.now().plus(REMEMBERED);
         self.directory.once.use_once(OnceKind::Attempt, id, until).await
     }
 
     /// A callback that fits no attempt of this browser. In a browser that is signed in a stale one just goes on: the
     /// other tab was first. A cookie goes with an attempt that is over, never for a message that does not match it (G7).
-    async fn stray(&self, stray: Stray, headers: &HeaderMap, visitor: Visitor<'_>) -> Result<Completed, Failed> {
+    pub(super) async fn stray(
+        &self,
+        stray: Stray,
+        headers: &HeaderMap,
+        visitor: Visitor<'_>,
+    ) -> Result<Completed, Failed> {
         let Stray { unfit, attempt } = stray;
         let anybody = attempt.is_none();
         let over = match (unfit, &attempt) {

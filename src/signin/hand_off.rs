@@ -37,6 +37,17 @@ pub(super) struct Link {
     challenge: String,
     /// What was asked for there: a path for a GET, or with the method and a blank before it.
     pub(super) target: String,
+    /// The host whose rule for the target counts, if it is a third one.
+    pub(super) rule_of: Option<String>,
+}
+
+/// What a host asks for when it starts a hand-off.
+pub struct Asked<'a> {
+    pub host: &'a OwnHost,
+    /// The host whose rule counts, if it is a third one.
+    pub rule_of: Option<&'a str>,
+    /// What the sign-in is for, if it is another request than a GET of the page to return to.
+    pub target: Option<&'a str>,
 }
 
 /// What a code stands for.
@@ -70,12 +81,12 @@ impl Link {
     /// Reads the query of a hand-off.
     pub(super) fn parse(query: &str) -> Result<Self, &'static str> {
         const MALFORMED: &str = "hand_off_malformed";
-        let [host, id, challenge, target] = parameters(query, ["host", "id", "c", "for"])?;
+        let [host, id, challenge, target, rule_of] = parameters(query, ["host", "id", "c", "for", "at"])?;
         let (Some(host), Some(id), Some(challenge)) = (host, id, challenge) else { return Err(MALFORMED) };
         let is_hash = challenge.len() == 43 && URL_SAFE_NO_PAD.decode(&challenge).is_ok();
         let target = target.unwrap_or_else(|| String::from("/"));
         if is_id(&id) && is_hash && target.len() <= MAX_LEN {
-            Ok(Self { host, id, challenge, target })
+            Ok(Self { host, id, challenge, target, rule_of })
         } else {
             Err(MALFORMED)
         }
@@ -84,7 +95,9 @@ impl Link {
     /// As a target on the sign-in host. A target too long to be carried is left out: its rule is then judged there alone.
     fn write(&self, prefix: &str) -> String {
         let link = |target| {
-            let query = [("host", self.host.as_str()), ("id", &self.id), ("c", &self.challenge), ("for", target)];
+            let rule_of = self.rule_of.as_deref().unwrap_or_default();
+            let host = self.host.as_str();
+            let query = [("host", host), ("id", &self.id), ("c", &self.challenge), ("for", target), ("at", rule_of)];
             with_query(format!("{prefix}/{HAND_OFF}"), &query)
         };
         Some(link(&self.target)).filter(|link| link.len() <= MAX_LEN).unwrap_or_else(|| link(""))
@@ -119,23 +132,17 @@ fn same(one: &str, other: &str) -> bool {
 }
 
 impl SignIn {
-    /// Starts an attempt at `host`: its target on the sign-in host, and the cookies that `host` sets. `target`: what the
-    /// sign-in is for, if it is another request than a GET of `return_to`.
-    pub fn start_hand_off(
-        &self,
-        host: &OwnHost,
-        return_to: &ReturnTo,
-        target: Option<&str>,
-        headers: &HeaderMap,
-    ) -> Redirect {
+    /// Starts an attempt at the host that asks: its target on the host where the sign-in is, and the cookies to set here.
+    pub fn start_hand_off(&self, asked: &Asked<'_>, return_to: &ReturnTo, headers: &HeaderMap) -> Redirect {
         let now = self.clock.now();
         let (id, secret) = (new_id(now), random::token::<32>());
         let path = return_to.as_str().split(['?', '#']).next().unwrap_or_default();
         let link = Link {
-            host: host.name().to_owned(),
+            host: asked.host.name().to_owned(),
             id: id.clone(),
             challenge: hash(&secret),
-            target: target.unwrap_or(path).to_owned(),
+            target: asked.target.unwrap_or(path).to_owned(),
+            rule_of: asked.rule_of.map(str::to_owned),
         };
         let attempt = Attempt {
             started: now.millis(),
@@ -143,7 +150,7 @@ impl SignIn {
             return_to: return_to.as_str().to_owned(),
             step: Step::HandOff { secret },
         };
-        Redirect { location: link.write(&self.prefix), cookies: self.remember(&id, attempt, headers) }
+        Redirect { location: link.write(&self.prefix), cookies: self.remember(&id, attempt, headers, false) }
     }
 
     /// The sign-in host's part: a code for the host and the attempt that `query` names.
@@ -157,7 +164,7 @@ impl SignIn {
 
     async fn handed_off(&self, query: &str, headers: &HeaderMap, visitor: Visitor<'_>) -> Result<HandOff, Failed> {
         let link = Link::parse(query).map_err(Failed::by_anybody)?;
-        let host = self.hosts.other(&link.host).filter(|host| !host.shares_cookie());
+        let host = self.hosts.get(&link.host).filter(|host| host.name() != visitor.host && !host.shares_cookie());
         let Some(host) = host else { return Err(Failed::by_anybody("hand_off_host_unknown")) };
         let session = self.session(headers, visitor.host).await.map_err(|error| Failed::directory(&error))?;
         // What an application vouched for stays with it: another one trusts only a provider.
@@ -234,7 +241,10 @@ impl SignIn {
             self.join(&record, headers, visitor).await?.ok_or_else(|| failed("hand_off_session_ended"))?;
         cookies.push(self.cookies.expire_attempt(&id));
         self.explain.record(|| story::handed_off(self, visitor, &id, &record.connector));
-        Ok(Joined::HandedOff(Redirect { location: return_to.as_str().to_owned(), cookies }))
+        // The sign-in host leads on to the others.
+        let leads_on = self.hosts.sign_in().name() == visitor.host;
+        let location = if leads_on { self.location(&return_to) } else { return_to.as_str().to_owned() };
+        Ok(Joined::HandedOff(Redirect { location, cookies }))
     }
 
     /// What `code` stands for; from now on nothing.

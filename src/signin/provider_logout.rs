@@ -28,7 +28,7 @@ pub struct LogoutRefused {
 }
 
 impl LogoutRefused {
-    const fn new(reason: &'static str) -> Self {
+    pub(super) const fn new(reason: &'static str) -> Self {
         Self { reason, again: false, detail: None }
     }
 
@@ -37,7 +37,7 @@ impl LogoutRefused {
         self
     }
 
-    fn directory(error: &DirectoryError) -> Self {
+    pub(super) fn directory(error: &DirectoryError) -> Self {
         tracing::error!(error = error_chain(error), "a provider's logout could not be carried out everywhere");
         Self { again: true, ..Self::new("directory_unavailable") }
     }
@@ -91,7 +91,7 @@ impl SignIn {
             (None, None) => return Err(LogoutRefused::new("logout_token_subject")),
         };
         let once = (OnceKind::LogoutToken, once.as_str(), expires);
-        let ended = self.provider_ended(&which, iat, once, visitor).await;
+        let ended = self.provider_ended(&which, iat, Some(once), "back_channel_logout", visitor).await;
         let ended = ended.map_err(|error| LogoutRefused::directory(&error))?;
         if ended.replayed {
             return Err(LogoutRefused::new("logout_token_replayed"));
@@ -128,8 +128,7 @@ impl SignIn {
         let list = async |which, limit| self.directory.sessions.list(which, &Page { limit }).await.unwrap_or_default();
         let rows = list(&which, LOOKED_AT).await;
         if rows.iter().any(|row| row.provider_sub != sub) {
-            let refused = LogoutRefused::new("logout_token_sub_mismatch");
-            return Err(refused.saying("the sub of the session that sid names", "another sub"));
+            return Err(somebody_elses());
         }
         if !rows.is_empty() {
             return Ok(Vec::new());
@@ -137,6 +136,14 @@ impl SignIn {
         let rows = list(&Selector::Subject { connector: connector.clone(), sub }, OF_A_PERSON).await;
         let nameless = rows.into_iter().filter(|row| row.provider_sid.is_none());
         Ok(nameless.map(|row| Selector::Reference(row.reference)).collect())
+    }
+
+    /// Fails if the sessions that `which` selects are not all those of the person whom the provider calls `sub`. Without
+    /// the directory nobody knows.
+    pub(super) async fn is_theirs(&self, which: &Selector, sub: &str) -> Result<(), LogoutRefused> {
+        let rows = self.directory.sessions.list(which, &Page { limit: LOOKED_AT }).await;
+        let rows = rows.map_err(|error| LogoutRefused::directory(&error))?;
+        if rows.iter().all(|row| row.provider_sub == sub) { Ok(()) } else { Err(somebody_elses()) }
     }
 
     /// Ends the one session that a front-channel logout names, by `iss` and `sid` alone: the browser sends no cookie into
@@ -175,19 +182,20 @@ impl SignIn {
         ended.map(drop).map_err(|error| LogoutRefused::directory(&error))
     }
 
-    /// Ends what a logout token of the time `iat` names; also what is still on its way to a session.
-    async fn provider_ended(
+    /// Ends what a provider's message of the time `iat` names; also what is still on its way to a session.
+    pub(super) async fn provider_ended(
         &self,
         which: &Selector,
         iat: Timestamp,
-        once: (OnceKind, &str, Timestamp),
+        once: Option<(OnceKind, &str, Timestamp)>,
+        reason: &'static str,
         visitor: Visitor<'_>,
     ) -> Result<Ended, DirectoryError> {
         // Noted before: whoever makes a session meanwhile looks for the note afterwards. The token's own time, so that a
         // replay says nothing new.
         let noted = self.note_ending(which, iat).await;
         // Also without the note: what is in memory ends, and the rest as soon as the directory is back.
-        let ended = self.end(which, Some(once), "back_channel_logout", visitor).await?;
+        let ended = self.end(which, once, reason, visitor).await?;
         noted.map(|()| ended)
     }
 
@@ -222,7 +230,7 @@ impl SignIn {
         Ok(false)
     }
 
-    fn logout_rejected(&self, connector: &Id, refused: &LogoutRefused, visitor: Visitor<'_>) {
+    pub(super) fn logout_rejected(&self, connector: &Id, refused: &LogoutRefused, visitor: Visitor<'_>) {
         let outcome = if refused.again { Outcome::Error } else { Outcome::Failure };
         let event = Event::new("logout.rejected", outcome, refused.reason)
             .from_client(visitor.client, visitor.request_id)
@@ -232,6 +240,11 @@ impl SignIn {
         // Anybody can send such a message (T65).
         self.audit.record_frequent(event);
     }
+}
+
+/// The message names one person, and a session of another.
+fn somebody_elses() -> LogoutRefused {
+    LogoutRefused::new("logout_token_sub_mismatch").saying("the person of the session that is named", "another one")
 }
 
 /// The one value of a query's parameter.

@@ -1,15 +1,15 @@
 //! Sign-out: ours first, then the provider's.
 
 use http::header::HeaderMap;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
 use crate::audit::{Event, Outcome};
 use crate::base::clock::Timestamp;
 use crate::base::id::Id;
 use crate::base::random;
-use crate::connector::Provider;
+use crate::connector::{Provider, ToProvider};
 use crate::directory::{DirectoryError, Ended, OnceKind, Selector, SessionRow};
-use crate::session::SessionKey;
+use crate::session::{HeldTokens, SessionKey};
 
 use super::{SignIn, Visitor};
 
@@ -17,7 +17,7 @@ use super::{SignIn, Visitor};
 pub struct SignedOut {
     /// RP-initiated logout at the provider. `None`: there was no session, or its provider has no such endpoint or
     /// cannot be asked for it now.
-    pub provider: Option<String>,
+    pub provider: Option<ToProvider>,
     /// The connector of the session that was here until now.
     pub connector: Option<Id>,
 }
@@ -37,7 +37,7 @@ impl SignIn {
         let Some(key) = self.session_key(headers, visitor.host) else {
             return Ok(SignedOut { provider: None, connector: None });
         };
-        let id_token = self.sessions.id_token(&key).await;
+        let held = self.sessions.tokens(&key).await;
         // All others before this one: while its cookie still works, a failure can be tried again. Only a session that is
         // still good speaks for its person.
         if everywhere
@@ -47,20 +47,29 @@ impl SignIn {
             let connector = row.identity.connector;
             let which = Selector::Subject { connector: connector.clone(), sub: row.provider_sub };
             self.end(&which, None, "signed_out_everywhere", visitor).await?;
-            return Ok(self.at_provider(connector, id_token.ok().flatten()).await);
+            return Ok(self.at_provider(connector, held.ok().flatten()).await);
         }
         let ended = self.end(&Selector::Cookie(*key.bytes()), None, "signed_out", visitor).await?;
         let Some(session) = ended.sessions.first() else { return Ok(SignedOut { provider: None, connector: None }) };
-        Ok(self.at_provider(session.identity.connector.clone(), id_token.ok().flatten()).await)
+        Ok(self.at_provider(session.identity.connector.clone(), held.ok().flatten()).await)
     }
 
     /// What is left to do at the provider.
-    async fn at_provider(&self, connector: Id, id_token: Option<SecretString>) -> SignedOut {
-        let provider = match (self.providers.get(&connector), id_token) {
-            // State is for the provider to echo; nothing here depends on it (L12).
-            (Some(Provider::Oidc(provider)), Some(token)) => {
-                provider.logout_url(token.expose_secret(), &self.sign_out_done, &random::token::<16>()).await
-            }
+    async fn at_provider(&self, connector: Id, held: Option<HeldTokens>) -> SignedOut {
+        let provider = match (self.providers.get(&connector), held) {
+            (Some(Provider::Oidc(provider)), Some(HeldTokens { tokens, .. })) => match tokens.id_token {
+                // State is for the provider to echo; nothing here depends on it (L12).
+                Some(token) => {
+                    let state = random::token::<16>();
+                    let url = provider.logout_url(token.expose_secret(), &self.sign_out_done, &state).await;
+                    url.map(ToProvider::Redirect)
+                }
+                None => None,
+            },
+            (Some(Provider::Saml(provider)), Some(HeldTokens { tokens, provider_sid })) => match tokens.name_id {
+                Some(name_id) => self.single_logout(provider, &name_id, provider_sid.as_deref()).await,
+                None => None,
+            },
             _ => None,
         };
         SignedOut { provider, connector: Some(connector) }

@@ -208,7 +208,7 @@ impl SignIn {
         self.end_renewed(session, reason, visitor).await;
         self.explain.record(|| story::renewal_over(self, visitor, back, &person, reason));
         Completed::SignInAgain {
-            person,
+            person: Some(person),
             return_to: self.return_to(visitor.host, &back.attempt.return_to),
             cookies: vec![self.cookies.expire_attempt(back.id)],
         }

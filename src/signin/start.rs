@@ -8,7 +8,7 @@ use crate::base::return_to::ReturnTo;
 use crate::config::Requirement;
 use crate::connector::{AuthorizationRequest, Provider, ProviderError, SamlRequest, ToProvider, pkce_challenge};
 use crate::explain;
-use crate::session::SessionRef;
+use crate::session::{Cookies, SessionRef};
 
 use super::attempt::{Attempt, Pending, Step, new_id, surplus};
 use super::{Failed, LeadsTo, SignIn, Visitor, root, story};
@@ -38,6 +38,10 @@ pub struct Start<'a> {
 pub struct Purpose(String);
 
 impl Purpose {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Reads `METHOD TARGET`: capitals, one blank, a path with or without a query.
     pub fn parse(text: &str, own_prefix: &str) -> Option<Self> {
         let (method, target) = text.split_once(' ')?;
@@ -144,12 +148,19 @@ impl SignIn {
             return_to: return_to.as_str().to_owned(),
             step: Step::Pending(pending),
         };
-        let cookies = self.remember(&id, attempt, headers);
+        let cookies = self.remember(&id, attempt, headers, provider.saml().is_some());
         Ok((id, Started { to, cookies }))
     }
 
-    /// The cookies by which the browser remembers a new attempt; the oldest are recycled.
-    pub(super) fn remember(&self, id: &str, mut attempt: Attempt, headers: &HeaderMap) -> Vec<HeaderValue> {
+    /// The cookies by which the browser remembers a new attempt; the oldest are recycled. `posted`: the answer comes by a
+    /// form from another site.
+    pub(super) fn remember(
+        &self,
+        id: &str,
+        mut attempt: Attempt,
+        headers: &HeaderMap,
+        posted: bool,
+    ) -> Vec<HeaderValue> {
         let mut sealed = attempt.seal(id, &self.cookies, &self.sealer);
         if sealed.len() > MAX_SEALED_ATTEMPT {
             // A target full of characters that JSON escapes, or one that asks for much, gets here. No browser would keep
@@ -159,7 +170,8 @@ impl SignIn {
         }
         let recycled = surplus(sealed.len(), headers, &self.cookies);
         let mut cookies: Vec<_> = recycled.iter().map(|old| self.cookies.expire_attempt(old)).collect();
-        cookies.push(self.cookies.set_attempt(id, &sealed));
+        let set = if posted { Cookies::set_posted_attempt } else { Cookies::set_attempt };
+        cookies.push(set(&self.cookies, id, &sealed));
         cookies
     }
 

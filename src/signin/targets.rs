@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use http::header::HeaderMap;
 
 use crate::base::query::with_query;
-use crate::base::return_to::{Places, Rejected, ReturnTo};
+use crate::base::return_to::{MAX_LEN, Places, Rejected, ReturnTo};
 use crate::config::{OwnHost, OwnHosts};
 use crate::identity::headers::AuthMethod;
 
-use super::SignIn;
-use super::hand_off::Link;
+use super::hand_off::{Asked, Link};
+use super::start::{Purpose, Start};
+use super::{Redirect, SignIn};
 
 /// The host and the request that a sign-in is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,16 +34,16 @@ impl SignIn {
     }
 
     /// Reads a target that a link or form to `host` carries. On the sign-in host it may be on any origin of ours (R01 to
-    /// R08); elsewhere it is on that host's own.
+    /// R08), and so where SAML responses are posted to; elsewhere it is on that host's own.
     ///
     /// # Errors
     /// It leads to no page of an application of ours.
     pub fn read_target(&self, host: &str, text: &str) -> Result<ReturnTo, Rejected> {
         let asked = self.host(host);
-        let is_sign_in = asked.name() == self.hosts.sign_in().name();
-        let others = if is_sign_in { self.hosts.others() } else { &[] };
-        let elsewhere: Vec<&str> = others.iter().map(OwnHost::origin).collect();
-        let hand_off = others.iter().any(|other| !other.shares_cookie());
+        let leads_on = asked.name() == self.hosts.sign_in().name() || asked.receives_saml();
+        let others = || self.hosts.all().filter(|other| leads_on && other.name() != asked.name());
+        let elsewhere: Vec<&str> = others().map(OwnHost::origin).collect();
+        let hand_off = others().any(|other| !other.shares_cookie());
         ReturnTo::parse(text, &Places { here: asked.origin(), elsewhere: &elsewhere, prefix: &self.prefix, hand_off })
     }
 
@@ -56,7 +57,10 @@ impl SignIn {
     pub fn leads_to<'a>(&'a self, return_to: &'a ReturnTo) -> LeadsTo<'a> {
         let here = self.hosts.sign_in().name();
         if let Some(query) = return_to.hand_off() {
-            let link = Link::parse(query).ok().and_then(|link| Some((self.hosts.other(&link.host)?, link.target)));
+            let link = Link::parse(query).ok().and_then(|link| {
+                let host = link.rule_of.as_ref().unwrap_or(&link.host);
+                Some((self.hosts.get(host)?, link.target))
+            });
             return match link {
                 Some((host, target)) => LeadsTo { host: host.name(), target: target.into() },
                 None => LeadsTo { host: here, target: "/".into() },
@@ -83,10 +87,33 @@ impl SignIn {
         }
     }
 
-    /// The origin, beside the sign-in host's, that a browser gets to on the way to `return_to`.
-    pub fn origin_on_the_way<'a>(&'a self, return_to: &'a ReturnTo) -> Option<&'a str> {
-        let other = self.hosts.other(self.leads_to(return_to).host)?;
-        Some(other.origin())
+    /// The origins, beside that of `host`, that a browser may get to on the way from there to `return_to`.
+    pub fn origins_on_the_way<'a>(&'a self, host: &str, return_to: &'a ReturnTo) -> Vec<&'a str> {
+        let sign_in = self.hosts.sign_in();
+        let last = self.hosts.get(self.leads_to(return_to).host);
+        let way = std::iter::once(sign_in).chain(last).filter(|other| other.name() != host);
+        way.map(OwnHost::origin).collect()
+    }
+
+    /// Where a sign-in at `provider` that was asked for on `host` has to begin: its responses are posted to another host.
+    /// The origin there, the target there, and the cookies by which `host` remembers what comes back.
+    pub fn begins_elsewhere(&self, start: &Start<'_>, host: &str, headers: &HeaderMap) -> Option<(&OwnHost, Redirect)> {
+        let acs = start.provider.saml()?.acs_host();
+        let there = self.hosts.get(acs).filter(|there| there.name() != host)?;
+        let here = self.host(host);
+        let target = start.return_to.as_str();
+        if here.shares_cookie() && there.shares_cookie() {
+            // The session will be good here as it is.
+            let whole = if target.starts_with('/') { format!("{}{target}", here.origin()) } else { target.to_owned() };
+            let location = if whole.len() > MAX_LEN { format!("{}/", here.origin()) } else { whole };
+            return Some((there, Redirect { location, cookies: vec![] }));
+        }
+        let LeadsTo { host: rule_of, target } = self.leads_to(&start.return_to);
+        let purpose = start.purpose.as_ref().map(Purpose::as_str);
+        let target = purpose.unwrap_or_else(|| target.split(['?', '#']).next().unwrap_or_default());
+        let asked =
+            Asked { host: here, rule_of: Some(rule_of).filter(|rule_of| *rule_of != host), target: Some(target) };
+        Some((there, self.start_hand_off(&asked, &start.return_to, headers)))
     }
 
     /// Whether a browser with these headers may go on to `return_to` without signing in: it has a session that is good on

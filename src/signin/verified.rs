@@ -11,7 +11,7 @@ use crate::base::random;
 use crate::base::return_to::ReturnTo;
 use crate::base::role::Role;
 use crate::base::seal::Sealer;
-use crate::connector::{Renewal, SignedIn, TokenSet};
+use crate::connector::{Asserted, NameId, Renewal, SignedIn, TokenSet};
 use crate::directory::SessionRow;
 use crate::identity::Identity;
 use crate::identity::headers::AuthMethod;
@@ -43,8 +43,12 @@ struct Written {
     acr: Option<String>,
     amr: Vec<String>,
     renew_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ends_at: Option<i64>,
     id_token: Option<String>,
     refresh_token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name_id: Option<NameId>,
     return_to: String,
     at: i64,
     born: i64,
@@ -71,11 +75,36 @@ impl Verified {
             created_at: now,
             last_used: now,
             renew_at: next.map(|next| now.plus(next)),
+            ends_at: None,
             secrets: None,
             version: 0,
             born,
         };
-        Self { row, tokens: ProviderTokens { id_token: Some(id_token), refresh_token }, return_to, at: now }
+        let tokens = ProviderTokens { id_token: Some(id_token), refresh_token, name_id: None };
+        Self { row, tokens, return_to, at: now }
+    }
+
+    /// Of a SAML assertion, at `now`. `born` as above.
+    pub(super) fn asserted(asserted: Asserted, return_to: ReturnTo, now: Timestamp, born: i64) -> Self {
+        let row = SessionRow {
+            reference: Uuid::from_bytes(random::bytes()),
+            identity: asserted.identity,
+            auth: AuthMethod::Saml,
+            provider_sub: asserted.name_id.value.clone(),
+            provider_sid: asserted.session_index,
+            auth_time: Some(asserted.authn_instant),
+            acr: asserted.authn_context_class,
+            amr: Vec::new(),
+            created_at: now,
+            last_used: now,
+            renew_at: None,
+            ends_at: asserted.session_not_on_or_after,
+            secrets: None,
+            version: 0,
+            born,
+        };
+        let tokens = ProviderTokens { name_id: Some(asserted.name_id), ..ProviderTokens::default() };
+        Self { row, tokens, return_to, at: now }
     }
 
     /// Sealed to be kept under `key`.
@@ -96,8 +125,10 @@ impl Verified {
             acr: self.row.acr.clone(),
             amr: self.row.amr.clone(),
             renew_at: self.row.renew_at.map(Timestamp::millis),
+            ends_at: self.row.ends_at.map(Timestamp::millis),
             id_token: text(&self.tokens.id_token),
             refresh_token: text(&self.tokens.refresh_token),
+            name_id: self.tokens.name_id.clone(),
             return_to: self.return_to.as_str().to_owned(),
             at: self.at.millis(),
             born: self.row.born,
@@ -127,7 +158,8 @@ impl Verified {
         let row = SessionRow {
             reference: Uuid::from_bytes(random::bytes()),
             identity,
-            auth: AuthMethod::Oidc,
+            // Who has a name of SAML's came over SAML.
+            auth: if written.name_id.is_some() { AuthMethod::Saml } else { AuthMethod::Oidc },
             provider_sub: written.provider_sub,
             provider_sid: written.provider_sid,
             auth_time: written.auth_time.map(Timestamp::from_millis),
@@ -136,6 +168,7 @@ impl Verified {
             created_at: Timestamp::default(),
             last_used: Timestamp::default(),
             renew_at: written.renew_at.map(Timestamp::from_millis),
+            ends_at: written.ends_at.map(Timestamp::from_millis),
             secrets: None,
             version: 0,
             born: written.born,
@@ -143,6 +176,7 @@ impl Verified {
         let tokens = ProviderTokens {
             id_token: written.id_token.map(SecretString::from),
             refresh_token: written.refresh_token.map(SecretString::from),
+            name_id: written.name_id,
         };
         let at = Timestamp::from_millis(written.at);
         Some(Self { row, tokens, return_to: return_to(&written.return_to), at })

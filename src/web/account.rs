@@ -10,6 +10,8 @@ use serde_json::json;
 use crate::base::id::Id;
 use crate::base::role::Role;
 
+use crate::signin::Started;
+
 use super::form::Form;
 use super::pages::{SignOutAsk, SignedOut};
 use super::router::Visit;
@@ -89,18 +91,15 @@ impl Site {
         let Ok(signed_out) = self.sign_in.sign_out(&parts.headers, everywhere, visit.visitor()).await else {
             return self.directory_away(visit);
         };
-        let location = match signed_out.provider {
-            Some(location) => location,
-            // The page then says that the provider's own session may live on (L14).
-            None => {
-                let connector = signed_out.connector.as_ref().map(Id::as_str).unwrap_or_default();
-                self.link("sign-out/done", &[("connector", connector)])
-            }
-        };
+        let connector = signed_out.connector.as_ref().map(Id::as_str).unwrap_or_default();
         // Nor does the next person at this browser find what the last one entered.
         let mut cookies = self.sign_in.give_up_posts(&parts.headers, 0);
         cookies.push(self.cookies().expire_done());
-        let mut response = redirect(&location, "signed_out", cookies);
+        let mut response = match (signed_out.provider, self.sign_in.provider(connector)) {
+            (Some(to), Some(provider)) => self.to_provider(provider, Started { to, cookies }, "signed_out"),
+            // The page then says that the provider's own session may live on (L14).
+            _ => redirect(&self.link("sign-out/done", &[("connector", connector)]), "signed_out", cookies),
+        };
         self.cookies().expire_session(response.headers_mut(), &visit.host);
         response
     }

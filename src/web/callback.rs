@@ -18,7 +18,7 @@ use super::router::Visit;
 use super::site::{Site, redirect, with_cookies};
 
 /// Whether a browser says that this is no navigation. Clients without Fetch Metadata say nothing.
-fn fetched(visit: &Visit, headers: &HeaderMap) -> bool {
+pub(super) fn fetched(visit: &Visit, headers: &HeaderMap) -> bool {
     visit.asker == Asker::Script && Asker::is_browser(headers)
 }
 
@@ -33,17 +33,30 @@ impl Site {
             return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
         }
         let query = parts.uri.query().unwrap_or_default();
-        match self.sign_in.callback(&Callback { provider, query, headers: &parts.headers }, visit.visitor()).await {
+        let callback = Callback { provider, query, headers: &parts.headers };
+        let result = self.sign_in.callback(&callback, visit.visitor()).await;
+        self.completed(visit, parts, known, result).await
+    }
+
+    /// The end of a way back from a provider.
+    pub(super) async fn completed(
+        &self,
+        visit: &Visit,
+        parts: &Parts,
+        provider: &Provider,
+        result: Result<Completed, Failed>,
+    ) -> Response<Bytes> {
+        match result {
             Ok(Completed::SignedIn(to)) => redirect(&to.location, "signed_in", to.cookies),
             Ok(Completed::AlreadySignedIn(to)) => redirect(&to.location, "already_signed_in", to.cookies),
             Ok(Completed::Renewed(to)) => redirect(&to.location, "session_renewed", to.cookies),
             Ok(Completed::SignInAgain { person, return_to, cookies }) => {
                 let start = Start {
-                    provider: known,
+                    provider,
                     return_to,
                     purpose: None,
                     hint: None,
-                    person: Some(person),
+                    person,
                     domain_hint: None,
                     select_account: false,
                 };
@@ -65,10 +78,10 @@ impl Site {
                     other_account_href: &self.link("sign-in/go", &other),
                 };
                 // Its form may end on another host of ours.
-                let elsewhere = self.sign_in.origin_on_the_way(&return_to);
-                with_cookies(page.render(elsewhere.as_slice()).into_response(), cookies)
+                let elsewhere = self.sign_in.origins_on_the_way(&visit.host, &return_to);
+                with_cookies(page.render(&elsewhere).into_response(), cookies)
             }
-            Err(failed) => self.failed_page(visit, known, &failed),
+            Err(failed) => self.failed_page(visit, provider, &failed),
         }
     }
 
@@ -104,7 +117,8 @@ impl Site {
         });
         // To the first page, not to the provider: another account may be the answer.
         let retry_href = self.link("sign-in", &[("rd", shown(&failed.return_to))]);
-        let page = SignInFailed { setting: self.setting(&visit.request_id), words, retry_href: &retry_href };
+        let setting = self.setting(&visit.request_id);
+        let page = SignInFailed { setting, words, retry_href: &retry_href, arrived: failed.arrived() };
         with_cookies(page.render(failed.reason).into_response(), failed.cookies.clone())
     }
 

@@ -218,6 +218,17 @@ impl Site {
         if let Some(failed) = self.sign_in.start_refused(start, visit.visitor()) {
             return self.failed_page(visit, start.provider, &failed);
         }
+        if let Some((there, to)) = self.sign_in.begins_elsewhere(start, &visit.host, &parts.headers) {
+            let query = [
+                ("connector", start.provider.id().as_str()),
+                ("login_hint", start.hint.as_ref().map_or("", EmailAddress::as_str)),
+                ("domain_hint", start.domain_hint.unwrap_or_default()),
+                ("rd", &to.location),
+                ("select_account", if start.select_account { "1" } else { "" }),
+            ];
+            let location = format!("{}{}", there.origin(), self.link("sign-in/go", &query));
+            return redirect(&location, "hand_off_started", to.cookies);
+        }
         match self.sign_in.start(start, &parts.headers, visit.visitor()).await {
             Ok(started) => self.to_provider(start.provider, started, "sign_in_started"),
             Err(error) => {

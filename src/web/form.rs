@@ -53,12 +53,20 @@ impl Form {
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
     {
+        Self::read_up_to(MAX_FORM, headers, body).await
+    }
+
+    /// The same, of at most `max` bytes.
+    pub(super) async fn read_up_to<B>(max: usize, headers: &HeaderMap, body: B) -> Result<Self, BadForm>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+    {
         let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") || headers.contains_key(CONTENT_ENCODING) {
             return Err(bad(StatusCode::UNSUPPORTED_MEDIA_TYPE, "form_expected"));
         }
-        Self::parse(&collect(body, MAX_FORM).await?)
+        Self::parse(&collect(body, max).await?)
     }
 
     fn parse(body: &Bytes) -> Result<Self, BadForm> {

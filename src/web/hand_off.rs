@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 
 use crate::base::return_to::MAX_LEN;
 use crate::gate::Asker;
-use crate::signin::{HandOff, Joined, Redirect};
+use crate::signin::{Asked, HandOff, Joined, Redirect};
 
 use super::discovery::Link;
 use super::router::Visit;
@@ -39,7 +39,8 @@ impl Site {
             let location = if whole.len() > MAX_LEN { format!("{}/", host.origin()) } else { whole };
             Redirect { location, cookies: vec![] }
         } else {
-            self.sign_in.start_hand_off(host, &return_to, link.request.as_deref(), &parts.headers)
+            let asked = Asked { host, rule_of: None, target: link.request.as_deref() };
+            self.sign_in.start_hand_off(&asked, &return_to, &parts.headers)
         };
         let given = |value: &Option<String>| value.clone().unwrap_or_default();
         let (connector, login_hint, domain_hint) =

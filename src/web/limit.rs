@@ -13,12 +13,19 @@ use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-use crate::base::clock::Clock;
+use moka::sync::Cache;
+
+use crate::base::clock::{Clock, Timestamp};
 
 /// Look-ups of one source at once, and per minute: an office behind one address on a Monday morning fits.
 pub(super) const LOOKUPS: NonZeroU32 = NonZeroU32::MIN.saturating_add(119);
 /// Forms of one source that are kept at once, and per minute.
 pub(super) const KEPT_POSTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
+/// SAML messages of one source that are refused, at once and per minute.
+pub(super) const BAD_ASSERTIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
+/// How long a source is not heard at most, and how many sources are remembered.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+const MAX_SILENCED: u64 = 100_000;
 /// How many checks between clean-ups of sources that are quiet again.
 const CLEAN_EVERY: u32 = 1024;
 
@@ -53,6 +60,39 @@ impl Limit {
 
     fn limiter_clock(&self) -> Ours {
         self.limiter.clock().clone()
+    }
+}
+
+/// A limiter of what goes wrong: whoever fails too often is not heard for a while, whatever they send (S15).
+pub(super) struct Failures {
+    limit: Limit,
+    /// Until when a source is not heard.
+    silenced: Cache<IpAddr, Timestamp>,
+    clock: Clock,
+}
+
+impl Failures {
+    pub(super) fn new(per_minute: NonZeroU32, clock: Clock) -> Self {
+        let silenced = Cache::builder().max_capacity(MAX_SILENCED).time_to_live(LONGEST_SILENCE).build();
+        Self { limit: Limit::new(per_minute, clock.clone()), silenced, clock }
+    }
+
+    /// Whether `client` is heard.
+    ///
+    /// # Errors
+    /// Seconds until it is.
+    pub(super) fn check(&self, client: IpAddr) -> Result<(), u32> {
+        let Some(until) = self.silenced.get(&source(client)) else { return Ok(()) };
+        let wait = until.since(self.clock.now());
+        if wait.is_zero() { Ok(()) } else { Err(u32::try_from(wait.as_secs()).unwrap_or(60).saturating_add(1)) }
+    }
+
+    /// Counts a failure of `client`.
+    pub(super) fn count(&self, client: IpAddr) {
+        if let Err(secs) = self.limit.check(client) {
+            let silence = Duration::from_secs(secs.into()).min(LONGEST_SILENCE);
+            self.silenced.insert(source(client), self.clock.now().plus(silence));
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod provider_logout;
 mod refusal;
 mod renewal;
 mod router;
+mod saml;
 mod site;
 mod step_up;
 

@@ -12,6 +12,7 @@ use crate::gate::Asker;
 use crate::signin::Visitor;
 
 use super::provider_logout;
+use super::saml::SamlPage;
 use super::site::Site;
 
 /// A request to an own path.
@@ -31,6 +32,7 @@ impl Visit {
         self.path == "sign-out"
             || self.path.starts_with(provider_logout::BACK)
             || self.path.starts_with(provider_logout::FRONT)
+            || self.path.starts_with("saml/") && self.path.ends_with("/slo")
     }
 
     pub(super) fn visitor(&self) -> Visitor<'_> {
@@ -53,12 +55,31 @@ impl Site {
         let elsewhere = self.sign_in.hosts().other(&visit.host).is_some();
         let oidc = |id: &str| self.sign_in.provider(id).and_then(Provider::oidc);
         let provider = |prefix: &str| path.strip_prefix(prefix).and_then(oidc);
+        let saml = path.strip_prefix("saml/").and_then(|rest| rest.split_once('/'));
+        let saml = saml.filter(|(id, _)| self.sign_in.provider(id).is_some_and(|known| known.saml().is_some()));
+        let saml = saml.and_then(|(id, page)| Some((self.sign_in.provider(id)?, SamlPage::of(page)?)));
         let (back, front) = (provider(provider_logout::BACK), provider(provider_logout::FRONT));
+        // Where SAML responses are posted to, those sign-ins run from their beginning to their end.
+        let begins_here = || {
+            let query = parts.uri.query().unwrap_or_default();
+            let named = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "connector");
+            let provider = named.and_then(|(_, id)| self.sign_in.provider(&id)).and_then(Provider::saml);
+            provider.is_some_and(|saml| saml.acs_host() == visit.host)
+        };
+        let receives = elsewhere && self.host(&visit.host).receives_saml();
+        let elsewhere = elsewhere && !(receives && path == "sign-in/go" && begins_here());
+        let saml = saml.filter(|(provider, page)| {
+            let acs = provider.saml().is_some_and(|saml| saml.acs_host() == visit.host);
+            if matches!(page, SamlPage::Acs | SamlPage::Done) { acs } else { !elsewhere || acs }
+        });
         let methods = match path {
             "sign-in/resend" | "sign-out/done" | "me" | "jwks.json" => GET,
             "session" => GET_ALONE,
             "sign-in" | "sign-in/go" if elsewhere => GET_ALONE,
             "sign-out" => GET_OR_POST,
+            "hand-off" if receives => GET_ALONE,
+            "sign-in/continue" if receives => POST,
+            _ if receives && let Some((_, page)) = saml => page.methods(),
             // The rest is on the sign-in host alone.
             _ if elsewhere => return self.reject(&visit, StatusCode::NOT_FOUND, "own_path_unknown"),
             "sign-in" => GET,
@@ -66,6 +87,7 @@ impl Site {
             "sign-in/start" | "sign-in/continue" => POST,
             _ if back.is_some() => POST,
             _ if front.is_some() => GET_ALONE,
+            _ if let Some((_, page)) = saml => page.methods(),
             _ if callback.is_some_and(|id| oidc(id).is_some()) => GET_ALONE,
             _ => return self.reject(&visit, StatusCode::NOT_FOUND, "own_path_unknown"),
         };
@@ -92,6 +114,7 @@ impl Site {
             "sign-out/done" => self.sign_out_done(&visit, &parts),
             "me" => self.me(&visit, &parts).await,
             "jwks.json" => self.jwks(),
+            _ if let Some((provider, page)) = saml => self.saml(&visit, provider, page, &parts, body).await,
             _ => match (back, front) {
                 (Some(provider), _) => self.back_channel_logout(&visit, provider, &parts, body).await,
                 (_, Some(provider)) => self.front_channel_logout(&visit, provider, &parts).await,

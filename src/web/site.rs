@@ -16,11 +16,14 @@ use crate::config::{Config, OwnHost};
 use crate::session::{Assertions, Cookies, SessionKey, SessionStore};
 use crate::signin::{SignIn, Visitor};
 
-use super::limit::{KEPT_POSTS, LOOKUPS, Limit};
+use super::limit::{BAD_ASSERTIONS, Failures, KEPT_POSTS, LOOKUPS, Limit};
 use super::pages::{Setting, X_ANTEROOM};
 
 /// Forms that are read at a time to be kept: each takes up to 64 KB of memory, from anybody who asks.
 const READING: usize = 64;
+
+/// SAML messages at a time: each takes up to a few MB of memory.
+const JUDGING: usize = 32;
 
 /// The own site of one Anteroom.
 pub struct Site {
@@ -32,6 +35,9 @@ pub struct Site {
     pub(super) kept_posts: Limit,
     /// Forms that are read to be kept, at a time.
     pub(super) reading: Semaphore,
+    /// SAML messages that are read and judged, at a time.
+    pub(super) judging: Semaphore,
+    pub(super) bad_assertions: Failures,
     cookies: Cookies,
     assertions: Option<Arc<Assertions>>,
     prefix: String,
@@ -56,6 +62,8 @@ impl Site {
             lookups: Limit::new(LOOKUPS, clock.clone()),
             kept_posts: Limit::new(KEPT_POSTS, clock.clone()),
             reading: Semaphore::new(READING),
+            judging: Semaphore::new(JUDGING),
+            bad_assertions: Failures::new(BAD_ASSERTIONS, clock.clone()),
             clock,
             cookies,
             assertions,

@@ -42,6 +42,7 @@ impl Crowd {
             let reference = Uuid::from_u128(u128::try_from(number).unwrap() + 1);
             let (id_token, refresh_token) = app.acme.give();
             let tokens = ProviderTokens {
+                name_id: None,
                 id_token: Some(SecretString::from(id_token)),
                 refresh_token: Some(SecretString::from(refresh_token)),
             };

@@ -18,7 +18,7 @@ use super::client_auth::ClientAuthentication;
 use super::metadata::Metadata;
 use crate::base::json;
 use crate::base::outgoing::Answer;
-use crate::connector::error::{ProviderError, Reason};
+use crate::connector::error::{ProviderError, Reason, microsoft_number};
 
 /// Largest token answer that is read, in bytes.
 pub(crate) const MAX_ANSWER: usize = 1024 * 1024;
@@ -160,13 +160,6 @@ fn refusal(status: StatusCode, body: Option<&Map<String, Value>>) -> ProviderErr
     // The description may repeat what we sent, so only Microsoft's error number is taken from it.
     let number = text("error_description").and_then(microsoft_number).unwrap_or_default();
     ProviderError::new(reason).saying("", format_args!("{code}: {number}"))
-}
-
-/// `AADSTS` and its digits, which administrators look up.
-fn microsoft_number(description: &str) -> Option<&str> {
-    let from = description.get(description.find("AADSTS")?..)?;
-    let digits = from.bytes().skip(6).take_while(u8::is_ascii_digit).take(10).count();
-    from.get(..6 + digits)
 }
 
 #[cfg(test)]

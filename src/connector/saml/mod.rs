@@ -4,9 +4,13 @@
 
 pub(super) mod attributes;
 pub(super) mod binding;
+pub(super) mod certificate;
 pub(super) mod conditions;
 pub(super) mod dsig;
 pub(super) mod encryption;
+pub(super) mod entra;
+#[cfg(test)]
+pub(super) mod fixture;
 pub(super) mod logout;
 pub(super) mod metadata;
 pub(super) mod own_keys;
@@ -15,8 +19,10 @@ pub(super) mod presets;
 pub(super) mod request;
 pub(super) mod response;
 pub(super) mod shape;
+pub(super) mod statement;
 pub(super) mod status;
 pub(super) mod types;
 pub(super) mod xml;
 
-pub(super) use types::{Assertion, Attribute, NameId};
+pub use types::NameId;
+pub(super) use types::{Assertion, Attribute};

@@ -16,6 +16,7 @@ pub(super) async fn a_session_is_found_as_it_was_written(on: &Opened) {
         acr: None,
         amr: vec![],
         renew_at: None,
+        ends_at: None,
         secrets: None,
         ..session("acme-entra")
     };

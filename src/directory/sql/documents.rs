@@ -56,6 +56,8 @@ struct OriginDocument {
     auth: String,
     provider_sub: String,
     provider_sid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ends_at: Option<i64>,
 }
 
 /// The person of a session as it is written.
@@ -109,16 +111,30 @@ pub(super) fn origin(session: &SessionRow) -> Result<String, Fault> {
         auth: session.auth.name().to_owned(),
         provider_sub: session.provider_sub.clone(),
         provider_sid: session.provider_sid.clone(),
+        ends_at: session.ends_at.map(Timestamp::millis),
     })
 }
 
-/// Reads what [`origin`] wrote: how, by which `sub` and which `sid`.
-pub(super) fn read_origin(text: &str) -> Result<(AuthMethod, String, Option<String>), Fault> {
+/// Where a session came from.
+pub(super) struct Origin {
+    pub(super) auth: AuthMethod,
+    pub(super) provider_sub: String,
+    pub(super) provider_sid: Option<String>,
+    pub(super) ends_at: Option<Timestamp>,
+}
+
+/// Reads what [`origin`] wrote.
+pub(super) fn read_origin(text: &str) -> Result<Origin, Fault> {
     const WHAT: &str = "sessions.origin";
     let origin: OriginDocument = read(text, WHAT)?;
     let known = [AuthMethod::Oidc, AuthMethod::Saml, AuthMethod::Adopted];
     let auth = known.into_iter().find(|method| method.name() == origin.auth);
-    Ok((auth.ok_or_else(|| Fault::unreadable(WHAT))?, origin.provider_sub, origin.provider_sid))
+    Ok(Origin {
+        auth: auth.ok_or_else(|| Fault::unreadable(WHAT))?,
+        provider_sub: origin.provider_sub,
+        provider_sid: origin.provider_sid,
+        ends_at: origin.ends_at.map(Timestamp::from_millis),
+    })
 }
 
 #[derive(Serialize, Deserialize)]
@@ -201,6 +217,8 @@ pub(super) const fn once_kind(kind: OnceKind) -> &'static str {
     match kind {
         OnceKind::Attempt => "attempt",
         OnceKind::LogoutToken => "logout_token",
+        OnceKind::Assertion => "assertion",
+        OnceKind::LogoutRequest => "logout_request",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::documents::{self, key};
+use super::documents::{self, Origin, key};
 use super::error::Fault;
 use super::value::{Row, Value};
 use crate::base::clock::Timestamp;
@@ -100,7 +100,7 @@ pub(super) fn session(row: &Row) -> Result<SessionRow, Fault> {
     };
     let read = || {
         let person = documents::read_person(row.get(1)?)?;
-        let (auth, provider_sub, provider_sid) = documents::read_origin(row.get(2)?)?;
+        let Origin { auth, provider_sub, provider_sid, ends_at } = documents::read_origin(row.get(2)?)?;
         Ok(SessionRow {
             reference,
             identity: person.identity,
@@ -113,6 +113,7 @@ pub(super) fn session(row: &Row) -> Result<SessionRow, Fault> {
             created_at: Timestamp::from_millis(row.get(3)?),
             last_used: Timestamp::from_millis(row.get(4)?),
             renew_at: row.get::<Option<i64>>(5)?.map(Timestamp::from_millis),
+            ends_at,
             secrets: None,
             version: row.get(6)?,
             born: row.get(7)?,

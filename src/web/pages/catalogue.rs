@@ -2,17 +2,19 @@
 //! page as text (security case O24).
 
 mod entries;
+mod saml;
 
 use http::StatusCode;
 
-use entries::{ERRORS, GENERAL, NUMBERS, REASONS};
+use entries::{Entry, GENERAL};
 
 /// Why a sign-in failed, as protocol code knows it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cause<'a> {
     /// Our own stable reason code.
     pub reason: &'a str,
-    /// The `error` parameter of the provider's answer (RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6).
+    /// The `error` parameter of the provider's answer (RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6), or
+    /// the name of the SAML status code that says most.
     pub provider_error: Option<&'a str>,
     /// Microsoft's number: see [`aadsts`].
     pub aadsts: Option<u32>,
@@ -42,14 +44,26 @@ pub fn aadsts(description: &str) -> Option<u32> {
 }
 
 /// Reasons that only say that the provider gave an error: its own code has the better words.
-const RELAYED: [&str; 4] = ["provider_refused", "provider_error", "invalid_grant", "invalid_client"];
+const RELAYED: [&str; 5] = ["provider_refused", "provider_error", "invalid_grant", "invalid_client", "saml_status"];
+
+fn numbers() -> impl Iterator<Item = &'static (&'static [u32], Entry)> {
+    entries::NUMBERS.iter().chain(saml::NUMBERS)
+}
+
+fn errors() -> impl Iterator<Item = &'static (&'static [&'static str], Entry)> {
+    entries::ERRORS.iter().chain(saml::ERRORS)
+}
+
+fn reasons() -> impl Iterator<Item = &'static (&'static [&'static str], Entry)> {
+    entries::REASONS.iter().chain(saml::REASONS)
+}
 
 /// The words for a cause. What we found ourselves comes first, since a link can claim any error of a provider; then
 /// Microsoft's number, the provider's error, and general words.
 pub fn words(cause: &Cause<'_>) -> Words {
-    let by_number = cause.aadsts.and_then(|n| NUMBERS.iter().find(|(numbers, _)| numbers.contains(&n)));
-    let by_error = cause.provider_error.and_then(|e| ERRORS.iter().find(|(names, _)| names.contains(&e)));
-    let by_reason = REASONS.iter().find(|(names, _)| names.contains(&cause.reason));
+    let by_number = cause.aadsts.and_then(|n| numbers().find(|(numbers, _)| numbers.contains(&n)));
+    let by_error = cause.provider_error.and_then(|e| errors().find(|(names, _)| names.contains(&e)));
+    let by_reason = reasons().find(|(names, _)| names.contains(&cause.reason));
     let (entry, code) = match (by_reason, by_number, by_error) {
         (Some((_, entry)), _, _) if !RELAYED.contains(&cause.reason) => (entry, None),
         (_, Some((_, entry)), _) => (entry, cause.aadsts.map(|n| format!("AADSTS{n}"))),
@@ -75,13 +89,13 @@ mod tests {
 
     fn all() -> Vec<(String, Words)> {
         let base = Cause { provider: "Microsoft", cookie: "__Host-anteroom-try-1", reason: "none", ..Cause::default() };
-        let numbers = NUMBERS.iter().flat_map(|(numbers, _)| *numbers);
-        let errors = ERRORS.iter().flat_map(|(names, _)| *names);
-        let reasons = REASONS.iter().flat_map(|(names, _)| *names);
+        let by_number = numbers().flat_map(|(numbers, _)| *numbers);
+        let by_error = errors().flat_map(|(names, _)| *names);
+        let by_reason = reasons().flat_map(|(names, _)| *names);
         let mut all = vec![("general".to_owned(), words(&base))];
-        all.extend(numbers.map(|n| (format!("number {n}"), words(&Cause { aadsts: Some(*n), ..base }))));
-        all.extend(errors.map(|e| (format!("error {e}"), words(&Cause { provider_error: Some(e), ..base }))));
-        all.extend(reasons.map(|r| (format!("reason {r}"), words(&Cause { reason: r, ..base }))));
+        all.extend(by_number.map(|n| (format!("number {n}"), words(&Cause { aadsts: Some(*n), ..base }))));
+        all.extend(by_error.map(|e| (format!("error {e}"), words(&Cause { provider_error: Some(e), ..base }))));
+        all.extend(by_reason.map(|r| (format!("reason {r}"), words(&Cause { reason: r, ..base }))));
         all
     }
 
@@ -145,6 +159,60 @@ mod tests {
             ..Cause::default()
         });
         assert!(unbound.explanation.contains("__Host-anteroom-try-x"));
+    }
+
+    /// S23
+    #[test]
+    fn a_saml_status_is_told_in_the_words_of_its_code_or_of_microsofts_number() {
+        let status = Cause { reason: "saml_status", provider: "Microsoft", ..Cause::default() };
+        let of = |code| words(&Cause { provider_error: Some(code), ..status });
+        assert_eq!(of("NoPassive").headline, "Microsoft needs you to sign in");
+        assert_eq!(of("NoPassive").code.as_deref(), Some("NoPassive"));
+        assert_eq!(of("RequestDenied").headline, "Microsoft did not let you in");
+        assert_eq!(of("UnknownPrincipal").headline, "Microsoft does not know this account");
+        assert_eq!((of("unknown").headline, of("unknown").code), (words(&status).headline, None));
+        let numbered = |n| words(&Cause { provider_error: Some("Responder"), aadsts: Some(n), ..status });
+        assert_eq!(numbered(50105).headline, "You are not assigned to this application");
+        assert_eq!(numbered(50076).headline, "Microsoft asks for an extra check");
+        assert_eq!(numbered(75011).headline, of("NoAuthnContext").headline);
+        assert_eq!(numbered(75011).code.as_deref(), Some("AADSTS75011"));
+        assert_eq!(numbered(99999).headline, of("Responder").headline);
+    }
+
+    /// A forged answer can claim any status: what we found ourselves is told (S23, O24).
+    #[test]
+    fn a_status_does_not_hide_what_was_found_here() {
+        let cause = Cause { reason: "saml_sig", provider_error: Some("NoPassive"), ..Cause::default() };
+        assert_eq!(words(&cause).headline, "The answer of the provider could not be trusted");
+    }
+
+    #[test]
+    fn every_status_code_of_a_sign_in_has_words() {
+        for code in [
+            "Requester",
+            "Responder",
+            "VersionMismatch",
+            "AuthnFailed",
+            "InvalidAttrNameOrValue",
+            "InvalidNameIDPolicy",
+            "NoAuthnContext",
+            "NoAvailableIDP",
+            "NoPassive",
+            "NoSupportedIDP",
+            "ProxyCountExceeded",
+            "RequestDenied",
+            "RequestUnsupported",
+            "RequestVersionDeprecated",
+            "RequestVersionTooHigh",
+            "RequestVersionTooLow",
+            "ResourceNotRecognized",
+            "TooManyResponses",
+            "UnknownAttrProfile",
+            "UnknownPrincipal",
+            "UnsupportedBinding",
+        ] {
+            assert!(errors().any(|(names, _)| names.contains(&code)), "{code}");
+        }
     }
 
     /// O24

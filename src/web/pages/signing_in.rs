@@ -135,6 +135,8 @@ pub struct SignInFailed<'a> {
     pub words: Words,
     /// Starts afresh.
     pub retry_href: &'a str,
+    /// Names of attributes that did arrive, for the administrator who set the provider up; never a value.
+    pub arrived: &'a [String],
 }
 
 impl SignInFailed<'_> {

@@ -46,6 +46,7 @@ fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
         setting,
         words: words(&Cause { provider: s.name, cookie: s.cookie, ..cause }),
         retry_href: s.link,
+        arrived: &[],
     };
     let unavailable = |why| Unavailable { setting, why, retry_href: s.link }.render();
     let sign_in = |error| SignIn { setting, email: s.email, rd: s.token, error }.render(&ORIGINS);

@@ -10,7 +10,7 @@ pub(super) struct Entry {
     pub(super) what_to_do: &'static str,
 }
 
-const fn failed(headline: &'static str, explanation: &'static str, what_to_do: &'static str) -> Entry {
+pub(super) const fn failed(headline: &'static str, explanation: &'static str, what_to_do: &'static str) -> Entry {
     Entry { status: StatusCode::BAD_REQUEST, headline, explanation, what_to_do }
 }
 
@@ -28,7 +28,7 @@ pub(super) const GENERAL: Entry = failed(
     "Try again. If it happens again, give the reference to your administrator.",
 );
 
-const MISCONFIGURED: Entry = failed(
+pub(super) const MISCONFIGURED: Entry = failed(
     "The sign-in is not set up correctly",
     "{provider} and this application do not agree on how they are connected. You cannot repair this yourself.",
     "Tell your administrator, and give them the reference and the code.",
@@ -70,22 +70,28 @@ const CONDITIONAL: Entry = failed(
     "Try from your work device or your company's network. If you think the rule is wrong, ask your administrator.",
 );
 
-const STALE: Entry = failed(
+pub(super) const STALE: Entry = failed(
     "This sign-in took too long",
     "A sign-in has to be finished within ten minutes, and each answer of {provider} can be used once.",
     "Start again. The back button and old bookmarks of sign-in pages do not work.",
 );
 
-const AWAY: Entry = wait(
+pub(super) const AWAY: Entry = wait(
     "{provider} cannot be reached",
     "{provider} does not answer at the moment. People who are signed in already can go on working.",
     "Wait a minute, then try again. If it goes on, tell your administrator.",
 );
 
-const NOT_TRUSTED: Entry = failed(
+pub(super) const NOT_TRUSTED: Entry = failed(
     "The answer of {provider} could not be trusted",
     "The answer did not pass our checks, so you were not signed in.",
     "Try again. If it happens again, give the reference to your administrator.",
+);
+
+const NOT_SIGNED_IN: Entry = failed(
+    "{provider} needs you to sign in",
+    "You are not signed in at {provider} any more, or it needs you to choose an account.",
+    "Try again, and sign in when {provider} asks.",
 );
 
 /// Microsoft Entra ID's numbers.
@@ -112,7 +118,7 @@ pub(super) const NUMBERS: &[(&[u32], Entry)] = &[
     (&[16000, 16003, 50020, 50034, 51004, 90072, 500_208], WRONG_ACCOUNT),
     (&[50053, 50055, 50056, 50126, 50144], PASSWORD),
     (&[50057], DISABLED),
-    (&[54005, 70008, 50089, 50058, 50173, 70043, 70044, 700_082], STALE),
+    (&[54005, 70008, 50089, 50173, 70043, 70044, 700_082], STALE),
     (
         &[7_000_215, 7_000_222],
         failed(
@@ -130,13 +136,14 @@ pub(super) const NUMBERS: &[(&[u32], Entry)] = &[
         ),
     ),
     (&[50194, 65005, 90002, 650_052, 650_056, 700_016, 700_054, 7_000_112, 700_025, 700_027], MISCONFIGURED),
+    (&[50058], NOT_SIGNED_IN),
     (&[90006, 90033], AWAY),
 ];
 
-/// Error codes of OAuth 2.0 and OpenID Connect.
+/// Error codes of OAuth 2.0 and OpenID Connect, and status codes of SAML that mean the same.
 pub(super) const ERRORS: &[(&[&str], Entry)] = &[
     (
-        &["access_denied"],
+        &["access_denied", "RequestDenied"],
         failed(
             "{provider} did not let you in",
             "Either the sign-in was cancelled, or {provider} does not allow you to use this application.",
@@ -145,12 +152,8 @@ pub(super) const ERRORS: &[(&[&str], Entry)] = &[
     ),
     (&["consent_required", "admin_policy_enforced"], NO_CONSENT),
     (
-        &["login_required", "interaction_required", "account_selection_required", "user_cancelled_login"],
-        failed(
-            "{provider} needs you to sign in",
-            "You are not signed in at {provider} any more, or it needs you to choose an account.",
-            "Try again, and sign in when {provider} asks.",
-        ),
+        &["login_required", "interaction_required", "account_selection_required", "user_cancelled_login", "NoPassive"],
+        NOT_SIGNED_IN,
     ),
     (&["unmet_authentication_requirements"], EXTRA_CHECK),
     (&["temporarily_unavailable", "server_error"], AWAY),

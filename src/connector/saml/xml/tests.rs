@@ -1,0 +1,184 @@
+use super::*;
+
+fn refused(text: &str, policy: Policy) -> Reason {
+    match Tree::parse(text, policy) {
+        Ok(_) => panic!("taken: {}", text.chars().take(200).collect::<String>()),
+        Err(error) => error.why(),
+    }
+}
+
+fn taken(text: &str, policy: Policy) {
+    if let Err(error) = Tree::parse(text, policy) {
+        panic!("{error:?}: {}", text.chars().take(200).collect::<String>());
+    }
+}
+
+/// S10.
+#[test]
+fn a_document_type_is_refused_everywhere() {
+    for text in [
+        "<!DOCTYPE a><a/>",
+        "<!DOCTYPE a SYSTEM 'http://evil.example/x.dtd'><a/>",
+        "<?xml version='1.0'?>\n<!DOCTYPE a [<!ENTITY e 'x'>]><a>&e;</a>",
+        "<!DOCTYPE a [<!ENTITY % p SYSTEM 'file:///etc/passwd'> %p;]><a/>",
+        "<!DOCTYPE a [<!ENTITY l 'll'><!ENTITY m '&l;&l;&l;&l;&l;'>]><a>&m;</a>",
+    ] {
+        assert_eq!(refused(text, Policy::Message), Reason::XmlDoctype, "{text}");
+        assert_eq!(refused(text, Policy::Metadata), Reason::XmlDoctype, "{text}");
+    }
+    assert_eq!(refused("<a>&e;</a>", Policy::Message), Reason::SamlMalformed);
+    taken("<?xml version='1.0'?>\n<a>&amp;&lt;&gt;&quot;&apos;&#65;&#x42;</a>", Policy::Message);
+}
+
+/// S09.
+#[test]
+fn what_readers_may_skip_is_refused_in_messages_and_ignored_in_metadata() {
+    for inner in ["a<!-- -->b", "a<?p?>b", "a<![CDATA[b]]>", "a<b/>"] {
+        let text = format!("<r>{inner}</r>");
+        assert_eq!(refused(&text, Policy::Message), Reason::SamlContent, "{text}");
+        taken(&text, Policy::Metadata);
+    }
+    for text in ["<!-- --><r/>", "<r/><!-- -->", "<?p?><r/>", "<r/><?p?>"] {
+        assert_eq!(refused(text, Policy::Message), Reason::SamlContent, "{text}");
+        taken(text, Policy::Metadata);
+    }
+    let text = "<r>admin@a.example<!-- -->.evil<![CDATA[.test]]></r>";
+    assert_eq!(Tree::parse(text, Policy::Metadata).unwrap().root().text(), "admin@a.example.evil.test");
+    taken("<r>\n <b>a</b>\n</r>", Policy::Message);
+}
+
+/// S28.
+#[test]
+fn limits_are_found_before_the_parser_works() {
+    let attributes = |n: usize| format!("<a {}/>", (0..n).map(|i| format!("a{i}=''")).collect::<Vec<_>>().join(" "));
+    let namespaces =
+        |n: usize| format!("<a {}/>", (0..n).map(|i| format!("xmlns:a{i}= 'x'")).collect::<Vec<_>>().join(" "));
+    let deep = |n: usize| format!("{}{}", "<a>".repeat(n), "</a>".repeat(n));
+    let wide = |n: usize| format!("<a>{}</a>", "<b/>".repeat(n));
+    let long = |n: usize| format!("<a>{}</a>", "x".repeat(n));
+    let nested = |n: usize| {
+        let start =
+            |i: usize| format!("<a {}>", (0..16).map(|k| format!("xmlns:p{i}x{k}='x'")).collect::<Vec<_>>().join(" "));
+        format!("{}{}", (0..n).map(start).collect::<String>(), "</a>".repeat(n))
+    };
+    for (honest, too_much) in [
+        (attributes(60), attributes(65)),
+        (attributes(60), attributes(80_000)),
+        (namespaces(60), namespaces(40_000)),
+        (nested(8), nested(9)),
+        (deep(64), deep(65)),
+        (deep(64), deep(10_000)),
+        (wide(9_000), wide(10_000)),
+        (long(500_000), long(MAX_MESSAGE)),
+    ] {
+        taken(&honest, Policy::Message);
+        assert_eq!(refused(&too_much, Policy::Message), Reason::SamlTooLarge);
+    }
+    taken(&long(MAX_MESSAGE), Policy::Metadata);
+    taken(&wide(10_000), Policy::Metadata);
+    assert_eq!(refused(&long(MAX_METADATA), Policy::Metadata), Reason::SamlTooLarge);
+    assert_eq!(refused(&wide(80_000), Policy::Metadata), Reason::SamlTooLarge);
+}
+
+/// The depth that is counted over the bytes may be deceived; the parser's cannot.
+#[test]
+fn the_parser_holds_the_depth_where_the_scan_is_deceived() {
+    let text = |n: usize| format!("{}{}", "<a b='/>'>".repeat(n), "</a>".repeat(n));
+    taken(&text(64), Policy::Message);
+    assert_eq!(refused(&text(65), Policy::Message), Reason::SamlMalformed);
+}
+
+/// S31.
+#[test]
+fn what_is_no_xml_in_utf_8_is_malformed() {
+    for text in [
+        "",
+        "no XML",
+        "<a>",
+        "<a></b>",
+        "<a/><b/>",
+        "<a b='1' b='2'/>",
+        "<p:a/>",
+        "<a xmlns:p='u' xmlns:q='u' p:b='1' q:b='2'/>",
+        "<a>\0</a>",
+        "<a>&#0;</a>",
+        "<a>\u{1}</a>",
+        "<?xml version='1.1'?><a/>",
+        "<?xml version='1.0' encoding='UTF-16'?><a/>",
+        "<?xml version='1.0' encoding='UTF-7'?><a/>",
+        "<a xmlns:p='u'><p:b:c/></a>",
+        "<:a/>",
+        "<a><!doctype b></a>",
+    ] {
+        assert_eq!(refused(text, Policy::Message), Reason::SamlMalformed, "{text:?}");
+        assert_eq!(refused(text, Policy::Metadata), Reason::SamlMalformed, "{text:?}");
+    }
+    taken(
+        "<?xml version='1.0' encoding='utf-8' standalone='yes'?><a xmlns:p='u'><p:b c='' p:c=''/></a>",
+        Policy::Message,
+    );
+}
+
+#[test]
+fn elements_are_found_by_namespace_and_name() {
+    let text =
+        r#"<p:r xmlns:p="u" xmlns="v" x="1" p:x="2"><a/><p:a>one</p:a><b><p:a>two</p:a></b><p:a>three</p:a></p:r>"#;
+    let tree = Tree::parse(text, Policy::Message).unwrap();
+    let root = tree.root();
+    assert!(root.is("u", "r") && !root.is("v", "r") && !root.is("", "r"));
+    assert_eq!(root.attribute("x"), Some("1"));
+    assert_eq!(root.attribute("y"), None);
+    assert_eq!(root.children().count(), 4);
+    assert_eq!(root.child("v", "a").unwrap().text(), "");
+    assert_eq!(root.children_named("u", "a").map(Element::text).collect::<Vec<_>>(), ["one", "three"]);
+    assert_eq!(root.descendants().filter(|e| e.is("u", "a")).count(), 3);
+    assert_eq!(root.only_child("u", "a").unwrap_err().why(), Reason::SamlStructure);
+    assert_eq!(root.only_child("v", "b").unwrap().unwrap().text(), "two");
+    assert_eq!(root.only_child("u", "b").unwrap(), None);
+    assert_eq!(root.only_child("v", "b").unwrap().unwrap().parent(), Some(root));
+    assert_eq!(root.parent(), None);
+}
+
+#[test]
+fn what_is_escaped_reads_as_it_was() {
+    let all = "a&b<c>d\"e'f\tg\nh\ri ä €";
+    for text in [format!("<r x=\"{}\"/>", escape(all)), format!("<r x='{}'/>", escape(all))] {
+        assert_eq!(Tree::parse(&text, Policy::Message).unwrap().root().attribute("x"), Some(all));
+    }
+    let text = format!("<r>{}</r>", escape(all));
+    assert_eq!(Tree::parse(&text, Policy::Message).unwrap().root().text(), all);
+    assert_eq!(escape("\0\u{1b}\u{ffff}"), "\u{fffd}\u{fffd}\u{fffd}");
+    assert!(matches!(escape("plain ä"), Cow::Borrowed(_)));
+}
+
+#[test]
+fn times_are_utc() {
+    let at = Timestamp::from_secs(1_700_000_000);
+    for text in
+        ["2023-11-14T22:13:20Z", "2023-11-14T22:13:20.0Z", "2023-11-14T22:13:20+00:00", "\n2023-11-14T22:13:20Z "]
+    {
+        assert_eq!(time(text), Some(at), "{text}");
+    }
+    assert_eq!(time("2023-11-14T22:13:20.1Z"), Some(Timestamp::from_millis(1_700_000_000_100)));
+    assert_eq!(time("2023-11-14T22:13:20.1239999999999Z"), Some(Timestamp::from_millis(1_700_000_000_123)));
+    for text in [
+        "",
+        "Z",
+        "2023-11-14T22:13:20",
+        "2023-11-14T22:13:20+01:00",
+        "2023-11-14t22:13:20Z",
+        "2023-11-14T22:13:20z",
+        "2023-11-14 22:13:20Z",
+        "2023-11-14T22:13Z",
+        "2023-11-14T22:13:20.Z",
+        "2023-11-14T22:13:20.+1Z",
+        "2023-02-30T22:13:20Z",
+        "2023-11-14T25:13:20Z",
+        "-023-11-14T22:13:20Z",
+        "+002023-11-14T22:13:20Z",
+    ] {
+        assert_eq!(time(text), None, "{text}");
+    }
+    assert_eq!(write_time(Timestamp::from_millis(1_700_000_000_999)), "2023-11-14T22:13:20Z");
+    assert_eq!(time(&write_time(at)), Some(at));
+}

@@ -1,0 +1,203 @@
+//! `saml/<connector>/…`: our metadata, the assertion consumer service, what follows it, and single logout.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use hyper::body::Incoming;
+
+use crate::audit::{Event, Outcome};
+use crate::connector::{Kind, Provider, SamlProvider};
+use crate::signin::{LogoutPosted, Posted, SingleLogout, Started};
+
+use super::callback::fetched;
+use super::form::{BadForm, Form};
+use super::pages::TooManyTries;
+use super::router::Visit;
+use super::site::{Site, json, redirect};
+
+/// Bytes of a posted message: what is read of one as XML, in Base64, with some room.
+const MAX_POST: usize = 1024 * 1024;
+
+/// What the metadata is sent as (SAML 2.0 Metadata, section 4.1.1).
+const METADATA: &str = "application/samlmetadata+xml";
+
+/// The pages of one connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SamlPage {
+    Metadata,
+    Acs,
+    Done,
+    Slo,
+}
+
+impl SamlPage {
+    pub(super) fn of(path: &str) -> Option<Self> {
+        Some(match path {
+            "metadata" => Self::Metadata,
+            "acs" => Self::Acs,
+            "done" => Self::Done,
+            "slo" => Self::Slo,
+            _ => return None,
+        })
+    }
+
+    pub(super) const fn methods(self) -> &'static [Method] {
+        match self {
+            Self::Metadata => &[Method::GET, Method::HEAD],
+            Self::Acs => &[Method::POST],
+            Self::Done => &[Method::GET],
+            Self::Slo => &[Method::GET, Method::POST],
+        }
+    }
+}
+
+impl Site {
+    pub(super) async fn saml(
+        &self,
+        visit: &Visit,
+        provider: &Provider,
+        page: SamlPage,
+        parts: &Parts,
+        body: Incoming,
+    ) -> Response<Bytes> {
+        let Provider::Saml(saml) = provider else {
+            return self.reject(visit, StatusCode::NOT_FOUND, "own_path_unknown");
+        };
+        match page {
+            SamlPage::Metadata => self.saml_metadata(visit, saml),
+            SamlPage::Acs => self.saml_acs(visit, provider, saml, parts, body).await,
+            SamlPage::Done => self.saml_done(visit, provider, saml, parts).await,
+            SamlPage::Slo => self.saml_slo(visit, provider, saml, parts, body).await,
+        }
+    }
+
+    /// `saml/<connector>/metadata`, for the provider's administrator. Nothing in it is secret.
+    fn saml_metadata(&self, visit: &Visit, provider: &SamlProvider) -> Response<Bytes> {
+        match provider.own_metadata() {
+            Ok(xml) => {
+                let mut response = json(StatusCode::OK, "saml_metadata", &serde_json::Value::Null);
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METADATA));
+                *response.body_mut() = Bytes::from(xml);
+                response
+            }
+            Err(error) => {
+                tracing::error!(connector = provider.id().as_str(), reason = error.reason(), "no metadata of ours");
+                self.reject(visit, StatusCode::SERVICE_UNAVAILABLE, error.reason())
+            }
+        }
+    }
+
+    /// `saml/<connector>/acs`: the provider's page posts a response (SAML 2.0 Bindings, section 3.5). A good one, and one
+    /// that depends on who is signed in, is answered with 303 to `done`; a bad one at once.
+    async fn saml_acs(
+        &self,
+        visit: &Visit,
+        provider: &Provider,
+        saml: &SamlProvider,
+        parts: &Parts,
+        body: Incoming,
+    ) -> Response<Bytes> {
+        // A session is for a browser that navigates. Nothing is used up.
+        if fetched(visit, &parts.headers) {
+            return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
+        }
+        if let Some(response) = self.silenced(visit) {
+            return response;
+        }
+        let _turn = self.judging.acquire().await;
+        let form = match Form::read_up_to(MAX_POST, &parts.headers, body).await {
+            Ok(form) => form,
+            Err(bad) => return self.bad_message(visit, saml, "login.rejected", bad),
+        };
+        let Some(response) = form.get("SAMLResponse") else {
+            let bad = BadForm { status: StatusCode::BAD_REQUEST, reason: "saml_response_missing" };
+            return self.bad_message(visit, saml, "login.rejected", bad);
+        };
+        let relay_state = form.get("RelayState");
+        let posted = Posted { provider: saml, response, relay_state, headers: &parts.headers };
+        match self.sign_in.assertion(&posted, visit.visitor()).await {
+            Ok(to) => redirect(&to.location, "saml_received", to.cookies),
+            Err(failed) => {
+                if failed.kind() == Kind::Refused {
+                    self.bad_assertions.count(visit.client);
+                }
+                self.failed_page(visit, provider, &failed)
+            }
+        }
+    }
+
+    /// `saml/<connector>/done`: the browser is back on our own site, with its session cookie.
+    async fn saml_done(
+        &self,
+        visit: &Visit,
+        provider: &Provider,
+        saml: &SamlProvider,
+        parts: &Parts,
+    ) -> Response<Bytes> {
+        if fetched(visit, &parts.headers) {
+            return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
+        }
+        let query = parts.uri.query().unwrap_or_default();
+        let result = self.sign_in.assertion_done(saml, query, &parts.headers, visit.visitor()).await;
+        self.completed(visit, parts, provider, result).await
+    }
+
+    /// `saml/<connector>/slo`: single logout, by redirect or by form.
+    async fn saml_slo(
+        &self,
+        visit: &Visit,
+        provider: &Provider,
+        saml: &SamlProvider,
+        parts: &Parts,
+        body: Incoming,
+    ) -> Response<Bytes> {
+        if let Some(response) = self.silenced(visit) {
+            return response;
+        }
+        let _turn = self.judging.acquire().await;
+        let form;
+        let posted = if parts.method == Method::POST {
+            form = match Form::read_up_to(MAX_POST, &parts.headers, body).await {
+                Ok(form) => form,
+                Err(bad) => return self.bad_message(visit, saml, "logout.rejected", bad),
+            };
+            let (request, response) = (form.get("SAMLRequest"), form.get("SAMLResponse"));
+            LogoutPosted::Form { request, response, relay_state: form.get("RelayState") }
+        } else {
+            LogoutPosted::Query(parts.uri.query().unwrap_or_default())
+        };
+        match self.sign_in.saml_logout(saml, &posted, visit.visitor()).await {
+            Ok(SingleLogout::Answer(to)) => self.to_provider(provider, Started { to, cookies: vec![] }, "saml_logout"),
+            Ok(SingleLogout::Done { partial }) => {
+                let connector = if partial { saml.id().as_str() } else { "" };
+                redirect(&self.link("sign-out/done", &[("connector", connector)]), "signed_out", vec![])
+            }
+            Err(refused) if refused.again => self.directory_away(visit),
+            Err(refused) => {
+                self.bad_assertions.count(visit.client);
+                self.refusal(StatusCode::BAD_REQUEST, refused.reason, visit.asker, &visit.request_id)
+            }
+        }
+    }
+
+    /// The answer to a source whose messages were bad too often.
+    fn silenced(&self, visit: &Visit) -> Option<Response<Bytes>> {
+        let retry_after_secs = self.bad_assertions.check(visit.client).err()?;
+        let event = Event::new("limit.hit", Outcome::Failure, "rate_limited");
+        self.audit.record_frequent(event.from_client(visit.client, &visit.request_id));
+        let setting = self.setting(&visit.request_id);
+        let page = TooManyTries { setting, retry_after_secs, retry_href: &self.link("sign-in", &[]) };
+        Some(page.render().into_response())
+    }
+
+    /// A post that is no message at all.
+    fn bad_message(&self, visit: &Visit, saml: &SamlProvider, event: &'static str, bad: BadForm) -> Response<Bytes> {
+        self.bad_assertions.count(visit.client);
+        let event = Event::new(event, Outcome::Failure, bad.reason)
+            .from_client(visit.client, &visit.request_id)
+            .with("connector", saml.id().as_str());
+        self.audit.record_frequent(event);
+        self.refusal(bad.status, bad.reason, visit.asker, &visit.request_id)
+    }
+}
