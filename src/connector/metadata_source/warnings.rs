@@ -59,7 +59,8 @@ impl Reporter {
     /// The place could not be read, or what is there was refused.
     pub(super) fn failed(&mut self, error: &ProviderError, has_document: bool, now: Tick) {
         let (expected, found) = error.detail().unwrap_or_default();
-        let text = format!("{} {expected} {found}", error.reason());
+        // What was expected may hold the time of day.
+        let text = format!("{} {found}", error.reason());
         if self.failed.as_ref().is_some_and(|(last, at)| *last == text && now.since(*at) < REPEAT_EVERY) {
             return;
         }
@@ -87,6 +88,7 @@ impl Reporter {
                 tracing::warn!(
                     connector = %self.id,
                     certificate = fingerprint,
+                    subject = ?certificate.subject(),
                     expired = expires.rfc3339(),
                     "a signing certificate in the provider's metadata has expired; what it signs is still accepted"
                 );
@@ -94,6 +96,7 @@ impl Reporter {
                 tracing::warn!(
                     connector = %self.id,
                     certificate = fingerprint,
+                    subject = ?certificate.subject(),
                     expires = expires.rfc3339(),
                     "a signing certificate in the provider's metadata expires soon: the provider will sign with another"
                 );
