@@ -118,15 +118,7 @@ impl SamlProvider {
         relay_state: Option<&str>,
         request_id: impl Fn(&str) -> String,
     ) -> Result<LogoutMessage, ProviderError> {
-        let (message, field) = match (request, response) {
-            (Some(request), None) => (Message::Request, request),
-            (None, Some(response)) => (Message::Response, response),
-            _ => {
-                let expected = "SAMLRequest or SAMLResponse";
-                return Err(ProviderError::new(Reason::SamlMalformed).saying(expected, "both, or neither"));
-            }
-        };
-        let xml = binding::decode_post(field)?;
+        let (message, xml) = binding::parse_post(request, response)?;
         self.judge_logout(Received::Post(&xml), message, relay_state.map(str::to_owned), request_id).await
     }
 
@@ -160,12 +152,9 @@ impl SamlProvider {
                 })
             }
             Message::Response => {
-                let answer = logout::judge_response(received, &expected)?;
                 let request_id = request_id(relay_state.as_deref().unwrap_or_default());
-                if answer.in_response_to != request_id {
-                    return Err(ProviderError::new(Reason::SamlInResponseTo).saying(request_id, answer.in_response_to));
-                }
-                LogoutMessage::Response { partial: answer.outcome == Outcome::Partial }
+                let outcome = logout::judge_response(received, &request_id, &expected)?;
+                LogoutMessage::Response { partial: outcome == Outcome::Partial }
             }
         })
     }

@@ -13,7 +13,7 @@ use super::saml::binding::{self, Message, RelayState};
 use super::saml::metadata::IdpMetadata;
 use super::saml::own_keys::OwnKeys;
 use super::saml::own_metadata::OwnMetadata;
-use super::saml::request::{AuthnRequest, Comparison};
+use super::saml::request::AuthnRequest;
 use super::saml::response;
 use super::types::Asserted;
 use super::{ProviderError, Reason, Requirement, ToProvider};
@@ -158,7 +158,6 @@ impl SamlProvider {
             is_passive: false,
             name_id_format: self.connector.name_id_format.as_deref(),
             allow_create: true,
-            comparison: Comparison::Exact,
             requested_contexts: required.acr.as_deref().unwrap_or_default(),
             subject: None,
         };

@@ -166,14 +166,6 @@ pub(crate) struct ProviderLogout {
     pub(crate) expires: Timestamp,
 }
 
-/// A verified answer of the provider to a request of ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ProviderAnswer {
-    /// The ID of our request: whether there is such a one is for the caller to know.
-    pub(crate) in_response_to: String,
-    pub(crate) outcome: Outcome,
-}
-
 /// Judges a request of the provider to end sessions (S26).
 ///
 /// # Errors
@@ -199,27 +191,29 @@ pub(crate) fn judge_request(received: Received<'_>, expected: &Expected<'_>) -> 
     Ok(ProviderLogout { id: id(root)?, name_id, session_indexes, issued_at, expires })
 }
 
-/// Judges the provider's answer to a request of ours.
+/// Judges the provider's answer to our request whose ID is `request_id`.
 ///
 /// # Errors
-/// `saml_status`: the provider did not do it; `saml_in_response_to`: it names no request; and those of
+/// `saml_status`: the provider did not do it; `saml_in_response_to`: it answers another request, or none; and those of
 /// [`judge_request`] that are not about names and times.
-pub(crate) fn judge_response(received: Received<'_>, expected: &Expected<'_>) -> Result<ProviderAnswer, ProviderError> {
+pub(crate) fn judge_response(
+    received: Received<'_>,
+    request_id: &str,
+    expected: &Expected<'_>,
+) -> Result<Outcome, ProviderError> {
     let tree = parse(received)?;
     let root = tree.root();
     verify(&tree, Message::Response, received, expected)?;
     only_children(root, &[(SAMLP, "Status")])?;
-    let in_response_to = root
-        .attribute("InResponseTo")
-        .ok_or_else(|| ProviderError::new(Reason::SamlInResponseTo).saying("InResponseTo", "none"))?;
+    let answers = root.attribute("InResponseTo").unwrap_or("none");
+    if answers != request_id {
+        return Err(ProviderError::new(Reason::SamlInResponseTo).saying(request_id, answers));
+    }
     let status = Status::read(root)?;
-    let outcome = if status.is_partial_logout() {
-        Outcome::Partial
-    } else {
-        status.demand_success()?;
-        Outcome::Complete
-    };
-    Ok(ProviderAnswer { in_response_to: in_response_to.to_owned(), outcome })
+    if status.is_partial_logout() {
+        return Ok(Outcome::Partial);
+    }
+    status.demand_success().map(|()| Outcome::Complete)
 }
 
 fn parse<'x>(received: Received<'x>) -> Result<Tree<'x>, ProviderError> {
@@ -246,6 +240,7 @@ fn verify(
         return Err(ProviderError::new(Reason::SamlMalformed).saying(format_args!("{name} 2.0"), "another document"));
     }
     let issuer = root.only_child(SAML, "Issuer")?.map(Element::text).unwrap_or_default();
+    let issuer = issuer.trim();
     if issuer != expected.idp_entity_id {
         return Err(ProviderError::new(Reason::IdpMixup).saying(expected.idp_entity_id, issuer));
     }
@@ -318,29 +313,16 @@ fn id(root: Element<'_>) -> Result<String, ProviderError> {
 fn subject(root: Element<'_>, expected: &Expected<'_>) -> Result<NameId, ProviderError> {
     let names: Vec<_> = ["NameID", "BaseID", "EncryptedID"].iter().flat_map(|n| root.children_named(SAML, n)).collect();
     match names.as_slice() {
-        [name] if name.name() == "NameID" => read_name(*name),
+        [name] if name.name() == "NameID" => NameId::read(*name),
         [name] if name.name() == "EncryptedID" => {
             let clear = encryption::decrypt_id(*name, expected.decryption, expected.allow_cbc)?;
             let tree = Tree::parse(&clear, Policy::Message)?;
-            read_name(tree.root())
+            let name = Some(tree.root()).filter(|root| root.is(SAML, "NameID"));
+            NameId::read(name.ok_or_else(encryption::refused)?)
         }
         [_] => Err(ProviderError::new(Reason::SamlStructure).saying("a NameID", "a BaseID")),
         names => Err(ProviderError::new(Reason::SamlStructure).saying("one NameID", names.len())),
     }
-}
-
-fn read_name(element: Element<'_>) -> Result<NameId, ProviderError> {
-    let value = element.text();
-    if !element.is(SAML, "NameID") || !element.is_plain_text() || value.trim().is_empty() {
-        return Err(ProviderError::new(Reason::SamlSubject).saying("a NameID", "a blank one, or none"));
-    }
-    let attribute = |name| element.attribute(name).map(str::to_owned);
-    Ok(NameId {
-        value,
-        format: attribute("Format"),
-        name_qualifier: attribute("NameQualifier"),
-        sp_name_qualifier: attribute("SPNameQualifier"),
-    })
 }
 
 #[cfg(test)]

@@ -17,27 +17,6 @@ pub(crate) fn new_id() -> String {
     format!("_{}", random::token::<20>())
 }
 
-/// How a context compares with those asked for (Core, section 3.3.2.2.1). Entra takes `exact` alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Comparison {
-    #[default]
-    Exact,
-    Minimum,
-    Better,
-    Maximum,
-}
-
-impl Comparison {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::Minimum => "minimum",
-            Self::Better => "better",
-            Self::Maximum => "maximum",
-        }
-    }
-}
-
 /// An authentication request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AuthnRequest<'a> {
@@ -58,9 +37,9 @@ pub(crate) struct AuthnRequest<'a> {
     pub(crate) name_id_format: Option<&'a str>,
     /// Whether the provider may make a name for a person who has none yet. Written with a format only.
     pub(crate) allow_create: bool,
-    pub(crate) comparison: Comparison,
-    /// Class references; empty asks for none. A provider compares them with what it did: Entra then refuses who came by
-    /// another way, a security key in place of a password for instance (AADSTS75011).
+    /// Class references, of which the provider shall use one exactly: Entra knows no other comparison, and what comes back
+    /// is held against this list. Empty asks for none. Entra then refuses who came by another way, a security key in
+    /// place of a password for instance (AADSTS75011).
     pub(crate) requested_contexts: &'a [String],
     /// The person to be asked for. Entra refuses a request that has one, and takes `login_hint` in the link instead.
     pub(crate) subject: Option<&'a NameId>,
@@ -91,8 +70,7 @@ impl AuthnRequest<'_> {
             push(&mut xml, format_args!("<samlp:NameIDPolicy Format=\"{}\"{create}/>", escape(format)));
         }
         if !self.requested_contexts.is_empty() {
-            let comparison = self.comparison.word();
-            push(&mut xml, format_args!("<samlp:RequestedAuthnContext Comparison=\"{comparison}\">"));
+            xml.push_str("<samlp:RequestedAuthnContext Comparison=\"exact\">");
             for class in self.requested_contexts {
                 let class = escape(class);
                 push(&mut xml, format_args!("<saml:AuthnContextClassRef>{class}</saml:AuthnContextClassRef>"));

@@ -2,16 +2,14 @@
 
 use super::conditions::{self, Delivery, SKEW};
 use super::encryption::{self, DecryptionKeys, Opened};
+use super::status::Status;
 use super::types::{Assertion, Attribute, NameId};
 use super::xml::{Element, Policy, SAML, SAMLP, Tree};
 use super::{dsig, shape};
 use crate::base::clock::Timestamp;
 use crate::connector::error::{ProviderError, Reason};
 
-const SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
-/// Longest name of a person, in bytes. A persistent one has at most 256 characters (SAML 2.0 Core, section 8.3.7).
-const MAX_NAME: usize = 1024;
 
 /// What a response must be.
 pub(crate) struct Expected<'a> {
@@ -58,11 +56,12 @@ pub(crate) fn peek(xml: &str) -> Result<Peek, ProviderError> {
 /// # Errors
 ///
 /// The first thing that is wrong, with what was expected and found. A status other than success comes before all but
-/// the document's shape ([`Reason::SamlStatus`]; its detail is the last part of the provider's innermost code).
+/// the document's shape ([`Reason::SamlStatus`], as [`Status`] tells it).
 pub(crate) fn judge(xml: &str, expected: &Expected<'_>) -> Result<Assertion, ProviderError> {
     let tree = Tree::parse(xml, Policy::Message)?;
     let shape = shape::response(&tree)?;
-    check_status(shape.root)?;
+    // A refusal may come without any signature.
+    Status::read(shape.root)?.demand_success()?;
     // A stranger's response is refused for that, not for its key (S22).
     if let Some(issuer) = shape.root.only_child(SAML, "Issuer")? {
         check_issuer(issuer, expected)?;
@@ -146,25 +145,6 @@ fn read(root: Element<'_>, assertion: Element<'_>, expected: &Expected<'_>) -> R
     })
 }
 
-/// Success, or the provider's word for what went wrong (S23). A refusal may come without any signature.
-fn check_status(root: Element<'_>) -> Result<(), ProviderError> {
-    let status = root.only_child(SAMLP, "Status")?;
-    let code = status.map(|status| status.only_child(SAMLP, "StatusCode")).transpose()?.flatten();
-    let Some(mut code) = code else {
-        return Err(ProviderError::new(Reason::SamlStructure).saying("a StatusCode", "none"));
-    };
-    if code.attribute("Value") == Some(SUCCESS) {
-        return Ok(());
-    }
-    while let Some(inner) = code.only_child(SAMLP, "StatusCode")? {
-        code = inner;
-    }
-    let value = code.attribute("Value").unwrap_or_default();
-    let last =
-        value.rsplit(':').next().filter(|last| last.len() <= 64 && last.bytes().all(|b| b.is_ascii_alphanumeric()));
-    Err(ProviderError::new(Reason::SamlStatus).saying("Success", last.unwrap_or("another code")))
-}
-
 fn check_issuer_of(assertion: Element<'_>, expected: &Expected<'_>) -> Result<(), ProviderError> {
     match assertion.only_child(SAML, "Issuer")? {
         Some(issuer) => check_issuer(issuer, expected),
@@ -191,23 +171,7 @@ fn check_head<'t>(element: Element<'t>, delivery: &Delivery<'_>) -> Result<&'t s
 }
 
 fn read_name(subject: Element<'_>) -> Result<NameId, ProviderError> {
-    let name = subject.only_child(SAML, "NameID")?.ok_or_else(|| no_subject("a NameID"))?;
-    // As it came: at sign-out it is sent back.
-    let value = name.text();
-    if value.trim().is_empty() {
-        return Err(no_subject("a NameID with text"));
-    }
-    if value.len() > MAX_NAME {
-        let expected = format_args!("a NameID of at most {MAX_NAME} bytes");
-        return Err(ProviderError::new(Reason::SamlSubject).saying(expected, value.len()));
-    }
-    let attribute = |local| name.attribute(local).map(str::to_owned);
-    Ok(NameId {
-        value,
-        format: attribute("Format"),
-        name_qualifier: attribute("NameQualifier"),
-        sp_name_qualifier: attribute("SPNameQualifier"),
-    })
+    NameId::read(subject.only_child(SAML, "NameID")?.ok_or_else(|| no_subject("a NameID"))?)
 }
 
 struct Session {

@@ -95,7 +95,7 @@ impl Status {
         let value = |code: Element<'_>| {
             code.attribute("Value").map(Code::read).ok_or_else(|| missing("a StatusCode with a Value"))
         };
-        let message = status.only_child(SAMLP, "StatusMessage")?.map(|message| message.text());
+        let message = status.only_child(SAMLP, "StatusMessage")?.map(Element::text);
         Ok(Self {
             top: value(code)?,
             sub: code.only_child(SAMLP, "StatusCode")?.map(value).transpose()?.flatten(),

@@ -67,30 +67,30 @@ export class Keycloak {
   /** A realm with people, groups and one confidential client that must use PKCE S256. */
   async realm(name, options) {
     const client = { clientId: "anteroom", clientSecret: randomBytes(24).toString("base64url") };
-    await this.#admin("POST", "", realm({ name, ...client, ...options }));
-    const user = async (address) => `/${name}/users/${await this.#userId(name, address)}`;
+    await this.admin("POST", "", realm({ name, ...client, ...options }));
+    const user = async (address) => `/${name}/users/${await this.userId(name, address)}`;
     return {
       ...client,
       issuer: `${this.origin}/realms/${name}`,
       /** How many sign-in sessions Keycloak itself keeps for this person. */
       sessionsOf: async (address) =>
-        (await this.#admin("GET", `/${name}/users/${await this.#userId(name, address)}/sessions`)).length,
+        (await this.admin("GET", `/${name}/users/${await this.userId(name, address)}/sessions`)).length,
       /** An administrator signs this person out of everything. */
       endSessionsOf: async (address) =>
-        this.#admin("POST", `/${name}/users/${await this.#userId(name, address)}/logout`),
+        this.admin("POST", `/${name}/users/${await this.userId(name, address)}/logout`),
       /** How often this person's tokens were renewed, and how often that was refused. */
       renewalsOf: async (address) => {
-        const events = await this.#admin("GET", `/${name}/events?max=1000&user=${await this.#userId(name, address)}`);
+        const events = await this.admin("GET", `/${name}/events?max=1000&user=${await this.userId(name, address)}`);
         const count = (type) => events.filter((event) => event.type === type).length;
         return { good: count("REFRESH_TOKEN"), refused: count("REFRESH_TOKEN_ERROR") };
       },
       /** Puts this person into another group. */
       join: async (address, group) => {
-        const groups = await this.#admin("GET", `/${name}/groups`);
+        const groups = await this.admin("GET", `/${name}/groups`);
         const { id } = groups.find((known) => known.name === group);
-        await this.#admin("PUT", `${await user(address)}/groups/${id}`);
+        await this.admin("PUT", `${await user(address)}/groups/${id}`);
       },
-      disable: async (address) => this.#admin("PUT", await user(address), { enabled: false }),
+      disable: async (address) => this.admin("PUT", await user(address), { enabled: false }),
       /** The realm goes with its server. */
       close: async () => {},
     };
@@ -101,8 +101,8 @@ export class Keycloak {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  async #userId(realm, address) {
-    const [user] = await this.#admin("GET", `/${realm}/users?exact=true&username=${encodeURIComponent(address)}`);
+  async userId(realm, address) {
+    const [user] = await this.admin("GET", `/${realm}/users?exact=true&username=${encodeURIComponent(address)}`);
     return user.id;
   }
 
@@ -126,16 +126,34 @@ export class Keycloak {
     return value;
   }
 
-  async #admin(method, where, body) {
+  /** One request to the admin API, below `/admin/realms`. `body` is sent as JSON, text as it is. */
+  async admin(method, where, body) {
     const token = await this.#adminToken();
     const answer = await exchange(`${this.origin}/admin/realms${where}`, {
       method,
-      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-      body: body && JSON.stringify(body),
+      headers: {
+        authorization: `Bearer ${token}`,
+        "content-type": typeof body === "string" ? "text/plain" : "application/json",
+      },
+      body: typeof body === "string" ? body : body && JSON.stringify(body),
     });
     if (answer.status >= 300) throw new Error(`${method} /admin/realms${where}: ${answer.status} ${answer.body}`);
     return answer.body === "" ? undefined : JSON.parse(answer.body);
   }
+}
+
+export const GROUPS = [{ name: "staff" }, { name: "finance" }];
+
+/** The people of a realm. */
+export function users() {
+  return Object.entries(keycloakPeople).map(([address, person]) => ({
+    username: address,
+    email: address,
+    enabled: true,
+    ...person,
+    groups: person.groups.map((group) => `/${group}`),
+    credentials: [{ type: "password", value: PASSWORD, temporary: false }],
+  }));
 }
 
 function realm({ name, clientId, clientSecret, redirectUri, postLogoutRedirectUri, backChannelLogoutUri, tokensLastS }) {
@@ -149,15 +167,8 @@ function realm({ name, clientId, clientSecret, redirectUri, postLogoutRedirectUr
     // A refresh token works once.
     revokeRefreshToken: true,
     refreshTokenMaxReuse: 0,
-    groups: [{ name: "staff" }, { name: "finance" }],
-    users: Object.entries(keycloakPeople).map(([address, person]) => ({
-      username: address,
-      email: address,
-      enabled: true,
-      ...person,
-      groups: person.groups.map((group) => `/${group}`),
-      credentials: [{ type: "password", value: PASSWORD, temporary: false }],
-    })),
+    groups: GROUPS,
+    users: users(),
     clients: [
       {
         clientId,

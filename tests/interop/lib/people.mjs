@@ -71,6 +71,14 @@ export const keycloakPeople = {
   "bob@keycloak.example": { firstName: "Bob", lastName: "Brown", emailVerified: false, groups: [] },
 };
 
+export const universityPeople = {
+  "alice@university.example": { name: "Alice Adams", groups: ["staff", "finance, and more"], roles: ["urn:mace:library"] },
+  "dora@university.example": { name: "Dora Díaz", groups: [] },
+  "erin@university.example": { name: "Erin Evans", groups: ["staff"] },
+  // Of another university: its own provider would vouch for her, this one does not.
+  "mallory@elsewhere.example": { name: "Mallory Moore", groups: [] },
+};
+
 /** Only Keycloak asks for one. */
 export const PASSWORD = "correct horse battery staple";
 

@@ -151,7 +151,7 @@ export class UserAgent {
         ...headers,
       });
       const answer = await this.#exchange(url, { method, headers: sent, body });
-      hops.push({ ...answer, method, sent });
+      hops.push({ ...answer, method, sent, sentBody: body });
       if (![301, 302, 303, 307, 308].includes(answer.status) || !answer.headers.location) return new Page(hops);
       url = new URL(answer.headers.location, url).href;
       if (answer.status < 307) {

@@ -1,15 +1,18 @@
 use std::sync::LazyLock;
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
+use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize};
 use rustls_pki_types::CertificateDer;
 
 use super::super::binding::{RelayState, parse_redirect, redirect_url};
 use super::*;
+use crate::connector::saml::xml::XENC;
 
 const SLO: &str = "https://app.example/.anteroom/saml/x/slo";
 const IDP: &str = "https://idp.example/metadata";
@@ -34,6 +37,13 @@ impl Pair {
     }
 }
 
+/// Our own key, to which names are encrypted.
+static OURS: LazyLock<(OaepPublicEncryptingKey, DecryptionKeys)> = LazyLock::new(|| {
+    let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
+    let public = PublicEncryptingKey::from_der(&key.subject_public_key_info()).unwrap();
+    (OaepPublicEncryptingKey::new(public).unwrap(), DecryptionKeys::from_pems([key.serialize_pem()]).unwrap())
+});
+
 /// The provider's second key, of the other kind: signs links.
 static EC: LazyLock<(CertificateDer<'static>, EcdsaKeyPair)> = LazyLock::new(|| {
     let key = KeyPair::generate().unwrap();
@@ -43,7 +53,7 @@ static EC: LazyLock<(CertificateDer<'static>, EcdsaKeyPair)> = LazyLock::new(|| 
 });
 
 static NAME: LazyLock<NameId> = LazyLock::new(|| NameId {
-    value: "a&<b>\"@x.example".into(),
+    value: " a&<b>\"@x.example".into(),
     format: Some("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent".into()),
     name_qualifier: Some("https://idp.example/?a=1&b=2".into()),
     sp_name_qualifier: Some("sp".into()),
@@ -86,9 +96,8 @@ fn with<T>(
     now: Timestamp,
 ) -> Result<T, ProviderError> {
     let keys = TrustedKeys::new([KEY.certificate.clone(), EC.0.clone()]);
-    let decryption = DecryptionKeys::default();
     let expected =
-        Expected { slo_url: SLO, idp_entity_id: IDP, now, keys: &keys, decryption: &decryption, allow_cbc: false };
+        Expected { slo_url: SLO, idp_entity_id: IDP, now, keys: &keys, decryption: &OURS.1, allow_cbc: false };
     judge(received, &expected)
 }
 
@@ -117,10 +126,15 @@ fn both_at(xml: &str, key: &SigningKey, now: Timestamp) -> [Result<ProviderLogou
     [Received::Redirect(&redirected), Received::Post(&posted)].map(|received| with(judge_request, received, now))
 }
 
-fn both_answers(xml: &str) -> [Result<ProviderAnswer, ProviderError>; 2] {
+/// To the request that [`answer`] is for.
+fn judge_answer(received: Received<'_>, expected: &Expected<'_>) -> Result<Outcome, ProviderError> {
+    judge_response(received, "_ours", expected)
+}
+
+fn both_answers(xml: &str) -> [Result<Outcome, ProviderError>; 2] {
     let redirected = parse_redirect(&signed_query(Message::Response, xml, &KEY.signing)).unwrap();
     let posted = dsig::sign(xml, id_of(xml), &KEY.signing).unwrap();
-    [Received::Redirect(&redirected), Received::Post(&posted)].map(|received| with(judge_response, received, NOW))
+    [Received::Redirect(&redirected), Received::Post(&posted)].map(|received| with(judge_answer, received, NOW))
 }
 
 fn reason<T>(result: Result<T, ProviderError>) -> &'static str {
@@ -356,6 +370,48 @@ fn a_request_names_one_person() {
     assert_eq!(refused(&naming("<NameID xmlns=\"urn:other\">x</NameID>")), "saml_structure");
 }
 
+/// `clear` as an `EncryptedID` for us: RSA-OAEP and AES-256-GCM.
+fn encrypted(clear: &str) -> String {
+    let (key, nonce) = ([7; 32], [9; 12]);
+    let sealing = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).unwrap());
+    let mut sealed = clear.as_bytes().to_vec();
+    sealing.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut sealed).unwrap();
+    let mut wrapped = vec![0; OURS.0.ciphertext_size()];
+    let wrapped = OURS.0.encrypt(&OAEP_SHA1_MGF1SHA1, &key, &mut wrapped, None).unwrap();
+    let value = |bytes: &[u8]| {
+        let value = STANDARD.encode(bytes);
+        format!("<x:CipherData><x:CipherValue>{value}</x:CipherValue></x:CipherData>")
+    };
+    format!(
+        "<saml:EncryptedID xmlns:x=\"{XENC}\"><x:EncryptedData Type=\"{XENC}Element\">\
+         <x:EncryptionMethod Algorithm=\"http://www.w3.org/2009/xmlenc11#aes256-gcm\"/>{}</x:EncryptedData>\
+         <x:EncryptedKey><x:EncryptionMethod Algorithm=\"{XENC}rsa-oaep-mgf1p\"/>{}</x:EncryptedKey></saml:EncryptedID>",
+        value(&[nonce.as_slice(), &sealed].concat()),
+        value(wrapped),
+    )
+}
+
+#[test]
+fn an_encrypted_name_is_opened_with_our_key() {
+    let xml = honest().write();
+    let (before, rest) = xml.split_once("<saml:NameID").unwrap();
+    let (name, after) = rest.split_once("</saml:NameID>").unwrap();
+    let name = format!("<saml:NameID xmlns:saml=\"{SAML}\"{name}</saml:NameID>");
+    let naming = |names: &str| format!("{before}{names}{after}");
+    for judged in both_at(&naming(&encrypted(&name)), &KEY.signing, NOW) {
+        assert_eq!(judged.unwrap().name_id, *NAME);
+    }
+    assert_eq!(refused(&naming(&format!("{}{name}", encrypted(&name)))), "saml_structure", "one name");
+    assert_eq!(refused(&naming(&encrypted(&name.replace("NameID", "Issuer")))), "saml_decrypt");
+    assert_eq!(refused(&naming(&encrypted(&name).replace("aes256-gcm", "aes128-gcm"))), "saml_decrypt");
+    assert_eq!(refused(&naming(&encrypted(&name).replace("rsa-oaep-mgf1p", "rsa-1_5"))), "saml_alg");
+    let posted = dsig::sign(&naming(&encrypted(&name)), "_request", &KEY.signing).unwrap();
+    let (keys, none) = (TrustedKeys::new([KEY.certificate.clone()]), DecryptionKeys::default());
+    let expected =
+        Expected { slo_url: SLO, idp_entity_id: IDP, now: NOW, keys: &keys, decryption: &none, allow_cbc: false };
+    assert_eq!(reason(judge_request(Received::Post(&posted), &expected)), "saml_decrypt", "we have no such key");
+}
+
 #[test]
 fn an_empty_session_index_does_not_become_all_sessions() {
     let xml = honest().write();
@@ -401,10 +457,10 @@ fn a_signed_request_inside_another_ends_nothing() {
 fn an_answer_says_how_far_it_went() {
     for outcome in [Outcome::Complete, Outcome::Partial] {
         for judged in both_answers(&answer(outcome).write()) {
-            assert_eq!(judged.unwrap(), ProviderAnswer { in_response_to: "_ours".into(), outcome });
+            assert_eq!(judged.unwrap(), outcome);
         }
         let posted = answer(outcome).write_signed(&KEY.signing).unwrap();
-        assert_eq!(with(judge_response, Received::Post(&posted), NOW).unwrap().outcome, outcome);
+        assert_eq!(with(judge_answer, Received::Post(&posted), NOW).unwrap(), outcome);
     }
 }
 
@@ -420,13 +476,14 @@ fn an_answer_that_is_not_the_providers_word_to_us_is_refused() {
     assert_eq!(refused(&xml.replace(SLO, "https://app.example/other")), "saml_destination");
     assert_eq!(refused(&xml.replace(IDP, "https://other.example")), "idp_mixup");
     assert_eq!(refused(&xml.replace(" InResponseTo=\"_ours\"", "")), "saml_in_response_to");
+    assert_eq!(refused(&xml.replace("_ours", "_other")), "saml_in_response_to");
     assert_eq!(refused(&xml.replace("status:Success", "status:Responder")), "saml_status");
     assert_eq!(refused(&xml.replace("<samlp:Status>", "<samlp:SessionIndex/><samlp:Status>")), "saml_structure");
     assert_eq!(refused(&honest().write()), "saml_malformed", "a request is no answer");
-    assert_eq!(reason(with(judge_response, Received::Post(&xml), NOW)), "saml_unsigned");
+    assert_eq!(reason(with(judge_answer, Received::Post(&xml), NOW)), "saml_unsigned");
     let unsigned = redirect_url(SLO, Message::Response, &xml, None, None, &[]).unwrap();
     let unsigned = parse_redirect(unsigned.split_once('?').unwrap().1).unwrap();
-    assert_eq!(reason(with(judge_response, Received::Redirect(&unsigned), NOW)), "saml_unsigned");
+    assert_eq!(reason(with(judge_answer, Received::Redirect(&unsigned), NOW)), "saml_unsigned");
     let tampered = answer(Outcome::Complete).write_signed(&KEY.signing).unwrap().replace("_ours", "_other");
-    assert_eq!(reason(with(judge_response, Received::Post(&tampered), NOW)), "saml_sig");
+    assert_eq!(reason(with(judge_answer, Received::Post(&tampered), NOW)), "saml_sig");
 }

@@ -15,7 +15,6 @@ fn request() -> AuthnRequest<'static> {
         is_passive: false,
         name_id_format: None,
         allow_create: false,
-        comparison: Comparison::Exact,
         requested_contexts: &[],
         subject: None,
     }
@@ -62,7 +61,6 @@ fn what_is_asked_for_stands_where_the_schema_has_it() {
         is_passive: true,
         name_id_format: Some("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"),
         allow_create: true,
-        comparison: Comparison::Minimum,
         requested_contexts: &contexts,
         subject: Some(&subject),
         ..request()
@@ -79,7 +77,7 @@ fn what_is_asked_for_stands_where_the_schema_has_it() {
     assert_eq!(policy.attribute("Format"), Some("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"));
     assert_eq!(policy.attribute("AllowCreate"), Some("true"));
     let context = root.child(SAMLP, "RequestedAuthnContext").unwrap();
-    assert_eq!(context.attribute("Comparison"), Some("minimum"));
+    assert_eq!(context.attribute("Comparison"), Some("exact"));
     let classes: Vec<_> = context.children_named(SAML, "AuthnContextClassRef").map(Element::text).collect();
     assert_eq!(classes, contexts);
 }

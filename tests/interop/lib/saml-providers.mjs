@@ -1,0 +1,57 @@
+import { KeycloakSamlRealm } from "./keycloak-saml.mjs";
+import { Pysaml2 } from "./pysaml2.mjs";
+import { keycloakSamlPages, universityPages } from "./saml-pages.mjs";
+
+// How each SAML provider is told to work, in the words that tests use for all of them.
+
+const CIPHERS = {
+  "http://www.w3.org/2001/04/xmlenc#aes128-cbc": "aes128-cbc",
+  "http://www.w3.org/2001/04/xmlenc#aes256-cbc": "aes256-cbc",
+  "http://www.w3.org/2009/xmlenc11#aes128-gcm": "aes128-gcm",
+  "http://www.w3.org/2009/xmlenc11#aes256-gcm": "aes256-gcm",
+};
+
+export const university = {
+  name: "pysaml2",
+  preset: "shibboleth",
+  domain: "university.example",
+  person: "alice@university.example",
+  colleague: "dora@university.example",
+  pages: universityPages,
+  start: () => Pysaml2.start(),
+  sign: (idp, what) => idp.control({ sign: what }),
+  encrypt: (idp, cipher) => idp.control({ cipher: cipher && CIPHERS[cipher] }),
+  signedRequestsOnly: (idp, yes) => idp.control({ want_signed_requests: yes }),
+  logoutBy: (idp, binding) => idp.control({ slo: [binding] }),
+  roll: {
+    publish: (idp) => idp.control({ publish: ["first", "second"] }),
+    use: (idp) => idp.control({ sign_with: "second" }),
+    retire: (idp) => idp.control({ publish: ["second"] }),
+  },
+};
+
+export const keycloak = (server) => ({
+  name: "Keycloak",
+  preset: "keycloak",
+  domain: "keycloak.example",
+  person: "alice@keycloak.example",
+  colleague: "dora@keycloak.example",
+  pages: keycloakSamlPages,
+  start: (realm) => KeycloakSamlRealm.make(server(), realm),
+  sign: (idp, what) => idp.change({ signAssertions: what !== "response", signResponses: what !== "assertion" }),
+  encrypt: (idp, cipher) =>
+    cipher
+      ? idp.change({
+          encrypt: true,
+          cipher,
+          keyTransport: "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p",
+          digest: "http://www.w3.org/2000/09/xmldsig#sha1",
+        })
+      : idp.change({ encrypt: false }),
+  signedRequestsOnly: (idp, yes) => idp.change({ wantSignedRequests: yes }),
+  roll: {
+    publish: (idp) => idp.addSigningKey("second", 50),
+    use: (idp) => idp.changeSigningKey("second", { priority: 200 }),
+    retire: (idp) => idp.changeSigningKey("rsa-generated", { active: false, enabled: false }),
+  },
+});
