@@ -160,12 +160,12 @@ async fn each_id_is_there_once_and_under_its_name_s06() {
             words.after(move |xml| change(&copy, xml));
         }
     };
-    let extension = |inside: String, xml: &str| {
-        let extensions = format!("</saml:Issuer><samlp:Extensions><x:y xmlns:x=\"urn:x\" {inside}/></samlp:Extensions>");
+    fn extension(id: &str, xml: &str) -> String {
+        let extensions = format!("</saml:Issuer><samlp:Extensions><x:y xmlns:x=\"urn:x\" ID=\"{id}\"/></samlp:Extensions>");
         xml.replacen("</saml:Issuer>", &extensions, 1)
-    };
-    let twice = with(move |words, xml| extension(format!("ID=\"{}\"", words.assertion_id), &xml));
-    let response = with(move |words, xml| extension(format!("ID=\"{}\"", words.response_id), &xml));
+    }
+    let twice = with(|words, xml| extension(&words.assertion_id, &xml));
+    let response = with(|words, xml| extension(&words.response_id, &xml));
     let upper = with(|words, xml| xml.replace(&format!(" ID=\"{}\"", words.assertion_id), &format!(" Id=\"{}\"", words.assertion_id)));
     let lower = with(|words, xml| xml.replace(&format!(" ID=\"{}\"", words.response_id), &format!(" id=\"{}\"", words.response_id)));
     let xml_id = with(|words, xml| xml.replace(&format!(" ID=\"{}\"", words.assertion_id), &format!(" ID=\"{0}\" xml:id=\"{0}\"", words.assertion_id)));

@@ -361,3 +361,13 @@ impl App {
         bytes
     }
 }
+
+impl App {
+    /// Stops, and starts again with what it wrote: the same configuration, keys and directory on disk.
+    pub async fn restart(mut self) -> Self {
+        self.running.stop(Stop::Now);
+        self.running.ended().await.unwrap();
+        let Self { upstream, acme, globex, clock, config, _dir, .. } = self;
+        Self::serve(Served { upstream, acme, globex, clock, log: Log::memory(), config, dir: _dir }, None).await
+    }
+}
