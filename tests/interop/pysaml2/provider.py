@@ -73,6 +73,7 @@ class University:
             "want_signed_requests": False,
             "name_id": "persistent",
             "slo": ["redirect", "post"],
+            "slo_by": "redirect",
             "sign_with": "first",
             "publish": ["first"],
             "valid_for_hours": None,
@@ -286,7 +287,7 @@ class University:
 
     def to_service_provider(self, entity_id, response=False):
         bindings = {"redirect": BINDING_HTTP_REDIRECT, "post": BINDING_HTTP_POST}
-        [first, *_] = [bindings[name] for name in self.options["slo"]]
+        first = bindings[self.options["slo_by"]]
         places = self.idp.metadata.single_logout_service(entity_id, first, "spsso")
         if not places:
             raise UnsupportedBinding(first)
