@@ -11,6 +11,7 @@ use crate::audit::Audit;
 use crate::base::app_log::error_chain;
 use crate::base::clock::Clock;
 use crate::base::keys::{KeyRing, Rotation};
+use crate::connector::SamlProvider;
 use crate::directory::Directory;
 use crate::explain::Recorder;
 use crate::session::{DueRenewals, Follower, Renewals, SessionStore, look_after, write_uses};
@@ -20,6 +21,9 @@ use super::control::Controls;
 /// How often keys are looked at: often enough that a key made by another process on the same directory is published
 /// here before it signs there.
 const KEYS_EVERY: Duration = Duration::from_secs(300);
+
+/// How often a SAML provider's metadata is looked after: a file that was changed, a URL that is due, a warning.
+const METADATA_EVERY: Duration = Duration::from_secs(10);
 
 /// How long the last uses may take to be written at the end.
 const LAST_WRITE: Duration = Duration::from_secs(2);
@@ -36,6 +40,7 @@ pub(super) struct Background {
     pub(super) renewals: Renewals,
     pub(super) due: DueRenewals,
     pub(super) explain: (Recorder, Directory, Clock),
+    pub(super) saml: Vec<Arc<SamlProvider>>,
     /// The admin socket, if there is one, and who answers there.
     pub(super) admin: Option<(Socket, Arc<Controls>, Arc<Audit>)>,
 }
@@ -55,7 +60,7 @@ impl Background {
     }
 
     pub(super) fn start(self) -> BackgroundTasks {
-        let Self { keys, sessions, follower, renewals, due, explain, admin } = self;
+        let Self { keys, sessions, follower, renewals, due, explain, saml, admin } = self;
         let (recorder, directory, clock) = explain;
         let mut tasks = JoinSet::new();
         tasks.spawn(look_after_keys(keys));
@@ -63,6 +68,9 @@ impl Background {
         tasks.spawn(look_after(sessions.clone()));
         tasks.spawn(renewals.clone().run(due));
         tasks.spawn(recorder.clone().run(directory.clone(), clock));
+        for provider in saml {
+            tasks.spawn(look_after_metadata(provider));
+        }
         if let Some((socket, controls, audit)) = admin {
             tasks.spawn(admin::serve(socket, controls, audit));
         }
@@ -98,6 +106,16 @@ impl BackgroundTasks {
         }
         // Nothing is lost without it; the next process finds a database that was put away.
         drop(tokio::time::timeout(LAST_WRITE, directory.close()).await);
+    }
+}
+
+/// Keeps a SAML provider's metadata new: a certificate that is taken back counts no longer, whether or not anybody signs
+/// in (S30).
+async fn look_after_metadata(provider: Arc<SamlProvider>) {
+    let mut often = tokio::time::interval(METADATA_EVERY);
+    loop {
+        often.tick().await;
+        provider.source().refresh().await;
     }
 }
 

@@ -157,6 +157,12 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         })
         .collect();
     let providers = providers?;
+    let saml: Vec<Arc<SamlProvider>> = providers.values().filter_map(Provider::saml).cloned().collect();
+    let watched = saml.clone();
+    metrics.watch_metadata(Box::new(move || {
+        let expiry = |provider: &Arc<SamlProvider>| Some((provider.id().to_string(), provider.source().expires()?.secs()));
+        watched.iter().filter_map(expiry).collect()
+    }));
     let renewals = Renewals::new(sessions.clone(), &providers, audit.clone());
     let cookies = Cookies::new(&config.server.public_url, &config.sessions);
     let snapshot = Arc::new(Snapshot::new(config));
@@ -194,7 +200,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let controls = Controls::new(config, reached);
     let explain_to = (explain.clone(), directory.clone(), clock.clone());
     let background =
-        Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to, admin: None };
+        Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to, saml, admin: None };
     let shared = Arc::new(Shared {
         snapshot,
         sessions,

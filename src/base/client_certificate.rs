@@ -24,13 +24,7 @@ const MIN_RSA_BITS: usize = 2048;
 pub struct ClientCertificate {
     certificate: Secret,
     key: Secret,
-    last: Arc<Mutex<Option<Loaded>>>,
-}
-
-#[derive(Debug)]
-struct Loaded {
-    texts: (SecretString, SecretString),
-    pair: Arc<SigningPair>,
+    last: Arc<Mutex<Option<Arc<SigningPair>>>>,
 }
 
 /// Why a certificate and its key cannot be used.
@@ -57,6 +51,8 @@ pub enum ClientCertificateError {
 pub struct SigningPair {
     key: Key,
     thumbprint: [u8; 32],
+    certificate_pem: SecretString,
+    key_pem: SecretString,
 }
 
 enum Key {
@@ -99,19 +95,18 @@ impl ClientCertificate {
         let texts = (self.certificate.read()?, self.key.read()?);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |a: &SecretString, b: &SecretString| a.expose_secret() == b.expose_secret();
-        if let Some(loaded) = last.as_ref().filter(|l| same(&l.texts.0, &texts.0) && same(&l.texts.1, &texts.1)) {
-            return Ok(Arc::clone(&loaded.pair));
+        let unchanged =
+            |pair: &&Arc<SigningPair>| same(&pair.certificate_pem, &texts.0) && same(&pair.key_pem, &texts.1);
+        if let Some(pair) = last.as_ref().filter(unchanged) {
+            return Ok(Arc::clone(pair));
         }
         match SigningPair::parse(texts.0.expose_secret(), texts.1.expose_secret()) {
             Ok(pair) => {
                 let pair = Arc::new(pair);
-                *last = Some(Loaded { texts, pair: Arc::clone(&pair) });
+                *last = Some(Arc::clone(&pair));
                 Ok(pair)
             }
-            Err(ClientCertificateError::Mismatch) => match last.as_ref() {
-                Some(loaded) => Ok(Arc::clone(&loaded.pair)),
-                None => Err(ClientCertificateError::Mismatch),
-            },
+            Err(ClientCertificateError::Mismatch) => last.clone().ok_or(ClientCertificateError::Mismatch),
             Err(error) => Err(error),
         }
     }
@@ -123,6 +118,7 @@ impl SigningPair {
     /// # Errors
     /// See [`ClientCertificateError`].
     pub fn parse(certificate: &str, key: &str) -> Result<Self, ClientCertificateError> {
+        let (certificate_pem, key_pem) = (SecretString::from(certificate), SecretString::from(key));
         let certificate = CertificateDer::from_pem_slice(certificate.as_bytes())
             .map_err(|_| ClientCertificateError::NoCertificate)?
             .into_owned();
@@ -136,12 +132,17 @@ impl SigningPair {
             .keys_match()
             .map_err(|_| ClientCertificateError::Mismatch)?;
         let thumbprint = thumbprint.as_ref().try_into().map_err(|_| ClientCertificateError::NoCertificate)?;
-        Ok(Self { key: pair, thumbprint })
+        Ok(Self { key: pair, thumbprint, certificate_pem, key_pem })
     }
 
     /// The SHA-256 of the certificate's DER (`x5t#S256`, RFC 7515 section 4.1.8).
     pub const fn thumbprint(&self) -> &[u8; 32] {
         &self.thumbprint
+    }
+
+    /// The texts that it was read from: certificate and key, for a library that reads them itself.
+    pub const fn pems(&self) -> (&SecretString, &SecretString) {
+        (&self.certificate_pem, &self.key_pem)
     }
 
     /// How this key signs; an RSA key as `rsa` says.

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `sealing-<unix seconds>.key` | base64 of 32 random bytes; seals cookies ([`Sealer`](super::seal::Sealer)) |
 //! | `assertion-<unix seconds>.pem` | PKCS#8 P-256 private key; signs assertions for the application |
+//! | others ([`KeyFile`]) | keys of other modules, each in one file with a fixed name |
 //!
 //! The number is the key's time of creation, so rotation needs no index, and an operator rotates by putting a file
 //! there or with `anteroom keys rotate`. Rotation overlaps: a new key is known to everybody before it is used, and a
@@ -11,6 +12,7 @@
 //! going on with a fresh key would quietly break whatever the old one sealed or signed.
 
 mod dir;
+mod file;
 mod key;
 pub mod plan;
 
@@ -25,6 +27,7 @@ use arc_swap::ArcSwap;
 
 use super::clock::{Clock, Timestamp};
 pub use dir::{KeyKind, KeysError, KeysReport};
+pub use file::{KeyFile, KeyFileError, KeyText};
 pub use key::{AssertionKey, PublicJwk, SealingKey};
 use plan::{KeyTimes, Stage};
 

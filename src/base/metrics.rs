@@ -106,6 +106,13 @@ impl Metrics {
         core
     }
 
+    /// Shows what `expiries` says at each scrape: per connector, when the first of its certificates or its metadata
+    /// expires.
+    pub fn watch_metadata(&self, expiries: Expiries) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register_collector(Box::new(MetadataExpiry(expiries)));
+    }
+
     /// Counts a sign-in.
     pub fn login(&self, login: &Login) {
         self.logins.get_or_create(login).inc();
@@ -134,6 +141,32 @@ impl Collector for Sessions {
         let count = ConstGauge::new(i64::try_from((self.0)()).unwrap_or(i64::MAX));
         let metric = encoder.encode_descriptor("sessions_active", "Sessions held", None, MetricType::Gauge)?;
         count.encode(metric)
+    }
+}
+
+/// By connector, in seconds since the Unix epoch; nothing for one of which nothing is known.
+type Expiries = Box<dyn Fn() -> Vec<(String, i64)> + Send + Sync>;
+
+struct MetadataExpiry(Expiries);
+
+impl std::fmt::Debug for MetadataExpiry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MetadataExpiry")
+    }
+}
+
+impl Collector for MetadataExpiry {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let mut metric = encoder.encode_descriptor(
+            "saml_metadata_expires_timestamp",
+            "When the first of a SAML provider's certificates, or its metadata, expires",
+            Some(&Unit::Seconds),
+            MetricType::Gauge,
+        )?;
+        for (idp, at) in (self.0)() {
+            ConstGauge::new(at).encode(metric.encode_family(&[("idp", idp)])?)?;
+        }
+        Ok(())
     }
 }
 
@@ -198,6 +231,7 @@ mod tests {
         b.answered(200, Duration::from_secs(100));
         b.answered(502, Duration::from_micros(1));
         a.in_flight(1);
+        metrics.watch_metadata(Box::new(|| vec![("globex".into(), 1_800_000_000)]));
         metrics.login(&Login { idp: "acme".into(), protocol: "oidc", outcome: "success", reason: "" });
         let text = metrics.render();
         for line in [
@@ -209,6 +243,7 @@ mod tests {
             "anteroom_response_duration_seconds_bucket{le=\"+Inf\"} 3",
             "anteroom_response_duration_seconds_count 3",
             "anteroom_logins_total{idp=\"acme\",protocol=\"oidc\",outcome=\"success\",reason=\"\"} 1",
+            "anteroom_saml_metadata_expires_timestamp_seconds{idp=\"globex\"} 1800000000",
             "# EOF",
         ] {
             assert!(text.contains(line), "{line}\n{text}");

@@ -75,7 +75,9 @@ impl SamlProvider {
         around: SamlSurroundings,
     ) -> Result<Self, ProviderError> {
         let SamlSurroundings { outgoing, insecure_http, keys_dir, base_url, clock } = around;
-        let keys = OwnKeys::open(&keys_dir, config.signing.as_ref(), config.decryption.as_ref())?;
+        let (signing, decryption) = (config.signing.as_ref(), config.decryption.as_ref());
+        let host = Url::parse(&base_url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let keys = OwnKeys::open(&keys_dir, signing, decryption, host.as_deref().unwrap_or("Anteroom"), clock.now())?;
         let source = MetadataSource::new(id.clone(), config, insecure_http, outgoing, clock.clone());
         let slo_url = format!("{base_url}/saml/{id}/slo");
         Ok(Self { id, connector: config.clone(), domains, source, keys, slo_url, clock })
@@ -174,14 +176,8 @@ impl SamlProvider {
         let hints = [("login_hint", asked.login_hint), ("domain_hint", asked.domain_hint)];
         let hints: Vec<(&str, &str)> = hints.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         let xml = request.write();
-        let url = binding::redirect_url(
-            destination,
-            Message::Request,
-            &xml,
-            relay_state.as_ref(),
-            key.as_deref(),
-            &hints,
-        )?;
+        let url =
+            binding::redirect_url(destination, Message::Request, &xml, relay_state.as_ref(), key.as_deref(), &hints)?;
         Ok(ToProvider::Redirect(url))
     }
 
@@ -262,13 +258,13 @@ impl SamlProvider {
     /// # Errors
     /// Our own keys cannot be used.
     pub fn own_metadata(&self) -> Result<String, ProviderError> {
-        let (signing, decryption) = (self.keys.signing()?, self.keys.decryption()?);
+        let keys = self.keys.published()?;
         let own = OwnMetadata {
             entity_id: &self.connector.entity_id,
             acs_url: &self.connector.acs.url,
             slo_url: &self.slo_url,
-            signing: signing.certificate(),
-            encryption: decryption.certificate(),
+            signing: &keys.signing,
+            encryption: &keys.encryption,
             signs_requests: self.connector.sign_requests == Some(true),
             name_id_format: self.connector.name_id_format.as_deref(),
         };

@@ -188,7 +188,7 @@ fn key_name(name: &str) -> Option<(KeyKind, &str)> {
 }
 
 /// The content and the permission bits. Links are followed: mounted secrets are links.
-fn read_file(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
+pub(super) fn read_file(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
     let invalid = |why| io::Error::new(ErrorKind::InvalidData, why);
     // Asked before opening: opening a pipe would wait for its writer.
     if !fs::metadata(path)?.is_file() {
@@ -241,7 +241,7 @@ pub(super) fn make_if(
 
 /// Waits until no other process adds keys to `dir`. The operating system lets go of the lock when its holder ends,
 /// however it ends. The file stays; it is empty.
-fn lock(dir: &Path) -> io::Result<File> {
+pub(super) fn lock(dir: &Path) -> io::Result<File> {
     let path = dir.join(".lock");
     let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(path)?;
     file.lock()?;
@@ -250,7 +250,7 @@ fn lock(dir: &Path) -> io::Result<File> {
 
 /// Makes the file appear whole and durable, or not at all. A file of that name that is there already stays as it is,
 /// and that is no error: the caller reads it.
-fn publish(dir: &Path, name: &str, text: &[u8]) -> io::Result<()> {
+pub(super) fn publish(dir: &Path, name: &str, text: &[u8]) -> io::Result<()> {
     let to = dir.join(name);
     let temp = Temp(dir.join(format!(".{name}.{}.tmp", random::token::<12>())));
     let mut file = File::options().create_new(true).write(true).mode(0o600).open(&temp.0)?;

@@ -1,9 +1,9 @@
 //! From an assertion's attributes to a person.
 
+use super::entra;
 use super::presets::{self, Preset};
 use super::statement::{self, Statement};
 use super::types::{Assertion, NameId};
-use super::entra;
 use crate::base::email::{EmailAddress, EmailDomain};
 use crate::base::role::Role;
 use crate::config::{AttributeNames, SamlPreset};
@@ -118,7 +118,9 @@ impl Reader<'_> {
         if let SamlPreset::Google { hosted_domains } = self.preset
             && !hosted_domains.contains(&domain)
         {
-            return Err(ProviderError::new(Reason::HdMismatch).saying(joined(hosted_domains), domain).with_address(email));
+            return Err(ProviderError::new(Reason::HdMismatch)
+                .saying(joined(hosted_domains), domain)
+                .with_address(email));
         }
         if !self.domains.contains(&domain) {
             let refused = ProviderError::new(Reason::DomainNotAllowed).saying(joined(self.domains), domain);

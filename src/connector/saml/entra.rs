@@ -45,7 +45,8 @@ pub(super) fn subject(statement: &Statement<'_>, tid: &str) -> Result<String, Pr
 /// The person is a member of the tenant. A guest's names come from elsewhere, and SAML has no word, like `xms_edov`, that
 /// their domain's owner is known.
 pub(super) fn check_member(statement: &Statement<'_>, tid: &str, entity_id: &str) -> Result<(), ProviderError> {
-    let refused = |found: &str| Err(ProviderError::new(Reason::EmailUnverified).saying("a member of the tenant", found));
+    let refused =
+        |found: &str| Err(ProviderError::new(Reason::EmailUnverified).saying("a member of the tenant", found));
     for idp in statement.values(IDENTITY_PROVIDER) {
         let own = idp == entity_id || tenant_of(idp).is_some_and(|tenant| tenant.eq_ignore_ascii_case(tid));
         if !own {

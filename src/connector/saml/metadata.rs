@@ -89,7 +89,8 @@ impl IdpMetadata {
     /// [`Reason::SamlMetadataExpired`], [`Reason::SamlNoSigningKey`] (S01), and for everything else
     /// [`Reason::SamlMetadataRejected`] (S29).
     pub(crate) fn parse(document: &[u8], expected: &Expected<'_>) -> Result<Self, ProviderError> {
-        let text = std::str::from_utf8(document).map_err(|e| rejected("UTF-8 text", "another encoding").caused_by(e))?;
+        let text =
+            std::str::from_utf8(document).map_err(|e| rejected("UTF-8 text", "another encoding").caused_by(e))?;
         // Downloads from Microsoft begin with one.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let tree = Tree::parse(text, Policy::Metadata).map_err(unreadable)?;

@@ -104,11 +104,7 @@ fn judge_encrypted(tree: &Tree<'_>, expected: &Expected<'_>) -> Result<Assertion
     if signed || opened.authentic { judged } else { judged.map_err(|_| encryption::refused()) }
 }
 
-fn judge_opened(
-    opened: &Opened,
-    signed: bool,
-    expected: &Expected<'_>,
-) -> Result<Assertion, ProviderError> {
+fn judge_opened(opened: &Opened, signed: bool, expected: &Expected<'_>) -> Result<Assertion, ProviderError> {
     let tree = Tree::parse(&opened.xml, Policy::Message).map_err(|_| encryption::refused())?;
     let shape = shape::opened_response(&tree)?;
     let assertion = shape.assertion.filter(|assertion| assertion.range().as_ref() == Some(&opened.assertion));
@@ -123,8 +119,7 @@ fn judge_opened(
 
 /// Everything that the profile asks of a response whose signatures are good.
 fn read(root: Element<'_>, assertion: Element<'_>, expected: &Expected<'_>) -> Result<Assertion, ProviderError> {
-    let delivery =
-        Delivery { acs_url: expected.acs_url, in_response_to: expected.in_response_to, now: expected.now };
+    let delivery = Delivery { acs_url: expected.acs_url, in_response_to: expected.in_response_to, now: expected.now };
     let destination = root.attribute("Destination");
     if destination != Some(expected.acs_url) {
         let found = destination.unwrap_or("no Destination");

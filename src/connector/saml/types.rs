@@ -44,7 +44,7 @@ impl NameId {
 
 /// One attribute with its values, in the order of the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attribute {
+pub(crate) struct Attribute {
     pub name: String,
     pub friendly_name: Option<String>,
     pub values: Vec<String>,
@@ -52,7 +52,7 @@ pub struct Attribute {
 
 /// A verified assertion: read from the very node that the signature covers.
 #[derive(Clone, Debug)]
-pub struct Assertion {
+pub(crate) struct Assertion {
     /// Its ID: works once (S19).
     pub id: String,
     pub name_id: NameId,

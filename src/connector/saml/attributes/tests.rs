@@ -182,7 +182,8 @@ fn a_name_counts_as_an_address_only_where_the_preset_says_so() {
     const UNSPECIFIED: Option<&str> = Some("urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified");
     const PERSISTENT: Option<&str> = Some("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent");
     let bare = Assertion { attributes: Vec::new(), ..assertion(OKTA) };
-    for preset in [SamlPreset::Okta, SamlPreset::Adfs, SamlPreset::Keycloak, SamlPreset::Shibboleth, SamlPreset::Generic]
+    for preset in
+        [SamlPreset::Okta, SamlPreset::Adfs, SamlPreset::Keycloak, SamlPreset::Shibboleth, SamlPreset::Generic]
     {
         let setup = Setup::of(preset);
         assert_eq!(setup.email(&named(bare.clone(), EMAIL, "ann@acme.com")), Ok("ann@acme.com".into()));

@@ -105,10 +105,7 @@ fn a_document_without_a_usable_signing_key_is_refused_s01_s29() {
             }),
             "no X509Certificate for signing",
         ),
-        (
-            changed(&honest, key, &format!("<md:Extensions>{key}</md:Extensions>")),
-            "no X509Certificate for signing",
-        ),
+        (changed(&honest, key, &format!("<md:Extensions>{key}</md:Extensions>")), "no X509Certificate for signing"),
     ] {
         let error = read(&spoilt).err().unwrap();
         assert_eq!((error.reason(), error.detail().unwrap().1), ("saml_no_signing_key", found));
@@ -170,7 +167,8 @@ fn one_provider_is_meant_and_no_other_s29() {
     let ours_only = "https://sso.acme.com/realms/acme";
     let wanted = |id: &'static str| Expected { entity_id: Some(id), ..expected() };
     let why = |document: &str, expected: &Expected<'_>| {
-        IdpMetadata::parse(document.as_bytes(), expected).map_or_else(|e| e.reason().to_owned(), |found| found.entity_id)
+        IdpMetadata::parse(document.as_bytes(), expected)
+            .map_or_else(|e| e.reason().to_owned(), |found| found.entity_id)
     };
     let both = within(&format!("{ours}{}", without_declaration(&other)), "Name=\"acme\"");
     let nested = within(&both, "");
