@@ -35,6 +35,8 @@ export const university = {
     publish: (idp) => idp.control({ publish: ["first", "second"] }),
     use: (idp) => idp.control({ sign_with: "second" }),
     retire: (idp) => idp.control({ publish: ["second"] }),
+    // Signs with the old one again, whatever is published.
+    misuse: (idp) => idp.control({ sign_with: "first" }),
   },
 };
 
@@ -78,5 +80,9 @@ export const keycloak = (server) => ({
     publish: (idp) => idp.addSigningKey("second", 50),
     use: (idp) => idp.changeSigningKey("second", { priority: 200 }),
     retire: (idp) => idp.changeSigningKey("rsa-generated", { active: false, enabled: false }),
+    async misuse(idp) {
+      await idp.changeSigningKey("rsa-generated", { active: true, enabled: true });
+      await idp.changeSigningKey("second", { priority: 50 });
+    },
   },
 });

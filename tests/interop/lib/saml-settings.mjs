@@ -1,17 +1,18 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { beforeEach, describe, test } from "node:test";
+import { after, afterEach, beforeEach, describe, test } from "node:test";
 
+import { REVOCATION_BOUND_MS } from "./anteroom.mjs";
 import { around } from "./around.mjs";
 import { launchChromium, openWindow } from "./chromium.mjs";
 import { SESSION } from "./journey.mjs";
 import { messagesOf, relay } from "./saml-messages.mjs";
 import { AES_CBC, AES_GCM, decoded, post } from "./saml-scenario.mjs";
-import { BUTTON, CONNECTOR, SamlWorld } from "./saml-world.mjs";
-import { attributeOf, certificatesOf, endpointOf } from "./service-provider.mjs";
-import { UserAgent } from "./user-agent.mjs";
+import { BUTTON, SamlWorld } from "./saml-world.mjs";
+import { attributeOf, endpointOf } from "./service-provider.mjs";
+import { exchange, UserAgent } from "./user-agent.mjs";
 
 // What the usual settings leave out, against the same providers as saml-scenario.mjs.
 
@@ -168,3 +169,141 @@ export function elsewhere(provider) {
     });
   });
 }
+
+/** The provider's certificate changes: its metadata in a file that an operator replaces, and at a URL. */
+export function rolling(provider) {
+  let directory;
+  let file;
+  const inFile = {
+    async connector({ idp }) {
+      directory = await mkdtemp(path.join(os.tmpdir(), "saml-metadata-"));
+      file = path.join(directory, "metadata.xml");
+      await writeFile(file, await idp.metadata());
+      return { metadata_file: file };
+    },
+  };
+  suite(provider, "its certificate changes, with a metadata file", inFile, (at) => {
+    after(() => rm(directory, { recursive: true, force: true }));
+
+    /** Replaces the file, as an operator does, and waits until every process has read it. */
+    async function replace(world) {
+      const read = world.readMetadata();
+      await writeFile(`${file}.new`, await world.idp.metadata());
+      await rename(`${file}.new`, file);
+      await world.metadataRead(read + world.anteroom.processes.length);
+    }
+
+    test("nobody notices as long as both are there, and the old one is refused when it is gone", async () => {
+      const world = at();
+      const { roll } = world.provider;
+      const early = await world.newBrowser();
+      await roll.publish(world.idp);
+      await replace(world);
+      await world.newBrowser();
+      await roll.use(world.idp);
+      await world.newBrowser();
+      await roll.retire(world.idp);
+      await replace(world);
+      await world.newBrowser();
+      assert.equal(await world.status(early), 200, "a session outlives the certificate that it began with");
+
+      await roll.misuse(world.idp);
+      world.look();
+      const agent = new UserAgent();
+      const refused = await world.signIn(agent);
+      world.assertRefused(refused, agent);
+      assert.match(refused.text, /certificate that this application does not know/);
+    });
+  });
+
+  suite(provider, "its certificate changes, with a metadata URL", {}, (at) => {
+    test("a certificate that it uses from one moment to the next is fetched with the first response that it signed", async () => {
+      const world = at();
+      await world.newBrowser();
+      const { roll } = world.provider;
+      await roll.publish(world.idp);
+      await roll.use(world.idp);
+      await roll.retire(world.idp);
+      const agent = new UserAgent();
+      world.assertSignedIn(await world.signIn(agent));
+      // The old one is forgotten with the same document, and nothing is fetched for it again at once.
+      await roll.misuse(world.idp);
+      world.look();
+      const other = new UserAgent();
+      world.assertRefused(await world.signIn(other), other);
+    });
+  });
+}
+
+/** Two processes on one PostgreSQL database, each request steered to one of them on purpose. */
+export function processes(provider) {
+  const [ONE, OTHER] = [0, 1];
+  suite(provider, "two processes", { processes: 2 }, (at) => {
+    const steer = (process) => (at().anteroom.balancer.choose = () => process);
+    afterEach(() => steer(undefined));
+
+    test("a sign-in begun at one is finished at the other, and both know the session", async () => {
+      const world = at();
+      const agent = new UserAgent();
+      steer(ONE);
+      const { fields } = await world.response(agent);
+      steer(OTHER);
+      world.assertSignedIn(await post(world, agent, fields));
+      for (const process of [ONE, OTHER]) {
+        steer(process);
+        assert.equal(await world.status(agent), 200);
+      }
+    });
+
+    test("one response at both at once becomes one session", async () => {
+      const world = at();
+      const agent = new UserAgent();
+      const { fields } = await world.response(agent);
+      const cookie = agent.jar.header(world.acs);
+      const turn = [ONE, OTHER];
+      world.anteroom.balancer.choose = () => turn.shift();
+      const body = new URLSearchParams(fields).toString();
+      const headers = { ...FORM, cookie, "content-length": String(Buffer.byteLength(body)) };
+      const ask = () => exchange(world.acs, { method: "POST", headers, body });
+      const answers = await Promise.all([ask(), ask()]);
+      // One of them goes on with the identity, to `done`; the other says that it was used.
+      const done = answers.filter(({ status }) => status === 303);
+      const signedIn = [];
+      for (const { headers: answered } of done) {
+        const copy = new UserAgent();
+        for (const kept of agent.jar.all(world.door.origin)) copy.jar.put(kept);
+        const page = await relay(copy, await copy.open(new URL(answered.location, world.acs).href));
+        if (world.session(copy)) signedIn.push(page.status);
+      }
+      assert.deepEqual(signedIn, [200], answers.map(({ status, body: text }) => `${status} ${text}`).join("\n"));
+    });
+
+    test("a sign-out at the provider that reaches one ends the session at the other", async (t) => {
+      const world = at();
+      steer(ONE);
+      const agent = await world.newBrowser();
+      const bystander = await world.newBrowser({ who: world.colleague });
+      const copy = world.copyOf(agent);
+      steer(OTHER);
+      assert.equal(await copy(), 200, "the other has it in memory");
+      steer(ONE);
+      await world.provider.signOutThere(world, agent);
+      assert.equal(await copy(), 401, "at once where it happened");
+      steer(OTHER);
+      const began = Date.now();
+      while ((await copy()) !== 401) assert.ok(Date.now() - began <= REVOCATION_BOUND_MS, "not within the bound");
+      t.diagnostic(`the other process knew after ${Date.now() - began} ms`);
+      assert.equal(await world.status(bystander), 200);
+    });
+  });
+}
+
+/** What Chromium sends with a form that another site posts. */
+const FORM = {
+  accept: "text/html",
+  "content-type": "application/x-www-form-urlencoded",
+  origin: "null",
+  "sec-fetch-dest": "document",
+  "sec-fetch-mode": "navigate",
+  "sec-fetch-site": "cross-site",
+};

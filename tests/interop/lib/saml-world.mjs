@@ -11,6 +11,9 @@ export const CONNECTOR = "campus";
 export const BUTTON = "Log in with Campus";
 export const ASKED_FOR = "/reports/42?year=2026&q=a%20b";
 
+/** A file is looked at every five seconds. */
+const METADATA_LIMIT_MS = 15_000;
+
 /**
  * Anteroom with one SAML connector, its provider, which has read our metadata as its administrators have it read them,
  * and an application. `provider` is one of saml-providers.mjs.
@@ -147,11 +150,17 @@ export class SamlWorld {
     return this.anteroom.everywhere(async () => (await copy()) === 401, "the session is not over");
   }
 
-  /** The audit events of one kind. */
-  events(name) {
-    return this.anteroom.log
-      .split("\n")
-      .filter((line) => line.includes(`"${name}"`))
-      .map((line) => JSON.parse(line));
+  /** How often the provider's metadata were read anew, by all processes. */
+  readMetadata() {
+    return this.anteroom.log.split("the provider's metadata was read").length - 1;
+  }
+
+  /** Waits until they were read `times` times. */
+  async metadataRead(times) {
+    const began = Date.now();
+    while (this.readMetadata() < times) {
+      assert.ok(Date.now() - began < METADATA_LIMIT_MS, "the new metadata were not read");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 }

@@ -76,7 +76,6 @@ class University:
             "slo_by": "redirect",
             "sign_with": "first",
             "publish": ["first"],
-            "valid_for_hours": None,
         }
         self.service_provider = None
         # What the library recognised, newest last.
@@ -97,13 +96,11 @@ class University:
                 (f"{self.origin}/slo/{name}", binding) for binding, name in both if name in options["slo"]
             ],
         }
-        public = [name for name in options["publish"] if name != options["sign_with"]]
         config = {
             "entityid": self.entity_id,
             "xmlsec_binary": "/usr/bin/xmlsec1",
             "key_file": f"{self.directory}/{options['sign_with']}.pem",
             "cert_file": f"{self.directory}/{options['sign_with']}.crt",
-            "additional_cert_files": [f"{self.directory}/{name}.crt" for name in public],
             "accepted_time_diff": 60,
             "signing_algorithm": SIG_RSA_SHA256,
             "digest_algorithm": DIGEST_SHA256,
@@ -117,8 +114,6 @@ class University:
                 }
             },
         }
-        if options["valid_for_hours"]:
-            config["valid_for"] = options["valid_for_hours"]
         if self.service_provider:
             config["metadata"] = {"inline": [self.service_provider]}
         loaded = IdPConfig().load(config)
@@ -128,8 +123,9 @@ class University:
         self.identities = self.idp.ident
         if options["cipher"]:
             self.idp.encrypt_with(options["cipher"])
-        description = entity_descriptor(loaded)
-        self.metadata = str(description)
+        published, *others = [f"{self.directory}/{name}.crt" for name in options["publish"]]
+        description = {**config, "cert_file": published, "additional_cert_files": others}
+        self.metadata = str(entity_descriptor(IdPConfig().load(description)))
 
     def control(self, changes):
         """Takes over what tests want, and says what there is to know."""
