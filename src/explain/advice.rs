@@ -1,9 +1,11 @@
 //! What an operator can do about a decision. For people who run Anteroom; what visitors read stands in
 //! `web/pages/catalogue`.
 
+mod saml;
+
 /// What to do about `reason`; of a challenge, about what the session cookie answered.
 pub(super) fn advice(reason: &str, cookie: &str) -> &'static str {
-    let of = |key: &str| ADVICE.iter().find(|(keys, _)| keys.contains(&key)).map(|(_, text)| *text);
+    let of = |key: &str| all().find(|(keys, _)| keys.contains(&key)).map(|(_, text)| *text);
     let by_cookie = || match (reason, cookie) {
         ("sign_in_required", "none") => Some(NO_COOKIE),
         ("sign_in_required", "unknown") => of("session_unknown"),
@@ -13,6 +15,10 @@ pub(super) fn advice(reason: &str, cookie: &str) -> &'static str {
     };
     let path = || reason.strip_prefix("path_").and_then(|_| of("path"));
     by_cookie().or_else(|| of(reason)).or_else(path).unwrap_or(GENERAL)
+}
+
+fn all() -> impl Iterator<Item = &'static (&'static [&'static str], &'static str)> {
+    ADVICE.iter().chain(saml::ADVICE)
 }
 
 const GENERAL: &str = "Search the log for this reference: its audit and app lines say more.";
@@ -270,7 +276,7 @@ mod tests {
 
     #[test]
     fn no_cause_has_two_advices() {
-        let mut keys: Vec<&str> = ADVICE.iter().flat_map(|(keys, _)| keys.iter().copied()).collect();
+        let mut keys: Vec<&str> = all().flat_map(|(keys, _)| keys.iter().copied()).collect();
         let count = keys.len();
         keys.sort_unstable();
         keys.dedup();
