@@ -66,8 +66,6 @@ pub struct Session {
     noted: AtomicU32,
     /// When the next renewal is due, in [`tenths`]; [`NEVER`].
     renew_at: AtomicU32,
-    /// When the provider wants it to end, in [`tenths`]; [`NEVER`].
-    ends: u32,
     /// Of the ID token's `sub` and of its `sid`: to be found by, when everything of one person or of one session at the
     /// provider ends.
     subject_hash: u64,
@@ -101,7 +99,6 @@ impl Session {
             version: AtomicU32::new(u32::try_from(row.version).unwrap_or(u32::MAX)),
             noted: AtomicU32::new(tenths(created, Tick::from_millis(last_used))),
             renew_at: AtomicU32::new(row.renew_at.map_or(NEVER, ahead)),
-            ends: row.ends_at.map_or(NEVER, ahead),
             subject_hash: name_hash(&row.provider_sub),
             provider_session_hash: row.provider_sid.as_deref().map_or(0, name_hash),
             auth: row.auth,
@@ -206,10 +203,8 @@ impl Session {
 
     /// How long it lasts from its beginning: to our limit, or to the provider's if that is sooner.
     fn longest(&self, limits: &Limits) -> Duration {
-        match self.ends {
-            NEVER => limits.absolute,
-            ends => limits.absolute.min(Duration::from_millis(u64::from(ends) * 100)),
-        }
+        let theirs = self.assurance.as_ref().and_then(|assurance| assurance.lasts);
+        theirs.map_or(limits.absolute, |theirs| limits.absolute.min(theirs))
     }
 
     /// Time left at `now`: until the idle limit if unused, and until the absolute one.
