@@ -160,7 +160,8 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let saml: Vec<Arc<SamlProvider>> = providers.values().filter_map(Provider::saml).cloned().collect();
     let watched = saml.clone();
     metrics.watch_metadata(Box::new(move || {
-        let expiry = |provider: &Arc<SamlProvider>| Some((provider.id().to_string(), provider.source().expires()?.secs()));
+        let expiry =
+            |provider: &Arc<SamlProvider>| Some((provider.id().to_string(), provider.source().expires()?.secs()));
         watched.iter().filter_map(expiry).collect()
     }));
     let renewals = Renewals::new(sessions.clone(), &providers, audit.clone());
@@ -199,8 +200,16 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     };
     let controls = Controls::new(config, reached);
     let explain_to = (explain.clone(), directory.clone(), clock.clone());
-    let background =
-        Background { keys, sessions: sessions.clone(), follower, renewals, due, explain: explain_to, saml, admin: None };
+    let background = Background {
+        keys,
+        sessions: sessions.clone(),
+        follower,
+        renewals,
+        due,
+        explain: explain_to,
+        saml,
+        admin: None,
+    };
     let shared = Arc::new(Shared {
         snapshot,
         sessions,

@@ -300,3 +300,6 @@ pub(crate) fn sign(xml: &str, id: &str, key: &SigningKey) -> Result<String, Prov
     );
     bergshamra::dsig::sign::sign_owned(&key.context, template).map_err(|_| Reason::SamlKeyUnusable.into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -271,3 +271,6 @@ fn structure(expected: &str) -> ProviderError {
 fn algorithm(expected: &str, found: impl std::fmt::Display) -> ProviderError {
     ProviderError::new(Reason::SamlAlg).saying(expected, found)
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,8 +35,6 @@ pub(crate) struct IdpMetadata {
     pub(crate) sign_on: SignOn,
     pub(crate) logout: Logout,
     pub(crate) wants_signed_requests: bool,
-    /// Formats of names that it has, in its order.
-    pub(crate) name_id_formats: Vec<String>,
     /// Never empty.
     pub(crate) keys: TrustedKeys,
     /// The certificates of [`keys`](Self::keys), and those that were left out of them.
@@ -133,7 +131,6 @@ impl IdpMetadata {
                 post: endpoints.first(provider, "SingleLogoutService", POST)?,
             },
             wants_signed_requests: matches!(provider.attribute("WantAuthnRequestsSigned"), Some("true" | "1")),
-            name_id_formats: provider.children_named(MD, "NameIDFormat").map(|f| f.text().trim().to_owned()).collect(),
             keys,
             certificates,
             valid_until,
@@ -303,7 +300,8 @@ fn rejected(expected: impl std::fmt::Display, found: impl std::fmt::Display) -> 
 /// A document that the XML or signature code refuses: what is a stranger's message there is our own setting here.
 fn unreadable(error: ProviderError) -> ProviderError {
     let (expected, found) = error.detail().unwrap_or_default();
-    rejected(expected, format_args!("{}: {found}", error.reason())).caused_by(error.clone())
+    let told = rejected(expected, format_args!("{}: {found}", error.reason()));
+    told.caused_by(error)
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ pub(super) mod conditions;
 pub(super) mod dsig;
 pub(super) mod encryption;
 pub(super) mod entra;
+#[cfg(test)]
+pub(super) mod fixture;
 pub(super) mod logout;
 pub(super) mod metadata;
 pub(super) mod own_keys;

@@ -231,3 +231,6 @@ fn read_attribute(attribute: Element<'_>) -> Result<Attribute, ProviderError> {
 fn no_subject(expected: &str) -> ProviderError {
     ProviderError::new(Reason::SamlSubject).saying(expected, "none")
 }
+
+#[cfg(test)]
+mod tests;

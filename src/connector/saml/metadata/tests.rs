@@ -1,6 +1,7 @@
 use super::fixtures::{ENTRA_TENANT, adfs, entra, google, keycloak, okta, shibboleth};
 use super::*;
 use crate::connector::saml::certificate::fixtures::{Made, WEAK, rsa};
+use crate::connector::saml::dsig::SigningKey;
 
 fn now() -> Timestamp {
     xml::time("2026-11-22T12:00:00Z").unwrap()
@@ -62,11 +63,9 @@ fn what_each_product_publishes_is_read() {
     assert_eq!(google.entity_id, "https://accounts.google.com/o/saml2?idpid=C01abc23d");
     assert_eq!(google.logout, Logout::default());
     assert_eq!(google.valid_until, xml::time("2029-03-01T09:00:00Z"));
-    assert_eq!(google.name_id_formats, ["urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"]);
 
     let keycloak = read(&honest()).unwrap();
     assert!(keycloak.wants_signed_requests);
-    assert_eq!(keycloak.name_id_formats.len(), 4);
     assert!(keycloak.logout.redirect.is_some() && keycloak.logout.post.is_some());
 
     let okta = read(&okta(&rsa().base64())).unwrap();
@@ -286,4 +285,39 @@ fn how_long_to_keep_it_is_advice() {
     let shorter = changed(&honest, "entityID=", "cacheDuration=\"PT2H\" entityID=");
     let shorter = read(&within(&shorter, "cacheDuration=\"PT1H\"")).unwrap();
     assert_eq!(shorter.cache_duration, Some(Duration::from_secs(3_600)));
+}
+
+#[test]
+fn with_a_pinned_certificate_nobody_else_signs_metadata_s29() {
+    let made = rsa();
+    let certificate = pem("CERTIFICATE", &made.der);
+    let key = SigningKey::from_pem(certificate.as_bytes(), made.key.serialize_pem().as_bytes()).unwrap();
+    let unsigned = changed(&honest(), "entityID=", "ID=\"_m\" entityID=");
+    let signed = dsig::sign(&unsigned, "_m", &key).unwrap();
+    let (pinned, other) = (TrustedKeys::new([made.der.clone()]), TrustedKeys::new([self::made().der]));
+    let judge = |document: &str, pinned: Option<&TrustedKeys>| {
+        let expected = Expected { pinned, ..expected() };
+        IdpMetadata::parse(document.as_bytes(), &expected).map_or_else(|e| e.reason(), |_| "accepted")
+    };
+    assert_eq!(judge(&signed, Some(&pinned)), "accepted");
+    let aggregate = changed(&within(&honest(), "ID=\"_m\""), " ID=", " validUntil=\"2030-01-01T00:00:00Z\" ID=");
+    assert_eq!(judge(&dsig::sign(&aggregate, "_m", &key).unwrap(), Some(&pinned)), "accepted", "around the entity");
+
+    let tampered = changed(&signed, "https://sso.acme.com/", "https://evil.com/");
+    let inner_only = within(&signed, "");
+    for bad in [&unsigned, &tampered, &inner_only, &aggregate] {
+        assert_eq!(judge(bad, Some(&pinned)), "saml_metadata_rejected");
+    }
+    assert_eq!(judge(&signed, Some(&other)), "saml_metadata_rejected");
+    assert_eq!(judge(&signed, Some(&TrustedKeys::new([]))), "saml_metadata_rejected", "nothing pinned is not anything");
+    // Without one a signature is neither needed nor trusted.
+    for document in [&unsigned, &signed, &tampered, &inner_only] {
+        assert_eq!(judge(document, None), "accepted");
+    }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    use base64::Engine as _;
+    let base64 = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN {label}-----\n{base64}\n-----END {label}-----\n")
 }

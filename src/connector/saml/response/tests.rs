@@ -1,0 +1,7 @@
+use super::super::fixture::*;
+use super::super::xml::DS;
+use super::*;
+
+mod attacks;
+mod rules;
+mod wrapping;
