@@ -7,7 +7,7 @@ use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::audit::{Event, Outcome};
-use crate::connector::{Kind, Provider, SamlProvider};
+use crate::connector::{Kind, Provider, Reason, SamlProvider};
 use crate::signin::{LogoutPosted, Posted, SingleLogout, Started};
 
 use super::callback::fetched;
@@ -176,7 +176,9 @@ impl Site {
             Err(refused) if refused.again => self.directory_away(visit),
             Err(refused) => {
                 self.bad_assertions.count(visit.client);
-                self.refusal(StatusCode::BAD_REQUEST, refused.reason, visit.asker, &visit.request_id)
+                let too_large = refused.reason == Reason::SamlTooLarge.code();
+                let status = if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+                self.refusal(status, refused.reason, visit.asker, &visit.request_id)
             }
         }
     }

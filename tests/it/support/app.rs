@@ -367,7 +367,16 @@ impl App {
     pub async fn restart(mut self) -> Self {
         self.running.stop(Stop::Now);
         self.running.ended().await.unwrap();
-        let Self { upstream, acme, globex, clock, config, _dir, .. } = self;
-        Self::serve(Served { upstream, acme, globex, clock, log: Log::memory(), config, dir: _dir }, None).await
+        let served = Served {
+            upstream: self.upstream.clone(),
+            acme: self.acme.clone(),
+            globex: self.globex.clone(),
+            clock: self.clock.clone(),
+            log: Log::memory(),
+            config: self.config.clone(),
+            dir: self._dir.clone(),
+        };
+        drop(self);
+        Self::serve(served, None).await
     }
 }
