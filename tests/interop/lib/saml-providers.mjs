@@ -22,7 +22,7 @@ export const university = {
   person: "alice@university.example",
   colleague: "dora@university.example",
   pages: universityPages,
-  start: () => Pysaml2.start(),
+  start: () => Pysaml2.start({ sign: "both" }),
   sign: (idp, what) => idp.control({ sign: what }),
   encrypt: (idp, cipher) => idp.control({ cipher: cipher && CIPHERS[cipher] }),
   signedRequestsOnly: (idp, yes) => idp.control({ want_signed_requests: yes }),
@@ -50,9 +50,9 @@ export const keycloak = (server) => ({
   headers: { "x-forwarded-preferred-username": "alice@keycloak.example", "x-anteroom-role": "Admin" },
   groups: ["finance", "staff"],
   start: (name = `saml-${(realms += 1)}`) => KeycloakSamlRealm.make(server(), name),
-  usual: async (idp) => {
-    await idp.change({ idpInitiatedName: "campus" });
-  },
+  /** "Sign documents" signs responses, and without it logout messages go unsigned. The import switches encryption on. */
+  usual: (idp) =>
+    idp.change({ idpInitiatedName: "campus", signResponses: true, signAssertions: true, encrypt: false }),
   tile: ({ idp }) => idp.idpInitiatedUrl("campus"),
   logoutBy: ({ idp, door }, binding) => {
     const slo = door.saml(CONNECTOR, "slo");
