@@ -28,6 +28,10 @@ export const university = {
   signedRequestsOnly: (idp, yes) => idp.control({ want_signed_requests: yes }),
   headers: { "x-forwarded-preferred-username": "alice@university.example" },
   groups: ["finance%2C and more", "staff"],
+  attributes: {
+    "urn:oid:0.9.2342.19200300.100.1.3": ["alice@university.example"],
+    "urn:oid:1.3.6.1.4.1.5923.1.5.1.1": ["finance, and more", "staff"],
+  },
   tile: ({ idp }) => `${idp.origin}/my-apps`,
   logoutBy: ({ idp }, binding) => idp.control({ slo_by: binding }),
   signOutThere: async ({ idp }, agent) => relay(agent, await agent.open(`${idp.origin}/sign-out`)),
@@ -49,6 +53,7 @@ export const keycloak = (server) => ({
   pages: keycloakSamlPages,
   headers: { "x-forwarded-preferred-username": "alice@keycloak.example", "x-anteroom-role": "Admin" },
   groups: ["finance", "staff"],
+  attributes: { email: ["alice@keycloak.example"], groups: ["finance", "staff"] },
   start: (name = `saml-${(realms += 1)}`) => KeycloakSamlRealm.make(server(), name),
   /** "Sign documents" signs responses, and without it logout messages go unsigned. The import switches encryption on. */
   usual: (idp) =>

@@ -323,6 +323,7 @@ function logoutTests(at) {
     for (const url of [asked, unsigned.href]) {
       const answer = await new UserAgent().open(url);
       assert.equal(answer.status, 400, answer.describe());
+      assert.match(answer.text, /You may still be signed in here.*Reference: \w+/);
     }
     assert.equal(await world.status(again), 200);
   });
