@@ -121,7 +121,12 @@ impl SignIn {
     /// What a token for `sid` ends besides: where nobody has that `sid`, the sessions of its person `sub` for which the
     /// provider named none. Fails if the sessions that have it are somebody else's: a provider that gives two people one
     /// `sid` must not throw out the one by naming the other.
-    async fn of_person(&self, connector: &Id, sid: &str, sub: Option<String>) -> Result<Vec<Selector>, LogoutRefused> {
+    pub(super) async fn of_person(
+        &self,
+        connector: &Id,
+        sid: &str,
+        sub: Option<String>,
+    ) -> Result<Vec<Selector>, LogoutRefused> {
         let Some(sub) = sub else { return Ok(Vec::new()) };
         let which = Selector::ProviderSession { connector: connector.clone(), sid: sid.to_owned() };
         // Without the directory it stays to be done as the token says, and `end` says that it was not.
@@ -136,14 +141,6 @@ impl SignIn {
         let rows = list(&Selector::Subject { connector: connector.clone(), sub }, OF_A_PERSON).await;
         let nameless = rows.into_iter().filter(|row| row.provider_sid.is_none());
         Ok(nameless.map(|row| Selector::Reference(row.reference)).collect())
-    }
-
-    /// Fails if the sessions that `which` selects are not all those of the person whom the provider calls `sub`. Without
-    /// the directory nobody knows.
-    pub(super) async fn is_theirs(&self, which: &Selector, sub: &str) -> Result<(), LogoutRefused> {
-        let rows = self.directory.sessions.list(which, &Page { limit: LOOKED_AT }).await;
-        let rows = rows.map_err(|error| LogoutRefused::directory(&error))?;
-        if rows.iter().all(|row| row.provider_sub == sub) { Ok(()) } else { Err(somebody_elses()) }
     }
 
     /// Ends the one session that a front-channel logout names, by `iss` and `sid` alone: the browser sends no cookie into

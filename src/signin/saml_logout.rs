@@ -94,15 +94,17 @@ impl SignIn {
         visitor: Visitor<'_>,
     ) -> Result<(), LogoutRefused> {
         let connector = provider.id().clone();
-        let person = &request.name_id.value;
+        let person = request.name_id.value.trim();
         let selectors = if request.session_indexes.is_empty() {
-            vec![Selector::Subject { connector: connector.clone(), sub: person.clone() }]
+            vec![Selector::Subject { connector: connector.clone(), sub: person.to_owned() }]
         } else {
             let of = |sid: &String| Selector::ProviderSession { connector: connector.clone(), sid: sid.clone() };
             request.session_indexes.iter().map(of).collect()
         };
-        for which in &selectors {
-            self.is_theirs(which, person).await?;
+        // A session for which the provider named none ends with any of its person.
+        let mut nameless = Vec::new();
+        for sid in &request.session_indexes {
+            nameless.extend(self.of_person(&connector, sid, Some(person.to_owned())).await?);
         }
         // Ids have no blank: another connector's request cannot use up this one's.
         let once = format!("{connector} {}", request.id);
@@ -110,11 +112,23 @@ impl SignIn {
         if !first.map_err(|error| LogoutRefused::directory(&error))? {
             return Err(LogoutRefused::new("saml_replay"));
         }
-        let mut failed = None;
-        for which in &selectors {
+        let (mut failed, mut count) = (None, 0);
+        for which in selectors.iter().chain(&nameless) {
             // Each is tried: the request is used up, and what the directory does not take now it does later.
-            let ended = self.provider_ended(which, request.issued_at, None, "saml_logout", visitor).await;
-            failed = failed.or(ended.err());
+            match self
+                .provider_ended(which, request.issued_at.min(self.clock.now()), None, "saml_logout", visitor)
+                .await
+            {
+                Ok(ended) => count += ended.count,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        if count == 0 {
+            tracing::info!(
+                connector = connector.as_str(),
+                request_id = visitor.request_id,
+                "a logout request was good, and nobody it names was signed in here"
+            );
         }
         failed.map_or(Ok(()), |error| Err(LogoutRefused::directory(&error)))
     }
