@@ -121,7 +121,12 @@ impl SignIn {
     /// What a token for `sid` ends besides: where nobody has that `sid`, the sessions of its person `sub` for which the
     /// provider named none. Fails if the sessions that have it are somebody else's: a provider that gives two people one
     /// `sid` must not throw out the one by naming the other.
-    async fn of_person(&self, connector: &Id, sid: &str, sub: Option<String>) -> Result<Vec<Selector>, LogoutRefused> {
+    pub(super) async fn of_person(
+        &self,
+        connector: &Id,
+        sid: &str,
+        sub: Option<String>,
+    ) -> Result<Vec<Selector>, LogoutRefused> {
         let Some(sub) = sub else { return Ok(Vec::new()) };
         let which = Selector::ProviderSession { connector: connector.clone(), sid: sid.to_owned() };
         // Without the directory it stays to be done as the token says, and `end` says that it was not.

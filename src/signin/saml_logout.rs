@@ -85,7 +85,7 @@ impl SignIn {
     ) -> Result<(), LogoutRefused> {
         let connector = provider.id().clone();
         let person = &request.name_id.value;
-        let selectors = if request.session_indexes.is_empty() {
+        let mut selectors = if request.session_indexes.is_empty() {
             vec![Selector::Subject { connector: connector.clone(), sub: person.clone() }]
         } else {
             let of = |sid: &String| Selector::ProviderSession { connector: connector.clone(), sid: sid.clone() };
@@ -93,6 +93,9 @@ impl SignIn {
         };
         for which in &selectors {
             self.is_theirs(which, person).await?;
+        }
+        for sid in &request.session_indexes {
+            selectors.extend(self.of_person(&connector, sid, Some(person.clone())).await?);
         }
         // Ids have no blank: another connector's request cannot use up this one's.
         let once = format!("{connector} {}", request.id);
