@@ -95,16 +95,15 @@ impl SignIn {
     ) -> Result<(), LogoutRefused> {
         let connector = provider.id().clone();
         let person = request.name_id.value.trim();
-        let selectors = if request.session_indexes.is_empty() {
+        let mut selectors = if request.session_indexes.is_empty() {
             vec![Selector::Subject { connector: connector.clone(), sub: person.to_owned() }]
         } else {
             let of = |sid: &String| Selector::ProviderSession { connector: connector.clone(), sid: sid.clone() };
             request.session_indexes.iter().map(of).collect()
         };
         // A session for which the provider named none ends with any of its person.
-        let mut nameless = Vec::new();
         for sid in &request.session_indexes {
-            nameless.extend(self.of_person(&connector, sid, Some(person.to_owned())).await?);
+            selectors.extend(self.of_person(&connector, sid, Some(person.to_owned())).await?);
         }
         // Ids have no blank: another connector's request cannot use up this one's.
         let once = format!("{connector} {}", request.id);
@@ -113,7 +112,7 @@ impl SignIn {
             return Err(LogoutRefused::new("saml_replay"));
         }
         let (mut failed, mut count) = (None, 0);
-        for which in selectors.iter().chain(&nameless) {
+        for which in &selectors {
             // Each is tried: the request is used up, and what the directory does not take now it does later.
             match self
                 .provider_ended(which, request.issued_at.min(self.clock.now()), None, "saml_logout", visitor)
