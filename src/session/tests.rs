@@ -81,7 +81,7 @@ impl Process {
         Self { store, follower, clock: clock.clone(), due, _dir: dir }
     }
 
-    async fn sign_in(&self) -> (SessionId, SessionRef) {
+    pub(super) async fn sign_in(&self) -> (SessionId, SessionRef) {
         let tokens = ProviderTokens { id_token: None, refresh_token: None };
         let new = NewSession { row: row(&self.clock), tokens };
         self.store.create(new, self.store.scope(HOST).unwrap()).await.unwrap()
