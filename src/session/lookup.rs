@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use moka::Entry;
+use moka::ops::compute::Op;
 use tokio::sync::SemaphorePermit;
 
 use crate::base::clock::Tick;
@@ -15,6 +17,8 @@ use super::{Ending, Session, SessionKey, SessionStore};
 
 /// Look-ups in the directory at a time; a flood of unknown cookies waits, others do not.
 pub(super) const LOOKUPS: usize = 64;
+/// How often a row is read at most that was old when it came: a session is renewed once in ten seconds.
+const READS: usize = 3;
 /// How long one waits for its turn.
 const LONGEST_TURN: Duration = Duration::from_secs(1);
 
@@ -82,23 +86,48 @@ impl SessionStore {
             return Ok(Some(session));
         }
         let _turn = self.turn().await?;
-        let Some((row, host)) = self.0.directory.sessions.by_cookie(key.bytes()).await? else {
-            match self.0.live.get(key) {
-                // Past its limits, and forgotten.
-                Some(session) if matches!(session.check(&self.0.limits, now), Err(Ending::Idle | Ending::Absolute)) => {
-                    self.0.live.invalidate(key);
-                }
-                Some(session) => self.end_here(key, &session),
-                None => {}
+        for _ in 0..READS {
+            let told = self.0.renewed.get(key);
+            let Some((row, host)) = self.0.directory.sessions.by_cookie(key.bytes()).await? else {
+                self.gone(key, now);
+                return Ok(None);
+            };
+            let Some(scope) = self.0.hosts.written(&host) else { return Ok(None) };
+            if self.0.serves.as_ref().is_some_and(|serves| !serves(&row.identity)) {
+                return Ok(None);
             }
-            return Ok(None);
-        };
-        let Some(scope) = self.0.hosts.written(&host) else { return Ok(None) };
-        if self.0.serves.as_ref().is_some_and(|serves| !serves(&row.identity)) {
-            return Ok(None);
+            if let Some(told) = told.filter(|told| row.version < *told) {
+                // This was read after the news: the directory knows better.
+                self.forget_news(key, told);
+            }
+            // The configuration may have changed since: headers that do not fit any more mean a new sign-in.
+            let Ok(session) = self.keep(key, &row, scope) else { return Ok(None) };
+            match session.check(&self.0.limits, self.now()) {
+                Ok(()) => return Ok(Some(session)),
+                // News came meanwhile. That is no reason to sign anybody out.
+                Err(Ending::Replaced) => {}
+                Err(_) => return Ok(None),
+            }
         }
-        // The configuration may have changed since: headers that do not fit any more mean a new sign-in.
-        Ok(self.keep(key, &row, scope).ok().filter(|session| session.check(&self.0.limits, self.now()).is_ok()))
+        Err(DirectoryError::Unavailable("the session changes faster than it can be read".into()))
+    }
+
+    /// The directory does not know the session of `key` (any more).
+    fn gone(&self, key: &SessionKey, now: Tick) {
+        match self.0.live.get(key) {
+            // Past its limits, and forgotten.
+            Some(session) if matches!(session.check(&self.0.limits, now), Err(Ending::Idle | Ending::Absolute)) => {
+                self.0.live.invalidate(key);
+            }
+            Some(session) => self.end_here(key, &session),
+            None => {}
+        }
+    }
+
+    /// Forgets that the session of `key` was said to be of the version `told`, unless there is newer news.
+    fn forget_news(&self, key: &SessionKey, told: i64) {
+        let same = |entry: Option<Entry<SessionKey, i64>>| entry.is_some_and(|entry| *entry.value() == told);
+        self.0.renewed.entry(*key).and_compute_with(|entry| if same(entry) { Op::Remove } else { Op::Nop });
     }
 
     /// A turn to ask the directory. While it is away nobody waits but one at a time, who finds out whether it is back.
@@ -149,5 +178,78 @@ impl SessionStore {
     /// Where a cookie set on `host` counts. None: no host of ours.
     pub fn scope(&self, host: &str) -> Option<HostScope> {
         self.0.hosts.of(host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::{Clock, Timestamp};
+    use crate::base::random;
+    use crate::directory::{Directory, Lease, Renewed};
+    use crate::session::tests::Process;
+    use uuid::Uuid;
+
+    const HOST: &str = "app.example.com";
+
+    async fn process() -> Process {
+        let clock = Clock::manual(Timestamp::from_secs(1_800_000_000));
+        Process::start(&Directory::in_memory(), &clock).await
+    }
+
+    /// A process that lost its claim guesses what another one has made of the session meanwhile.
+    #[tokio::test]
+    async fn news_that_the_directory_does_not_know_of_sign_nobody_out() {
+        let process = process().await;
+        let (id, _) = process.sign_in().await;
+        process.store.outdated(&id.key(), 1);
+        assert!(matches!(process.store.find(&id.key(), HOST, process.store.now()), Found::Ask));
+        assert!(matches!(process.store.fetch(&id.key(), HOST).await, Ok(Found::Good(_))));
+        assert!(matches!(process.store.find(&id.key(), HOST, process.store.now()), Found::Good(_)));
+        // News that are newer than the row stay.
+        process.store.outdated(&id.key(), 2);
+        process.store.forget_news(&id.key(), 1);
+        assert_eq!(process.store.0.renewed.get(&id.key()), Some(2));
+        process.store.forget_news(&id.key(), 2);
+        assert_eq!(process.store.0.renewed.get(&id.key()), None);
+    }
+
+    /// Another process renews, and the news of it come while the row is read that they are about.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_is_looked_up_while_news_come_is_signed_in() {
+        let process = process().await;
+        let (id, reference) = process.sign_in().await;
+        let (key, store) = (id.key(), process.store.clone());
+        let renewing = {
+            let (store, now) = (store.clone(), process.clock.now());
+            tokio::spawn(async move {
+                for version in 0..3_000 {
+                    let owner = Uuid::from_bytes(random::bytes());
+                    let sessions = &store.0.directory.sessions;
+                    let Ok(Lease::Taken(row)) = sessions.lease(reference, version, owner, now, now).await else {
+                        panic!("{version}")
+                    };
+                    let renewed = Renewed {
+                        identity: row.identity.clone(),
+                        auth_time: None,
+                        acr: None,
+                        amr: vec![],
+                        secrets: None,
+                        renew_at: None,
+                    };
+                    assert!(sessions.renewed(reference, owner, &renewed, now).await.unwrap());
+                    store.outdated(&key, version + 1);
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        while !renewing.is_finished() {
+            // Nobody renews that fast: it may be too fast for the reader, who then says so.
+            if let Ok(found) = store.look_up(&key).await {
+                assert!(found.is_some(), "signed out");
+            }
+        }
+        renewing.await.unwrap();
+        assert_eq!(store.look_up(&key).await.unwrap().unwrap().version(), 3_000);
     }
 }

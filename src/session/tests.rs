@@ -82,7 +82,7 @@ impl Process {
         Self { store, follower, clock: clock.clone(), due, _dir: dir }
     }
 
-    async fn sign_in(&self) -> (SessionId, SessionRef) {
+    pub(super) async fn sign_in(&self) -> (SessionId, SessionRef) {
         let tokens = ProviderTokens::default();
         let new = NewSession { row: row(&self.clock), tokens };
         self.store.create(new, self.store.scope(HOST).unwrap()).await.unwrap()

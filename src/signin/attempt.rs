@@ -12,6 +12,8 @@ use crate::base::seal::Sealer;
 use crate::config::Requirement;
 use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionRef};
 
+use super::start::Purpose;
+
 /// Attempts of one browser at a time; beyond it the oldest is recycled.
 const MAX_ATTEMPTS: usize = 5;
 
@@ -27,6 +29,9 @@ pub(super) struct Attempt {
     pub(super) connector: String,
     /// Where to go afterwards: a path.
     pub(super) return_to: String,
+    /// What the sign-in is for beside it: for whoever begins again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) purpose: Option<Purpose>,
     pub(super) step: Step,
 }
 

@@ -21,7 +21,7 @@ use super::attempt::{Attempt, Step, Stray, Unfit, is_id, of_state};
 use super::query::Response;
 use super::silent::Back;
 use super::verified::Verified;
-use super::{REMEMBERED, Redirect, SignIn, Visitor, root, story};
+use super::{Purpose, REMEMBERED, Redirect, SignIn, Visitor, root, story};
 
 /// The request that the provider's redirect made.
 pub struct Callback<'a> {
@@ -53,6 +53,8 @@ pub enum Completed {
         /// For the form that continues.
         attempt: String,
         return_to: ReturnTo,
+        /// What the sign-in is for beside that.
+        purpose: Option<Purpose>,
         cookies: Vec<HeaderValue>,
     },
 }
@@ -67,6 +69,8 @@ pub struct Failed {
     pub cookies: Vec<HeaderValue>,
     /// Where a new attempt would go.
     pub return_to: ReturnTo,
+    /// What it would be for beside that.
+    pub purpose: Option<Purpose>,
     /// Any request of a stranger can cause this: no attempt of ours came with it.
     pub(super) anybody: bool,
     /// The attempt's id, as far as one is known.
@@ -81,6 +85,7 @@ impl Failed {
             provider_error: None,
             cookies: Vec::new(),
             return_to: root(),
+            purpose: None,
             anybody: false,
             attempt: None,
             cause: None,
@@ -105,8 +110,14 @@ impl Failed {
 
     pub(super) fn of(mut self, id: &str, attempt: &Attempt, sign_in: &SignIn, visitor: Visitor<'_>) -> Self {
         self.cookies.push(sign_in.cookies.expire_attempt(id));
-        self.return_to = sign_in.return_to(visitor.host, &attempt.return_to);
         self.attempt = Some(id.into());
+        self.towards(attempt, sign_in, visitor)
+    }
+
+    /// With what a new attempt in place of `attempt` would be for.
+    fn towards(mut self, attempt: &Attempt, sign_in: &SignIn, visitor: Visitor<'_>) -> Self {
+        self.return_to = sign_in.return_to(visitor.host, &attempt.return_to);
+        self.purpose.clone_from(&attempt.purpose);
         self
     }
 
@@ -189,12 +200,10 @@ impl SignIn {
             if pending.renews.is_some() && cause.kind() == Kind::Unavailable {
                 return Ok(self.goes_on(&id, &attempt, visitor));
             }
-            let return_to = self.return_to(visitor.host, &attempt.return_to);
-            return Err(Failed { return_to, ..Failed::because(cause) });
+            return Err(Failed::because(cause).towards(&attempt, self, visitor));
         }
 
-        let away =
-            |error| Failed { return_to: self.return_to(visitor.host, &attempt.return_to), ..Failed::directory(&error) };
+        let away = |error| Failed::directory(&error).towards(&attempt, self, visitor);
         if let Some(reference) = pending.renews {
             // Whatever the provider says ends or renews a session: once.
             if !self.burn(&id).await.map_err(away)? {
@@ -298,7 +307,10 @@ impl SignIn {
         let stale = matches!(unfit, Unfit::NotBound | Unfit::Expired | Unfit::Redeemed);
         // Only such a callback was this attempt's own, and may go where it wanted.
         let own = attempt.filter(|_| stale);
-        let return_to = own.map_or_else(root, |(_, attempt)| self.return_to(visitor.host, &attempt.return_to));
+        let (return_to, purpose) = own.map_or_else(
+            || (root(), None),
+            |(_, attempt)| (self.return_to(visitor.host, &attempt.return_to), attempt.purpose),
+        );
         if stale && self.signed_in(headers, visitor.host).await {
             let location = self.home_from(visitor.host, &return_to);
             return Ok(Completed::AlreadySignedIn(Redirect { location, cookies }));
@@ -311,7 +323,7 @@ impl SignIn {
             Unfit::OtherConnector => "idp_mixup",
             Unfit::Expired => "state_expired",
         };
-        Err(Failed { cookies, return_to, anybody, ..Failed::new(reason) })
+        Err(Failed { cookies, return_to, purpose, anybody, ..Failed::new(reason) })
     }
 
     /// The verified address is not the typed one: in the log too, where administrators look for it (R3).
@@ -343,6 +355,7 @@ impl SignIn {
             started: now.millis(),
             connector: attempt.connector.clone(),
             return_to: attempt.return_to.clone(),
+            purpose: attempt.purpose.clone(),
             step,
         };
         let sealed = moved.seal(id, &self.cookies, &self.sealer);
@@ -351,6 +364,7 @@ impl SignIn {
             verified: verified.row.identity.email,
             attempt: id.to_owned(),
             return_to: verified.return_to,
+            purpose: attempt.purpose.clone(),
             cookies: vec![self.cookies.set_attempt(id, &sealed)],
         })
     }

@@ -22,7 +22,7 @@ use crate::explain;
 use crate::identity::headers::AuthMethod;
 
 use super::attempt::{Attempt, Step, is_id, new_id};
-use super::{Failed, Redirect, SignIn, Visitor, story};
+use super::{Failed, Purpose, Redirect, SignIn, Visitor, story};
 
 /// How long a code may be on its way: one redirect.
 const CODE_LIFETIME: Duration = Duration::from_secs(30);
@@ -148,6 +148,7 @@ impl SignIn {
             started: now.millis(),
             connector: String::new(),
             return_to: return_to.as_str().to_owned(),
+            purpose: asked.target.and_then(|target| Purpose::parse(target, &self.prefix)),
             step: Step::HandOff { secret },
         };
         Redirect { location: link.write(&self.prefix), cookies: self.remember(&id, attempt, headers, false) }

@@ -105,7 +105,7 @@ impl SignIn {
         let hint = pending.hint.clone();
         let verified = self.used(asserted, &attempt.return_to, visitor, born).await;
         let verified = verified.map_err(|failed| over(failed, &attempt))?;
-        let kept = self.receive(provider, id, &attempt.return_to, hint, &verified).await;
+        let kept = self.receive(provider, id, Some(&attempt), hint, &verified).await;
         kept.map_err(|failed| over(failed, &attempt))
     }
 
@@ -134,9 +134,8 @@ impl SignIn {
         let asserted = provider.response(posted.response, None, &Default::default(), now).await;
         let asserted = asserted.map_err(|cause| Failed { anybody: true, ..Failed::because(cause) })?;
         // Whatever came as `RelayState` is nobody's word: the first page (S20).
-        let return_to = root();
-        let verified = self.used(asserted, return_to.as_str(), visitor, born).await?;
-        let to = self.receive(provider, &new_id(now), return_to.as_str(), None, &verified).await?;
+        let verified = self.used(asserted, root().as_str(), visitor, born).await?;
+        let to = self.receive(provider, &new_id(now), None, None, &verified).await?;
         Ok(Received { to, stray: false })
     }
 
@@ -164,12 +163,12 @@ impl SignIn {
         Ok(Verified::asserted(asserted, return_to, self.clock.now(), born))
     }
 
-    /// Keeps a verified person until the browser comes to `done`, with the attempt's cookie that finds them.
+    /// Keeps a verified person of `attempt`, or of none, until the browser comes to `done`, with the attempt's cookie that finds them.
     async fn receive(
         &self,
         provider: &SamlProvider,
         id: &str,
-        return_to: &str,
+        attempt: Option<&Attempt>,
         hint: Option<String>,
         verified: &Verified,
     ) -> Result<Redirect, Failed> {
@@ -181,7 +180,8 @@ impl SignIn {
         let moved = Attempt {
             started: now.millis(),
             connector: provider.id().to_string(),
-            return_to: return_to.to_owned(),
+            return_to: attempt.map_or_else(|| root().as_str().to_owned(), |attempt| attempt.return_to.clone()),
+            purpose: attempt.and_then(|attempt| attempt.purpose.clone()),
             step: Step::Received { key, hint },
         };
         let cookie = self.cookies.set_attempt(id, &moved.seal(id, &self.cookies, &self.sealer));

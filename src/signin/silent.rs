@@ -67,6 +67,7 @@ impl SignIn {
         let beginning = Beginning {
             provider,
             return_to,
+            purpose: None,
             typed: None,
             login_hint: Some(&session.identity().email),
             domain_hint: None,

@@ -2,6 +2,7 @@
 
 use http::HeaderValue;
 use http::header::HeaderMap;
+use serde::{Deserialize, Serialize};
 
 use crate::base::email::{EmailAddress, EmailDomain};
 use crate::base::return_to::ReturnTo;
@@ -34,20 +35,21 @@ pub struct Start<'a> {
 
 /// A request that a sign-in is for and does not return to: `POST /transfer`. It chooses among the rules of our own
 /// routes and nothing else (O41).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purpose(String);
 
 impl Purpose {
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Reads `METHOD TARGET`: capitals, one blank, a path with or without a query.
     pub fn parse(text: &str, own_prefix: &str) -> Option<Self> {
         let (method, target) = text.split_once(' ')?;
         let named = (1..=16).contains(&method.len()) && method.bytes().all(|b| b.is_ascii_uppercase());
         let target = ReturnTo::path(target, own_prefix).ok().filter(|_| named)?;
         Some(Self(format!("{method} {target}")))
+    }
+
+    /// As a link or a form carries it.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -62,6 +64,7 @@ pub struct Started {
 pub(super) struct Beginning<'a> {
     pub(super) provider: &'a Provider,
     pub(super) return_to: &'a ReturnTo,
+    pub(super) purpose: Option<&'a Purpose>,
     pub(super) typed: Option<&'a EmailAddress>,
     pub(super) login_hint: Option<&'a EmailAddress>,
     pub(super) domain_hint: Option<&'a str>,
@@ -91,6 +94,7 @@ impl SignIn {
         let beginning = Beginning {
             provider: start.provider,
             return_to: &start.return_to,
+            purpose: start.purpose.as_ref(),
             typed: start.hint.as_ref(),
             login_hint: start.hint.as_ref().or(person.as_ref()),
             domain_hint: start.domain_hint.or(hinted_domain.as_ref().map(EmailDomain::as_str)),
@@ -109,8 +113,17 @@ impl SignIn {
         beginning: Beginning<'_>,
         headers: &HeaderMap,
     ) -> Result<(String, Started), ProviderError> {
-        let Beginning { provider, return_to, typed, login_hint, domain_hint, select_account, required, renews } =
-            beginning;
+        let Beginning {
+            provider,
+            return_to,
+            purpose,
+            typed,
+            login_hint,
+            domain_hint,
+            select_account,
+            required,
+            renews,
+        } = beginning;
         let now = self.clock.now();
         let id = new_id(now);
         let pending = Pending::new(typed.map(|typed| typed.as_str().to_owned()), required, renews);
@@ -146,6 +159,7 @@ impl SignIn {
             started: now.millis(),
             connector: provider.id().to_string(),
             return_to: return_to.as_str().to_owned(),
+            purpose: purpose.cloned(),
             step: Step::Pending(pending),
         };
         let cookies = self.remember(&id, attempt, headers, provider.saml().is_some());
@@ -162,9 +176,12 @@ impl SignIn {
         posted: bool,
     ) -> Vec<HeaderValue> {
         let mut sealed = attempt.seal(id, &self.cookies, &self.sealer);
+        // A target full of characters that JSON escapes, or one that asks for much, gets here. No browser would keep the
+        // cookie. What the sign-in must be is beside its purpose already, which a second one alone would miss.
+        if sealed.len() > MAX_SEALED_ATTEMPT && attempt.purpose.take().is_some() {
+            sealed = attempt.seal(id, &self.cookies, &self.sealer);
+        }
         if sealed.len() > MAX_SEALED_ATTEMPT {
-            // A target full of characters that JSON escapes, or one that asks for much, gets here. No browser would keep
-            // the cookie.
             root().as_str().clone_into(&mut attempt.return_to);
             sealed = attempt.seal(id, &self.cookies, &self.sealer);
         }
@@ -195,7 +212,7 @@ impl SignIn {
     pub fn start_refused(&self, start: &Start<'_>, visitor: Visitor<'_>) -> Option<Failed> {
         let reason = self.check_connector(start.provider.id()).err()?;
         let mut failed = Failed::by_anybody(reason);
-        failed.return_to = start.return_to.clone();
+        (failed.return_to, failed.purpose) = (start.return_to.clone(), start.purpose.clone());
         self.rejected(explain::Step::Start, visitor, Some(start.provider.id()), &failed);
         Some(failed)
     }
@@ -203,7 +220,7 @@ impl SignIn {
     /// An attempt that could not start, recorded: the provider does not answer, or is not set up as it should be.
     pub fn start_failed(&self, cause: ProviderError, start: &Start<'_>, visitor: Visitor<'_>) -> Failed {
         let mut failed = Failed::because(cause);
-        failed.return_to = start.return_to.clone();
+        (failed.return_to, failed.purpose) = (start.return_to.clone(), start.purpose.clone());
         self.rejected(explain::Step::Start, visitor, Some(start.provider.id()), &failed);
         failed
     }

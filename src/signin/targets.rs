@@ -10,8 +10,8 @@ use crate::config::{OwnHost, OwnHosts};
 use crate::identity::headers::AuthMethod;
 
 use super::hand_off::{Asked, Link};
-use super::start::{Purpose, Start};
-use super::{Redirect, SignIn};
+use super::start::Start;
+use super::{Purpose, Redirect, SignIn};
 
 /// The host and the request that a sign-in is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,10 +131,24 @@ impl SignIn {
     }
 
     /// Whether a browser with these headers may go on to `return_to` without signing in: it has a session that is good on
-    /// `host`, and where it leads to another host, one that a provider vouched for.
-    pub async fn may_go_on(&self, return_to: &ReturnTo, headers: &HeaderMap, host: &str) -> bool {
-        let session = self.session(headers, host).await.ok().flatten();
-        session.is_some_and(|session| return_to.hand_off().is_none() || session.auth_method() != AuthMethod::Adopted)
+    /// `host`, where that leads to another host one that a provider vouched for, and enough for `purpose`. A page asks for
+    /// more by itself; a request that is not returned to cannot.
+    pub async fn may_go_on(
+        &self,
+        return_to: &ReturnTo,
+        purpose: Option<&Purpose>,
+        headers: &HeaderMap,
+        host: &str,
+    ) -> bool {
+        let Some(session) = self.session(headers, host).await.ok().flatten() else { return false };
+        let LeadsTo { host, target } = self.leads_to(return_to);
+        // A hand-off has its purpose in its link.
+        let handed_on = Some(&*target).filter(|target| target.contains(' '));
+        let enough = purpose.map(Purpose::as_str).or(handed_on).is_none_or(|request| {
+            let required = self.snapshot.requirement_for(host, request);
+            required.check(session.auth_time(), session.acr(), session.amr(), self.clock.now()).is_ok()
+        });
+        enough && (return_to.hand_off().is_none() || session.auth_method() != AuthMethod::Adopted)
     }
 
     fn by_origin(&self, origin: &str) -> Option<&OwnHost> {

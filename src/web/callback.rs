@@ -10,7 +10,7 @@ use crate::connector::Provider;
 use crate::gate::Asker;
 use crate::signin::{Callback, Completed, Failed, Start};
 
-use super::discovery::shown;
+use super::discovery::{shown, written};
 use super::form::{BadForm, Form};
 use super::pages::catalogue::{Cause, aadsts, words};
 use super::pages::{Mismatch, SignInFailed};
@@ -62,11 +62,12 @@ impl Site {
                 };
                 with_cookies(self.start(visit, parts, &start).await, cookies)
             }
-            Ok(Completed::Mismatch { typed, verified, attempt, return_to, cookies }) => {
+            Ok(Completed::Mismatch { typed, verified, attempt, return_to, purpose, cookies }) => {
                 let other = [
                     ("connector", provider.id().as_str()),
                     ("login_hint", typed.as_str()),
                     ("rd", shown(&return_to)),
+                    ("for", written(purpose.as_ref())),
                     ("select_account", "1"),
                 ];
                 let page = Mismatch {
@@ -116,7 +117,8 @@ impl Site {
             cookie: &self.cookies().attempt_name("…"),
         });
         // To the first page, not to the provider: another account may be the answer.
-        let retry_href = self.link("sign-in", &[("rd", shown(&failed.return_to))]);
+        let retry_href =
+            self.link("sign-in", &[("rd", shown(&failed.return_to)), ("for", written(failed.purpose.as_ref()))]);
         let setting = self.setting(&visit.request_id);
         let page = SignInFailed { setting, words, retry_href: &retry_href, arrived: failed.arrived() };
         with_cookies(page.render(failed.reason).into_response(), failed.cookies.clone())

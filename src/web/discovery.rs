@@ -74,11 +74,17 @@ impl Site {
             Ok(link) => link,
             Err(reason) => return self.reject(visit, StatusCode::BAD_REQUEST, reason),
         };
+        let purpose = match self.purpose(link.request.as_deref()) {
+            Ok(purpose) => purpose,
+            Err(reason) => return self.reject(visit, StatusCode::BAD_REQUEST, reason),
+        };
         let return_to = self.return_to(link.rd.as_deref(), visit.visitor());
         let address = link.address();
         let hinted = address.as_ref().map(EmailAddress::domain);
         let hinted = hinted.or_else(|| link.domain_hint.as_ref().and_then(|hint| hint.parse::<EmailDomain>().ok()));
-        if hinted.is_none() && self.sign_in.may_go_on(&return_to, &parts.headers, &visit.host).await {
+        let may_go_on =
+            async || self.sign_in.may_go_on(&return_to, purpose.as_ref(), &parts.headers, &visit.host).await;
+        if hinted.is_none() && may_go_on().await {
             return redirect(&self.sign_in.location(&return_to), "already_signed_in", vec![]);
         }
         // A single known domain in the link skips the page; only a top-level GET starts an attempt.
@@ -88,13 +94,14 @@ impl Site {
             }
             if let Some(provider) = self.sign_in.discover(domain) {
                 let (domain_hint, select_account) = (link.domain_hint.as_deref(), link.select_account);
-                let (purpose, person) = (None, None);
-                let start = Start { provider, return_to, purpose, hint: address, person, domain_hint, select_account };
+                let (hint, person) = (address, None);
+                let start = Start { provider, return_to, purpose, hint, person, domain_hint, select_account };
                 return self.start(visit, parts, &start).await;
             }
         }
         let email = link.login_hint.as_deref().unwrap_or_default();
-        let page = pages::SignIn { setting: self.setting(""), email, rd: shown(&return_to), error: None };
+        let (rd, purpose) = (shown(&return_to), written(purpose.as_ref()));
+        let page = pages::SignIn { setting: self.setting(""), email, rd, purpose, error: None };
         page.render(&[]).into_response()
     }
 
@@ -108,24 +115,30 @@ impl Site {
             return response;
         }
         let return_to = self.return_to(form.get("rd"), visit.visitor());
+        let purpose = match self.purpose(form.get("for")) {
+            Ok(purpose) => purpose,
+            Err(reason) => return self.reject(visit, StatusCode::BAD_REQUEST, reason),
+        };
+        let (rd, purpose) = (shown(&return_to), written(purpose.as_ref()));
         let typed = form.get("email").unwrap_or_default().trim_matches([' ', '\t', '\r', '\n']);
         let again = |error| {
             let email = if typed.len() > MAX_HINT { "" } else { typed };
-            let page = pages::SignIn { setting: self.setting(""), email, rd: shown(&return_to), error: Some(error) };
+            let page = pages::SignIn { setting: self.setting(""), email, rd, purpose, error: Some(error) };
             page.render(&[]).into_response()
         };
         if typed.is_empty() {
             return again(EmailError::Empty);
         }
         let Ok(address) = typed.parse::<EmailAddress>() else { return again(EmailError::Invalid) };
-        let change = self.link("sign-in", &[("rd", shown(&return_to))]);
+        let change = self.link("sign-in", &[("rd", rd), ("for", purpose)]);
         let domain = address.domain();
         match self.sign_in.discover(&domain) {
             Some(provider) => {
                 let query = [
                     ("connector", provider.id().as_str()),
                     ("login_hint", address.as_str()),
-                    ("rd", shown(&return_to)),
+                    ("rd", rd),
+                    ("for", purpose),
                 ];
                 ConnectorChoice {
                     setting: self.setting(""),
@@ -163,7 +176,7 @@ impl Site {
         if visit.asker != Asker::Page {
             return refuse(StatusCode::BAD_REQUEST, "not_a_page");
         }
-        let purpose = match self.purpose(&link) {
+        let purpose = match self.purpose(link.request.as_deref()) {
             Ok(purpose) => purpose,
             Err(reason) => return refuse(StatusCode::BAD_REQUEST, reason),
         };
@@ -173,7 +186,7 @@ impl Site {
             // Several connectors of one provider: the address decides.
             Ok(None) => {
                 let return_to = self.return_to(link.rd.as_deref(), visit.visitor());
-                let ask = self.link("sign-in", &[("rd", shown(&return_to))]);
+                let ask = self.link("sign-in", &[("rd", shown(&return_to)), ("for", written(purpose.as_ref()))]);
                 return redirect(&ask, "address_needed", vec![]);
             }
             Err(reason) => return refuse(StatusCode::BAD_REQUEST, reason),
@@ -185,10 +198,10 @@ impl Site {
         self.start(visit, parts, &start).await
     }
 
-    /// What `link` says that the sign-in is for beside the page it returns to.
-    pub(super) fn purpose(&self, link: &Link) -> Result<Option<Purpose>, &'static str> {
+    /// What a link or a form says, in `for`, that the sign-in is for beside the page it returns to.
+    pub(super) fn purpose(&self, text: Option<&str>) -> Result<Option<Purpose>, &'static str> {
         let read = |text| Purpose::parse(text, self.prefix()).ok_or("purpose_malformed");
-        link.request.as_deref().map(read).transpose()
+        text.map(read).transpose()
     }
 
     /// The provider that `link` names. None: several are of its issuer.
@@ -275,4 +288,9 @@ impl Site {
 /// The target as a link or form carries it: the root goes without saying.
 pub(super) fn shown(return_to: &ReturnTo) -> &str {
     Some(return_to.as_str()).filter(|to| *to != "/").unwrap_or_default()
+}
+
+/// The purpose as a link or form carries it; empty: none.
+pub(super) fn written(purpose: Option<&Purpose>) -> &str {
+    purpose.map_or("", Purpose::as_str)
 }

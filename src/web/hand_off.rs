@@ -24,11 +24,15 @@ impl Site {
         if visit.asker != Asker::Page {
             return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
         }
-        if let Err(reason) = self.purpose(&link) {
+        if let Err(reason) = self.purpose(link.request.as_deref()) {
             return self.reject(visit, StatusCode::BAD_REQUEST, reason);
         }
         let return_to = self.return_to(link.rd.as_deref(), visit.visitor());
-        let says_more = link.login_hint.is_some() || link.domain_hint.is_some() || visit.path != "sign-in";
+        // The sign-in host judges whether the session is enough for what the sign-in is for.
+        let says_more = link.login_hint.is_some()
+            || link.domain_hint.is_some()
+            || link.request.is_some()
+            || visit.path != "sign-in";
         if !says_more && self.sign_in.signed_in(&parts.headers, &visit.host).await {
             return redirect(return_to.as_str(), "already_signed_in", vec![]);
         }

@@ -72,8 +72,9 @@ for (const postgres of [false, true]) {
       }
     });
 
-    test("a sign-out that was answered counts", async () => {
+    test("a sign-out that was answered counts, and nobody else is signed out", async () => {
       const visitors = await Promise.all(Array.from({ length: SIGN_INS }, () => world.signIn()));
+      const { agent: staying } = await world.signIn(COLLEAGUE);
       const leaving = visitors.map(({ agent, page }) => {
         const copy = world.copyOf(agent);
         return agent.fetch(page.link("Sign out").href, { headers: { "sec-fetch-mode": "navigate" } }).then(() => copy);
@@ -82,7 +83,9 @@ for (const postgres of [false, true]) {
       await server.kill();
       const left = (await Promise.allSettled(leaving)).filter(({ status }) => status === "fulfilled");
       await server.start();
+      assert.ok(left.length >= 1, "somebody was answered");
       for (const { value: copy } of left) assert.equal(await copy.status(), 401);
+      await world.assertSignedIn(staying, COLLEAGUE);
     });
 
     const second = postgres ? "a second process joins in" : "a second process on the same file is refused, in words";

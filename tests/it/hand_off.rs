@@ -382,4 +382,16 @@ async fn a_step_up_of_another_host_goes_through_its_own_hand_off() {
     let started = browser.open(&format!("https://bank.example.net{go}")).await;
     let link = parameters(&format!("{PORTAL}{}", parameters(started.location())["rd"]));
     assert_eq!(link["for"], "POST /pay/x", "{}", encoded(&go));
+    // By the page that asks for the address, too, where the session that there is would not do.
+    let page = format!("https://bank.example.net{}", go.replace("/go?connector=acme&", "?"));
+    let asks = app.follow(&mut browser, &page).await;
+    assert_eq!((asks.status, asks.reason()), (200, "sign_in"), "{asks:?}");
+    let link = parameters(&format!("{PORTAL}{}", asks.field("rd").unwrap().replace("&#38;", "&")));
+    assert_eq!(link["for"], "POST /pay/x");
+    let now = app.acme.script().now();
+    app.acme.script().claims["auth_time"] = now.into();
+    app.sign_in_with(&mut browser, "/").await;
+    assert_eq!(app.follow(&mut browser, &page).await.status, 200);
+    assert_eq!(app.upstream.last().target, "/", "a session that is enough goes on, and to the host that asked");
+    assert_eq!(app.upstream.last().header("host"), Some("bank.example.net"));
 }

@@ -413,6 +413,61 @@ async fn e13_a_form_that_needs_a_newer_sign_in_is_kept_too() {
     assert_eq!(alice.send(foreign).await.reason(), "step_up_required");
 }
 
+/// Somebody else comes back from the provider than the one whose form waits: it goes out in nobody's name unasked.
+#[tokio::test(flavor = "multi_thread")]
+async fn e13_a_form_kept_for_a_step_up_is_its_senders_whoever_comes_back() {
+    let app = App::start_with(setup()).await;
+    for (person, warned) in [("carol", true), ("alice", false)] {
+        app.acme.honest();
+        let mut browser = app.signed_in().await;
+        let before = app.upstream.count();
+        let kept = browser.send(form("/pay/fresh")).await;
+        assert_eq!((kept.status, kept.reason()), (401, "post_kept"), "{kept:?}");
+        let link = kept.links().into_iter().find(|link| link.contains("resend")).unwrap();
+        let to_provider = browser.visit(&link).await;
+        let now = app.acme.script().now();
+        app.acme.script().claims["auth_time"] = now.into();
+        if person == "carol" {
+            for (name, value) in [
+                ("sub", "pairwise-carol"),
+                ("oid", "cccccccc-0000-0000-0000-000000000003"),
+                ("upn", "carol@acme.com"),
+                ("preferred_username", "carol@acme.com"),
+                ("email", "carol@acme.com"),
+            ] {
+                app.acme.script().claims[name] = value.into();
+            }
+        }
+        let back = browser.send(App::callback("acme", &app.acme.sign_in(to_provider.location()))).await;
+        let at = resend(&kept);
+        assert_eq!((back.reason(), back.location()), ("signed_in", at.as_str()), "{}", back.text());
+        let page = browser.visit(&at).await;
+        assert_eq!((page.status, app.upstream.count()), (200, before), "{person}: nothing goes by itself");
+        assert_eq!(page.text().contains("Somebody else was signed in"), warned, "{person}");
+        assert!(page.text().contains(&format!("Send as {person}@acme.com")), "{}", page.text());
+        assert_eq!(page.text().contains("alice@"), !warned, "the one before is not named");
+    }
+}
+
+/// Nobody is signed in: the page that asks for the address knows what the form will need.
+#[tokio::test(flavor = "multi_thread")]
+async fn e13_a_sign_in_for_a_kept_form_is_what_the_form_needs() {
+    let app = App::start_with(setup()).await;
+    for (target, max_age) in [("/pay/fresh", true), ("/pay/all", false)] {
+        let mut browser = app.browser();
+        let kept = browser.send(form(target)).await;
+        let link = kept.links().into_iter().find(|link| link.contains("resend")).unwrap();
+        let asks = browser.visit(&link).await;
+        let purpose = asks.field("for").unwrap();
+        assert_eq!(purpose, format!("POST {target}"));
+        let typed = [("email", "alice@acme.com"), ("rd", &resend(&kept)), ("for", &purpose)];
+        let choice = browser.send(Ask::form("/.anteroom/sign-in/start", &typed)).await;
+        let go = choice.links().into_iter().find(|link| link.contains("/sign-in/go?")).unwrap();
+        let to_provider = browser.visit(&go).await;
+        assert_eq!(to_provider.location().contains("max_age=300"), max_age, "{target}: {}", to_provider.location());
+    }
+}
+
 /// Strangers fill neither the database nor a browser.
 #[tokio::test(flavor = "multi_thread")]
 async fn z07_what_is_kept_is_bounded() {

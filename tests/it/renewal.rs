@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::support::{App, Ask, Browser, Faults, Setup, until};
+use crate::support::{App, Ask, Browser, Faults, SUITE, Setup, until};
 
 /// Tokens last this long, in seconds: they are due after 65 to 75 % of it.
 const LIFE: u64 = 1000;
@@ -405,6 +405,50 @@ async fn of_two_processes_one_renews_and_the_other_takes_over_what_it_brought() 
     assert!(is_good(&mut here).await);
     assert_eq!((app.asked(), app.granted(), app.reused()), (2, 2, 0));
     assert!([&app, &other].iter().all(|app| app.events().iter().all(|event| event["event"] != "session.ended")));
+}
+
+/// Two cookies of one session are two records in one process, each with a claim of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_hosts_used_at_once_one_renews_and_the_other_takes_over_what_it_brought() {
+    let (directory, faults) = Faults::over(&Directory::in_memory());
+    let app = started(Setup::suite().directory(directory)).await;
+    let mut alice = app.signed_in().await;
+    assert_eq!(app.follow(&mut alice, &format!("{SUITE}/")).await.status, 200);
+    let keys = [alice.session(), alice.session_at("suite.example.org")];
+    let keys = keys.map(|cookie| SessionId::parse(cookie.unwrap()).unwrap().key());
+    assert_ne!(keys[0], keys[1]);
+    let hold = Arc::new(Semaphore::new(0));
+    app.acme.script().refresh.hold = Some(hold.clone());
+    app.acme.script().claims["groups"] = json!(["new"]);
+    app.advance(DUE);
+    let (mut here, mut there, suite) = (alice.clone(), alice.clone(), format!("{SUITE}/"));
+    let (here, there) = tokio::join!(here.visit("/"), there.open(&suite));
+    assert_eq!((here.status, there.status), (200, 200), "nobody waits");
+    until("both claims", || faults.leased.load(Ordering::SeqCst) == 2).await;
+    hold.add_permits(10);
+    let versions = async || {
+        let mut versions = vec![];
+        for key in &keys {
+            versions.push(app.sessions.look_up(key).await.unwrap().unwrap().version());
+        }
+        versions
+    };
+    let renewed = tokio::time::timeout(Duration::from_secs(20), async {
+        while versions().await != [1, 1] {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    renewed.await.unwrap_or_else(|_| panic!("in vain\n{}", app.log.taken()));
+    for page in ["https://app.example.com/", &suite] {
+        assert_eq!(alice.open(page).await.status, 200);
+        assert_eq!(app.upstream.last().header("x-forwarded-groups"), Some("new"), "{page}");
+    }
+    // When whoever came second is due again, there is nothing left to do.
+    app.advance(Duration::from_secs(25));
+    assert_eq!((alice.visit("/").await.status, alice.open(&suite).await.status), (200, 200));
+    assert_eq!(versions().await, [1, 1]);
+    assert_eq!((app.asked(), app.granted(), app.reused()), (1, 1, 0));
+    assert!(app.events().iter().all(|event| event["event"] != "session.ended"));
 }
 
 /// The claim of a process that stood still has run out, and another one was faster: what the provider says to the first

@@ -44,11 +44,18 @@ async fn a_provider_vouches_for_its_own_domains_alone_i12() {
             address(email)(&mut words);
             let watch = trial.watch(&browser, &asked, "");
             let answer = trial.post(&mut browser, &asked, &words).await;
-            let (status, reason) = if email.ends_with('.') { (400, "email_invalid") } else { (403, "domain_not_allowed") };
+            let (status, reason) =
+                if email.ends_with('.') { (400, "email_invalid") } else { (403, "domain_not_allowed") };
             let event = watch.refused(email, &browser, &answer, status, reason);
             assert_eq!(event["user"].as_str(), Some(email).filter(|_| status == 403));
         }
-        for email in ["carol@evil@initech.com", "\"a@initech.com\"@evil.example", "carol", "carol@[127.0.0.1]", "carol@initech.com, boss@initech.com"] {
+        for email in [
+            "carol@evil@initech.com",
+            "\"a@initech.com\"@evil.example",
+            "carol",
+            "carol@[127.0.0.1]",
+            "carol@initech.com, boss@initech.com",
+        ] {
             trial.refuses(email, 400, "email_invalid", address(email)).await;
         }
     }
@@ -70,7 +77,11 @@ async fn one_name_at_two_providers_is_two_people_i13() {
             })
             .await;
         let told = told(&app, &mut browser).await;
-        people.push((told["sub"].clone(), told["email"].clone(), app.upstream.last().header("x-anteroom-account").map(str::to_owned)));
+        people.push((
+            told["sub"].clone(),
+            told["email"].clone(),
+            app.upstream.last().header("x-anteroom-account").map(str::to_owned),
+        ));
     }
     assert_eq!(people[0], people[2], "the same person again");
     assert_ne!(people[0].0, people[1].0, "another subject");
@@ -83,7 +94,9 @@ async fn the_name_is_who_somebody_is_and_not_the_address() {
     let (app, idp, _) = start("").await;
     let trial = SamlTrial::new(&app, &idp);
     let mut subjects = vec![];
-    for (name, email) in [("one", "carol@initech.com"), ("two", "carol@initech.com"), ("one", "carol.jones@initech.com")] {
+    for (name, email) in
+        [("one", "carol@initech.com"), ("two", "carol@initech.com"), ("one", "carol.jones@initech.com")]
+    {
         let mut browser = app.browser();
         let asked = crate::support::Asked::read(&app.start_sign_in(&mut browser, "initech", "/report", email).await);
         let mut words = trial.words(&asked);

@@ -144,11 +144,12 @@ async fn a_session_that_the_provider_gave_no_index_ends_by_its_persons_name() {
     for index in [None, Some("x".repeat(300))] {
         let (mut browser, mut other) = (app.browser(), app.browser());
         trial.accepted("without an index", &mut browser, |words| words.session_index.clone_from(&index)).await;
-        trial.accepted("somebody else", &mut other, |words| {
-            words.session_index.clone_from(&index);
-            words.name_id.1 = "persistent-erin".to_owned();
-        })
-        .await;
+        trial
+            .accepted("somebody else", &mut other, |words| {
+                words.session_index.clone_from(&index);
+                words.name_id.1 = "persistent-erin".to_owned();
+            })
+            .await;
         app.advance(std::time::Duration::from_secs(1));
         let mut words = idp.logout_words(app.clock.now());
         words.session_indexes = vec![index.clone().unwrap_or_else(|| "whatever".to_owned())];
@@ -176,7 +177,9 @@ async fn a_link_is_verified_as_it_came_s26() {
             }
             out
         }),
-        ("no more than needed", |query| query.replace("%2D", "-").replace("%2E", ".").replace("%5F", "_").replace("%3A", ":")),
+        ("no more than needed", |query| {
+            query.replace("%2D", "-").replace("%2E", ".").replace("%5F", "_").replace("%3A", ":")
+        }),
         ("a blank as a plus", |query| query.replace("%20", "+")),
     ];
     for (row, rewrite) in rows {

@@ -314,6 +314,44 @@ async fn what_comes_back_after_a_sign_out_makes_no_session() {
     assert_eq!(browser.visit("/report").await.reason(), "sign_in_required");
 }
 
+/// Signed in anew while the browser was at the provider, in another tab: what comes back is about a session that is no
+/// more, and neither renews nor ends the one that there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_for_another_session_is_nothing_to_this_one() {
+    let app = app().await;
+    for (anew, error) in [(true, None), (true, Some("login_required")), (false, None), (false, Some("login_required"))]
+    {
+        let row = format!("{anew} {error:?}");
+        let mut browser = app.signed_in().await;
+        app.advance(DUE);
+        let started = to_provider(&mut browser, &format!("{PORTAL}/report")).await;
+        let callback = match error {
+            Some(error) => refused(started.location(), error),
+            None => App::callback("acme", &app.acme.sign_in(started.location())),
+        };
+        if anew {
+            assert_eq!(app.sign_in_with(&mut browser, "/").await.reason(), "signed_in", "{row}");
+        }
+        let cookie = browser.session().unwrap().to_owned();
+        let tokens = app.acme.count("/token");
+        app.events();
+        let back = browser.send(callback).await;
+        let expected = match (anew, error) {
+            (true, _) => "already_signed_in",
+            (false, None) => "session_renewed",
+            (false, Some(_)) => "sign_in_started",
+        };
+        assert_eq!(back.reason(), expected, "{row}: {back:?}");
+        if anew {
+            assert_eq!((back.location(), app.acme.count("/token")), ("/report", tokens), "{row}");
+            assert_eq!(app.events(), Vec::<Value>::new(), "{row}: nothing has happened to anybody");
+        }
+        let good = browser.visit("/report").await.status == 200;
+        assert_eq!(good, anew || error.is_none(), "{row}");
+        assert_eq!(browser.session(), Some(cookie.as_str()), "{row}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_setting_nobody_goes_round() {
     for renewal in ["refresh", "off"] {

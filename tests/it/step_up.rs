@@ -411,3 +411,92 @@ async fn a_sign_in_that_was_recent_and_strong_enough_opens_the_page() {
     assert_eq!(weak.send(Ask::form("/sign/x", &[("a", "b")])).await.status, 401);
     assert_eq!(weak.visit("/").await.status, 200);
 }
+
+/// The first link of the page that leads on to `path`.
+fn link_to(page: &crate::support::Answer, path: &str) -> String {
+    let links = page.links();
+    let link = links.iter().find(|link| link.split('?').next() == Some(path));
+    link.unwrap_or_else(|| panic!("{path}: {links:?}\n{}", page.text())).clone()
+}
+
+/// A request that nobody returns to: what it asks for is not forgotten when the sign-in begins again, with whatever link.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sign_in_is_for_goes_along_until_it_is_done_e13() {
+    let app = App::start_with(setup()).await;
+    let mut browser = app.signed_in().await;
+    let post = || Ask::form("/sign/x", &[("amount", "100")]);
+    let step_up = browser.send(post()).await;
+    let to_provider = browser.visit(&link_to(&step_up, "/.anteroom/sign-in/go")).await;
+    let failed = browser.send(App::callback("acme", &app.acme.sign_in(to_provider.location()))).await;
+    assert_eq!((failed.status, failed.reason()), (400, "amr_insufficient"));
+    let retry = link_to(&failed, "/.anteroom/sign-in");
+    assert_eq!(retry, "/.anteroom/sign-in?for=POST%20/sign/x");
+
+    // The session that there is would not do: the page asks.
+    let page = browser.visit(&retry).await;
+    assert_eq!((page.status, page.reason()), (200, "sign_in"), "{page:?}");
+    assert_eq!(page.field("for").as_deref(), Some("POST /sign/x"));
+    let typed = |email| Ask::form("/.anteroom/sign-in/start", &[("email", email), ("for", "POST /sign/x")]);
+    assert_eq!(browser.send(typed("alice@")).await.field("for").as_deref(), Some("POST /sign/x"));
+    let unknown = browser.send(typed("alice@elsewhere.com")).await;
+    assert_eq!(link_to(&unknown, "/.anteroom/sign-in"), retry);
+    let choice = browser.send(typed("carol@acme.com")).await;
+    assert_eq!(link_to(&choice, "/.anteroom/sign-in"), retry);
+
+    // Another person comes back than was typed, and "another account" is for the same thing.
+    let go = link_to(&choice, "/.anteroom/sign-in/go");
+    let to_provider = browser.visit(&go).await;
+    app.acme.script().claims["amr"] = json!(["pwd", "mfa"]);
+    let asks = browser.send(App::callback("acme", &app.acme.sign_in(to_provider.location()))).await;
+    assert_eq!(asks.reason(), "address_mismatch");
+    let other = link_to(&asks, "/.anteroom/sign-in/go");
+    assert!(other.ends_with("&for=POST%20/sign/x&select_account=1"), "{other}");
+    app.acme.script().claims = alice();
+    let to_provider = browser.visit(&other.replace("carol", "alice")).await;
+    let failed = browser.send(App::callback("acme", &app.acme.sign_in(to_provider.location()))).await;
+    assert_eq!(failed.reason(), "amr_insufficient", "held to it by every link");
+    assert_eq!(link_to(&failed, "/.anteroom/sign-in"), retry);
+
+    // With enough it is done.
+    app.acme.script().claims["amr"] = json!(["pwd", "mfa"]);
+    let to_provider = browser.visit(&go.replace("carol", "alice")).await;
+    let signed_in = browser.send(App::callback("acme", &app.acme.sign_in(to_provider.location()))).await;
+    assert_eq!(signed_in.reason(), "signed_in");
+    assert_eq!(browser.send(post()).await.status, 200);
+    assert_eq!(browser.visit(&retry).await.reason(), "already_signed_in", "a session that is enough goes on");
+    assert_eq!(app.browser().visit("/.anteroom/sign-in?rd=/pay").await.field("for"), None, "for nothing else");
+    // A known domain in the link skips the page.
+    let hinted = app.browser().visit("/.anteroom/sign-in?domain_hint=acme.com&for=GET%20/pay/all").await;
+    assert_eq!(demands(hinted.location()), [some("300"), None, None]);
+
+    for bad in [Ask::page("/.anteroom/sign-in?for=x"), Ask::form("/.anteroom/sign-in/start", &[("for", "x")])] {
+        let watch = app.watch();
+        let answer = app.browser().send(bad).await;
+        watch.refused(&answer, 400, "purpose_malformed", "login.rejected");
+    }
+}
+
+/// A provider that is away, and an attempt whose cookie has no room for both: the way back comes first.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sign_in_is_for_outlasts_an_outage_and_gives_way_to_where_it_goes() {
+    let app = App::start_with(setup()).await;
+    app.globex.script().down = true;
+    let away = app.browser().visit("/.anteroom/sign-in/go?connector=globex&rd=/x&for=POST%20/sign/x").await;
+    assert_eq!(away.status, 503, "{away:?}");
+    assert_eq!(link_to(&away, "/.anteroom/sign-in"), "/.anteroom/sign-in?rd=/x&for=POST%20/sign/x");
+
+    let long = |letter: &str| format!("/sign/{}", letter.repeat(1_800));
+    let go = format!("/.anteroom/sign-in/go?connector=acme&rd={}&for=POST%20{}", long("a"), long("b"));
+    for (enough, location) in [(false, None), (true, Some(long("a")))] {
+        let mut browser = app.browser();
+        let to_provider = browser.visit(&go).await;
+        if enough {
+            app.acme.script().claims["amr"] = json!(["mfa"]);
+        }
+        let back = browser.send(App::callback("acme", &app.acme.sign_in(to_provider.location()))).await;
+        assert_eq!(back.header("location"), location.as_deref(), "held to it all the same: {}", back.reason());
+        if !enough {
+            assert_eq!(link_to(&back, "/.anteroom/sign-in"), format!("/.anteroom/sign-in?rd={}", long("a")));
+        }
+    }
+}

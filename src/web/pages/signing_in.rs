@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::catalogue::Words;
 use super::{Page, Setting};
 
-/// The first page: asks for the e-mail address. Posts `email` and `rd` to `<prefix>/sign-in/start`.
+/// The first page: asks for the e-mail address. Posts `email`, `rd` and `for` to `<prefix>/sign-in/start`.
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 pub struct SignIn<'a> {
@@ -15,6 +15,8 @@ pub struct SignIn<'a> {
     pub email: &'a str,
     /// Where to go afterwards; empty: left out.
     pub rd: &'a str,
+    /// What the sign-in is for beside that; empty: left out.
+    pub purpose: &'a str,
     /// What was wrong with the address typed before.
     pub error: Option<EmailError>,
 }

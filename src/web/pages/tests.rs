@@ -49,7 +49,7 @@ fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
         arrived: &[],
     };
     let unavailable = |why| Unavailable { setting, why, retry_href: s.link }.render();
-    let sign_in = |error| SignIn { setting, email: s.email, rd: s.token, error }.render(&ORIGINS);
+    let sign_in = |error| SignIn { setting, email: s.email, rd: s.token, purpose: s.token, error }.render(&ORIGINS);
     let again = |too_old, again, sent| SignInAgain { setting, too_old, again, sent, sign_in_href: s.link }.render();
     let kept = |again| PostKept { setting, minutes: 20, again, sign_in_href: s.link }.render();
     let fields = [(s.name.to_owned(), s.token.to_owned()), (s.name.to_owned(), String::new())];
