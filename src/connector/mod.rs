@@ -7,6 +7,7 @@ mod entra;
 mod error;
 mod google;
 mod groups;
+pub mod inspect;
 mod limits;
 mod metadata_source;
 mod oidc;
