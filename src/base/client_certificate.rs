@@ -1,6 +1,6 @@
 //! A certificate and its private key with which Anteroom says to a provider who it is (`private_key_jwt`, RFC 7523).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest;
@@ -22,6 +22,7 @@ const MIN_RSA_BITS: usize = 2048;
 /// share what was read last.
 #[derive(Clone, Debug)]
 pub struct ClientCertificate {
+    file: PathBuf,
     certificate: Secret,
     key: Secret,
     last: Arc<Mutex<Option<Arc<SigningPair>>>>,
@@ -82,8 +83,13 @@ impl Signing {
 impl ClientCertificate {
     /// Reads nothing yet.
     pub fn new(certificate_file: PathBuf, key_file: PathBuf) -> Self {
-        let (certificate, key) = (Secret::File(certificate_file), Secret::File(key_file));
-        Self { certificate, key, last: Arc::new(Mutex::new(None)) }
+        let (certificate, key) = (Secret::File(certificate_file.clone()), Secret::File(key_file));
+        Self { file: certificate_file, certificate, key, last: Arc::new(Mutex::new(None)) }
+    }
+
+    /// The certificate's file.
+    pub fn certificate_file(&self) -> &Path {
+        &self.file
     }
 
     /// The pair as it is in the files now. Of files that are being replaced one may be older than the other: then the

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, DATE, PROXY_AUTHORIZATION, USER_AGENT};
 use http::uri::Scheme;
 use http::{HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -20,6 +20,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
+use super::clock::Timestamp;
 use super::net::is_loopback_host;
 pub use address::{AddressClass, Reach};
 use dial::{DialError, Dialer, PeerClass};
@@ -126,13 +127,15 @@ pub struct Answer {
     /// The media type in lower case, without parameters.
     pub content_type: Option<String>,
     pub body: Bytes,
+    /// The `Date` header: the server's clock, in whole seconds. None: it has none that can be read.
+    pub date: Option<Timestamp>,
     /// Where it came from. Behind the egress proxy a name counts as public.
     pub from: AddressClass,
 }
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { status, content_type, body, from } = self;
+        let Self { status, content_type, body, date: _, from } = self;
         write!(f, "Answer({status}, {content_type:?}, {} bytes, {from})", body.len())
     }
 }
@@ -247,7 +250,14 @@ async fn read(
         media_type.trim().to_ascii_lowercase()
     });
     let from = head.extensions.get::<PeerClass>().map_or(AddressClass::Public, |peer| peer.0);
-    Ok(Answer { status: head.status, content_type, body: body.to_bytes(), from })
+    let date = head.headers.get(DATE).and_then(|value| http_date(value.to_str().ok()?));
+    Ok(Answer { status: head.status, content_type, body: body.to_bytes(), date, from })
+}
+
+/// An HTTP date (RFC 9110 section 5.6.7) in the form that servers have to send.
+fn http_date(text: &str) -> Option<Timestamp> {
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Timestamp::from_secs(at.as_second()))
 }
 
 fn unreachable(host: &str, error: hyper_util::client::legacy::Error) -> OutgoingError {

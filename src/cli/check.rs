@@ -5,15 +5,26 @@ use crate::base::app_log::error_chain;
 use crate::base::keys::KeyRing;
 use crate::base::outgoing::Outgoing;
 use crate::config::SessionsStore;
+use crate::connector::inspect;
 
-use super::{Configured, Failure, print};
+use super::{Configured, Failure, print, show};
 
 pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
     let loaded = configured.load()?;
     let config = &loaded.config;
     let keys = KeyRing::check(&config.keys.dir)
         .map_err(|error| Failure::Other(format!("keys.dir: {}", error_chain(&error))))?;
-    Outgoing::new(&config.outgoing).map_err(|error| Failure::Other(format!("outgoing: {}", error_chain(&error))))?;
+    let outgoing = Outgoing::new(&config.outgoing);
+    let outgoing = outgoing.map_err(|error| Failure::Other(format!("outgoing: {}", error_chain(&error))))?;
+    let mut refused = Vec::new();
+    for (id, saml) in config.connectors.iter().filter_map(|(id, connector)| Some((id, connector.saml()?))) {
+        let keys = inspect::check_own_keys(saml, &config.keys.dir);
+        keys.map_err(|error| Failure::Other(format!("the keys of connectors.{id}: {}", error_chain(&error))))?;
+        // Another document may be there by the time somebody signs in: no reason not to start.
+        if let Some(Err(error)) = show::metadata_file(config, id, saml, outgoing.clone())? {
+            refused.push(format!("connectors.{id}.metadata_file: nobody can sign in with it: {}", show::said(&error)));
+        }
+    }
     if config.sessions.store == SessionsStore::Directory {
         config.directory.location.check().map_err(|error| Failure::Other(error_chain(&error)))?;
     }
@@ -23,6 +34,9 @@ pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
     };
     let mut text = String::new();
     for warning in &loaded.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    for warning in refused {
         text.push_str(&format!("warning: {warning}\n"));
     }
     if let Some(error) = no_socket {

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod doctor;
 mod document;
 mod explain;
 mod keys;
@@ -8,6 +9,7 @@ mod reach;
 mod readiness;
 mod serve;
 mod session;
+mod show;
 mod status;
 mod switch;
 mod table;
@@ -48,6 +50,13 @@ enum Command {
     /// Judge the configuration as start-up would, and exit with 0 or 1. Writes, binds and fetches nothing.
     #[command(after_help = PRECEDENCE)]
     Check(Configured),
+    /// Look whether this deployment works from here, and say what to do where it does not.
+    ///
+    /// Loads the configuration, looks at keys, database, addresses and the running process, fetches what the providers
+    /// publish as sign-ins do, compares the clocks, and connects to the applications. Names certificates that expire
+    /// within 30 days. Changes nothing, and prints no secret.
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(Box<doctor::Doctor>),
     /// Compare the application's users with the provider's accounts before a domain is switched on.
     ///
     /// Reports addresses that will not match, duplicates whose owners will choose, programs whose user name is an
@@ -78,7 +87,7 @@ enum Command {
         #[command(subcommand)]
         what: keys::Keys,
     },
-    /// Switch a connector off or on again.
+    /// Show what a connector's registration needs, or switch it off or on again.
     Connector {
         #[command(subcommand)]
         what: switch::Connector,
@@ -136,8 +145,8 @@ enum Failure {
     Usage(String),
     Config(Problems),
     Other(String),
-    /// The command did its work, and its report says what is wrong.
-    Found,
+    /// The command did its work, and its report says what is wrong. The exit code.
+    Found(u8),
 }
 
 /// Runs the command line and gives the process's exit code: 0, 1 for a failure, 2 for a wrong call.
@@ -145,6 +154,7 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(configured) => serve::run(&configured),
         Command::Check(configured) => check::run(&configured),
+        Command::Doctor(asked) => doctor::run(&asked),
         Command::Readiness(asked) => readiness::run(&asked),
         Command::Config { what } => document::run(what),
         Command::Status(status) => status::run(&status),
@@ -156,7 +166,7 @@ pub fn run() -> ExitCode {
     };
     let (code, text) = match result {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Found) => return ExitCode::FAILURE,
+        Err(Failure::Found(code)) => return ExitCode::from(code),
         Err(Failure::Usage(text)) => (2, text),
         Err(Failure::Other(text)) => (1, text),
         Err(Failure::Config(problems)) => (1, problems_text(&problems)),

@@ -130,7 +130,7 @@ pub(super) fn run(asked: &Readiness) -> Result<(), Failure> {
     let report =
         read(&asked.users, &clock, |input, progress| compare(input, &of_users, accounts, &question, progress))?;
     asked.print(&report).map_err(|error| Failure::Usage(format!("cannot write the report: {error}")))?;
-    if report.blocks() { Err(Failure::Found) } else { Ok(()) }
+    if report.blocks() { Err(Failure::Found(1)) } else { Ok(()) }
 }
 
 impl Readiness {
@@ -225,11 +225,18 @@ fn connector_of(config: &Config, domain: &EmailDomain) -> Result<(Asserted, Vec<
 fn asserted(connector: &Connector) -> Asserted {
     let connector = match connector {
         Connector::Oidc(oidc) => oidc,
-        // What the presets map: the mail attribute, and for Google the primary address.
         Connector::Saml(saml) => {
-            return match saml.preset {
-                SamlPreset::Entra { .. } => Asserted::EntraEmail,
-                SamlPreset::Google { .. } => Asserted::Primary,
+            let written = saml.attributes.email.first().map(String::as_str);
+            return match (&saml.preset, written) {
+                // The preset's order, and the claims that hold the user name until somebody changes that.
+                (SamlPreset::Entra { .. }, None) => Asserted::UserPrincipalName,
+                (SamlPreset::Entra { .. }, Some(name))
+                    if name.ends_with("/claims/upn") || name.ends_with("/claims/name") =>
+                {
+                    Asserted::UserPrincipalName
+                }
+                (SamlPreset::Entra { .. }, Some(_)) => Asserted::EntraEmail,
+                (SamlPreset::Google { .. }, _) => Asserted::Primary,
                 _ => Asserted::Email { claim: None },
             };
         }

@@ -1,4 +1,4 @@
-//! `anteroom connector` and `anteroom domain`: off and on again, over what the configuration says.
+//! `anteroom connector` and `anteroom domain`: what is there, and off and on again over what the configuration says.
 
 use clap::{Args, Subcommand};
 
@@ -6,11 +6,19 @@ use crate::admin::SwitchOrder;
 use crate::directory::SwitchKind;
 
 use super::reach::{Reach, WHERE};
+use super::show::{self, Show};
 use super::table::count;
 use super::{Failure, print};
 
 #[derive(Subcommand)]
 pub(super) enum Connector {
+    /// Show what the provider's administrator needs to register a connector, and what the provider said of itself.
+    ///
+    /// Over SAML: Identifier (Entity ID), Reply URL (ACS URL), Sign-on URL, Logout URL, the address of Anteroom's own
+    /// metadata and its certificates. Over OpenID Connect: redirect URI, logout URLs and sign-on URL. Needs the
+    /// configuration alone: no process has to run, and nothing is written or fetched.
+    #[command(after_help = show::EXAMPLES)]
+    Show(Box<Show>),
     /// Switch a connector off, in every process: nobody signs in through it until it is enabled again.
     ///
     /// Sign-ins that are under way end with a page that says so. What happens to the sessions that began there stands
@@ -61,6 +69,7 @@ pub(super) fn connector(what: &Connector) -> Result<(), Failure> {
     match what {
         Connector::Disable(order) => disable(SwitchKind::Connector, order),
         Connector::Enable(order) => enable(SwitchKind::Connector, order),
+        Connector::Show(asked) => show::run(asked),
     }
 }
 

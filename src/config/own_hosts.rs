@@ -177,8 +177,8 @@ mod tests {
     #[test]
     fn the_host_of_an_acs_alone_is_ours_but_has_no_pages() {
         let saml = |id: &str, acs: &str| {
-            let file = "metadata_file = \"/dev/null\"";
-            format!("[connectors.{id}]\nkind = \"saml\"\n{file}\nacs_url = \"{acs}\"\n")
+            let from = "metadata_url = \"https://idp.example/m\"";
+            format!("[connectors.{id}]\nkind = \"saml\"\n{from}\nacs_url = \"{acs}\"\n")
         };
         let connectors = [
             saml("a", "https://wiki.example.com/saml2/acs"),

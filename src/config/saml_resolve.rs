@@ -162,11 +162,12 @@ fn metadata(
 /// A file that is there; what it says is for those who understand it.
 fn readable(path: &Path) -> Result<PathBuf, String> {
     let show = path.display();
-    match std::fs::File::open(path).and_then(|file| file.metadata()) {
-        Ok(found) if found.is_dir() => Err(format!("{show} is a directory; {METADATA_FILE}")),
-        Ok(_) => Ok(path.to_owned()),
-        Err(error) => Err(format!("cannot read {show}: {error}; {METADATA_FILE}")),
+    let failed = |error: std::io::Error| format!("cannot read {show}: {error}; {METADATA_FILE}");
+    // Asked before opening: opening a pipe would wait for its writer.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(format!("{show} is no regular file; {METADATA_FILE}"));
     }
+    std::fs::File::open(path).map(|_| path.to_owned()).map_err(failed)
 }
 
 /// An address, with a query where the provider has one: Entra ID tells registrations apart by it.

@@ -9,6 +9,7 @@ mod error;
 pub mod fuzz;
 mod google;
 mod groups;
+pub mod inspect;
 mod limits;
 mod metadata_source;
 mod oidc;

@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::base::clock::Timestamp;
 
-pub use open::{Location, OpenError, open};
+pub use open::{Location, OpenError, Probed, open, probe};
 pub use sql::Failure;
 pub use switchboard::Switchboard;
 pub use types::{

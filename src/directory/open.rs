@@ -95,6 +95,32 @@ pub async fn open(location: &Location) -> Result<Directory, OpenError> {
     Ok(Directory::of(Arc::new(sql)))
 }
 
+/// What a database is before it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probed {
+    /// There is none yet, or it has no tables: the first start makes them.
+    Empty,
+    /// It has tables of this version, or of an older one, which the next start brings to this version.
+    Ready,
+}
+
+/// Whether [`open`] would find the database, for `anteroom doctor`. Writes nothing: of an SQLite file the first bytes are
+/// read, and a PostgreSQL server is asked for the version of the tables.
+///
+/// # Errors
+/// As [`open`], but for what only writing would show.
+pub async fn probe(location: &Location) -> Result<Probed, OpenError> {
+    match location {
+        Location::Memory => Ok(Probed::Empty),
+        Location::Sqlite(path) => {
+            let path = path.clone();
+            let reading = tokio::task::spawn_blocking(move || Sql::probe_sqlite(&path));
+            reading.await.unwrap_or(Ok(Probed::Empty))
+        }
+        Location::Postgres(url) => Sql::probe_postgres(url).await,
+    }
+}
+
 #[async_trait::async_trait]
 impl Closing for Sql {
     async fn close(&self) {

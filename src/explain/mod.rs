@@ -18,3 +18,8 @@ pub use render::{json, render};
 
 #[cfg(test)]
 mod tests;
+
+/// What an operator can do about a stable reason.
+pub fn advice(reason: &str) -> &'static str {
+    advice::advice(reason, "")
+}

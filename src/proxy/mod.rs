@@ -25,3 +25,4 @@ pub use self::core::Shared;
 pub use body::Body;
 pub use listen::DataPlane;
 pub use phase::Phase;
+pub use upstream::reach;

@@ -105,6 +105,15 @@ pub(super) async fn connect(upstream: &Upstream, upgrade: bool) -> io::Result<Se
     Ok(sender)
 }
 
+/// Connects to `upstream` as requests do, and hangs up: for `anteroom doctor`.
+///
+/// # Errors
+/// It cannot be reached within three seconds.
+pub async fn reach(upstream: &Upstream) -> io::Result<()> {
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer within 3 s");
+    tokio::time::timeout(CONNECT_LIMIT, dial(upstream)).await.map_err(late)?.map(drop)
+}
+
 async fn dial(upstream: &Upstream) -> io::Result<TcpStream> {
     if let Ok(ip) = upstream.host.parse::<IpAddr>() {
         return TcpStream::connect(SocketAddr::new(ip, upstream.port)).await;

@@ -17,13 +17,13 @@ use tokio::sync::watch;
 use crate::support::{Answer, Ask, Connection, PATIENCE, Provider, TENANT, Upstream, alice, bob, configuration};
 
 /// A directory with a configuration in it.
-struct Place {
-    dir: tempfile::TempDir,
-    file: PathBuf,
+pub struct Place {
+    pub dir: tempfile::TempDir,
+    pub file: PathBuf,
 }
 
 impl Place {
-    fn new(name: &str, text: &str) -> Self {
+    pub fn new(name: &str, text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join(name);
         std::fs::write(&file, text).unwrap();
@@ -67,7 +67,7 @@ pub struct Binary {
     child: Child,
     lines: Arc<Mutex<String>>,
     over: watch::Receiver<bool>,
-    place: Place,
+    pub place: Place,
 }
 
 impl Binary {
@@ -181,7 +181,8 @@ connector = "acme"
 environment = "production"
 "#;
 
-fn tree(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+/// Every file below `dir` and what is in it.
+pub fn tree(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all = vec![];
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -294,6 +295,11 @@ async fn the_help_of_every_command_says_what_a_newcomer_needs() {
                 "ANTEROOM__SERVER__LISTEN",
                 "config reference",
             ],
+        ),
+        (&["doctor"], &["--config <FILE>", "--json", "0 all is well, 1", "2 there are problems", "Changes nothing"]),
+        (
+            &["connector", "show"],
+            &["--config <FILE>", "--json", "Reply URL", "redirect URI", "no process has to run", "Entra ID"],
         ),
         (&["config"], &["schema", "reference", "docs/configuration.md"]),
         (&["config", "schema"], &["JSON Schema"]),

@@ -250,3 +250,18 @@ async fn a_certificate_counts_only_with_its_root_and_for_its_name() {
     let other_name = get(&trusting, &url("other.localhost")).await;
     assert!(matches!(other_name, Err(OutgoingError::Unreachable { .. })), "{other_name:?}");
 }
+
+#[tokio::test]
+async fn an_answer_tells_the_time_of_its_server() {
+    let outgoing = Outgoing::new(&Settings::default()).unwrap();
+    for (header, expected) in [
+        ("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", Some(784_111_777)),
+        ("", None),
+        ("Date: yesterday\r\n", None),
+        ("Date: 1994-11-06T08:49:37Z\r\n", None),
+    ] {
+        let server = Server::with_body(header, "x").await;
+        let answer = get(&outgoing, &server.url()).await.unwrap();
+        assert_eq!(answer.date, expected.map(Timestamp::from_secs), "{header:?}");
+    }
+}

@@ -193,7 +193,8 @@ fn the_metadata_is_given_once() {
     let key = "connectors.initech.metadata_file";
     bad_change(&[], &[(INITECH, "")], key, "missing; allowed: a file with the provider's metadata");
     bad_change(&[], &[(INITECH, "metadata_file = \"none.xml\"")], key, "none.xml: No such file");
-    bad_change(&[], &[(INITECH, "metadata_file = \".\"")], key, "is a directory");
+    bad_change(&[], &[(INITECH, "metadata_file = \"/dev/null\"")], key, "is no regular file");
+    bad_change(&[], &[(INITECH, "metadata_file = \".\"")], key, "is no regular file");
     let key = "connectors.initech.metadata_url";
     bad(INITECH, "metadata_url = \"https://a.example/m\"", key, "given twice");
     for (url, says) in [

@@ -56,6 +56,11 @@ impl KeySet {
         Ok(Self(keys.iter().filter_map(Value::as_object).filter_map(Key::read).collect()))
     }
 
+    /// How many keys there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The keys that may verify a token with this algorithm and `kid`; without a `kid`, each that fits.
     pub(crate) fn candidates(
         &self,

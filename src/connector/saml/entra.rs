@@ -10,7 +10,7 @@ use crate::connector::error::{ProviderError, Reason};
 
 /// The tenant that issues as `entity_id`: `https://sts.windows.net/<tenant>/`, in each of Microsoft's clouds, and where
 /// it is set so with the application's id behind.
-pub(super) fn tenant_of(entity_id: &str) -> Option<String> {
+pub(crate) fn tenant_of(entity_id: &str) -> Option<String> {
     let url = Url::parse(entity_id).ok()?;
     let tenant = url.path_segments()?.next()?;
     is_id(tenant).then(|| tenant.to_owned())

@@ -13,7 +13,7 @@
 //! made, register that, and remove the old one later. What the settings name stands in the place of the first two
 //! files; a `saml-decryption.pem` beside it is one from before.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize};
@@ -64,6 +64,14 @@ pub(crate) struct Published {
     /// The one in use first.
     pub(crate) signing: Vec<CertificateDer<'static>>,
     pub(crate) encryption: CertificateDer<'static>,
+}
+
+/// The certificates as they are now, each with its file.
+pub(crate) struct Look {
+    /// None: there is none yet.
+    pub(crate) signing: (PathBuf, Option<CertificateDer<'static>>),
+    pub(crate) decryption: (PathBuf, Option<CertificateDer<'static>>),
+    pub(crate) next: Vec<(PathBuf, CertificateDer<'static>)>,
 }
 
 /// A pair from `keys.dir`, or from files that are read again when they change.
@@ -153,6 +161,35 @@ impl OwnKeys {
             }
         }
         Ok(())
+    }
+
+    /// The certificates, for an operator. Makes none.
+    ///
+    /// # Errors
+    /// [`Reason::SamlKeyUnusable`]: a file cannot be read or used.
+    pub(crate) fn look(
+        keys_dir: &Path,
+        signing: Option<&ClientCertificate>,
+        decryption: Option<&ClientCertificate>,
+    ) -> Result<Look, ProviderError> {
+        let one = |file: KeyFile, configured: Option<&ClientCertificate>| {
+            let (path, key) = match configured {
+                Some(files) => (files.certificate_file().to_owned(), Some(signing_key(&*read(files)?)?)),
+                None => {
+                    let (path, text) = (keys_dir.join(file.name), file.read(keys_dir).map_err(unusable)?);
+                    let key = text.map(|text| pair(&path, &text)).transpose()?;
+                    (path, key)
+                }
+            };
+            Ok::<_, ProviderError>((path, key.map(|key| key.certificate().clone())))
+        };
+        let next = SIGNING.read_beside(keys_dir).map_err(unusable)?.into_iter();
+        let next = next.map(|(path, text)| pair(&path, &text).map(|key| (path, key.certificate().clone())));
+        Ok(Look {
+            signing: one(SIGNING, signing)?,
+            decryption: one(DECRYPTION, decryption)?,
+            next: next.collect::<Result<_, ProviderError>>()?,
+        })
     }
 
     /// The key that signs now.

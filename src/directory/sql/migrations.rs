@@ -1,7 +1,7 @@
 //! The tables: what a database is brought to when it is opened.
 
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{AssertSqlSafe, SqlSafeStr as _};
+use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr as _};
 
 /// Every migration, oldest first: version, name, text.
 const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "directory", include_str!("../../../migrations/0001_directory.sql"))];
@@ -46,4 +46,13 @@ pub(super) async fn run<C: Migrate>(connection: &mut C, dialect: &Dialect) -> Re
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => MigrationError::Failed(error),
         _ => MigrationError::Other(0),
     })
+}
+
+/// The newest migration that a PostgreSQL database has. None: it has none.
+pub(super) async fn applied(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
+    let table = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+    if !sqlx::query_scalar::<_, bool>(table).fetch_one(&mut *connection).await? {
+        return Ok(None);
+    }
+    sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(connection).await
 }

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::migrations::{self, Dialect};
 use super::{ACQUIRE_LIMIT, Engine, Failure, Sql};
-use crate::directory::open::OpenError;
+use crate::directory::open::{OpenError, Probed};
 
 /// Connections of one process, one of which listens.
 const CONNECTIONS: u32 = 11;
@@ -67,6 +67,27 @@ impl Sql {
         let changed = Arc::new(Notify::new());
         let listener = Listener::start(pool.clone(), changed.clone());
         Ok(Self { engine: Engine::Postgres { pool, changed, _listener: listener } })
+    }
+}
+
+impl Sql {
+    /// Asks the server which version the tables are of.
+    pub(in crate::directory) async fn probe_postgres(url: &SecretString) -> Result<Probed, OpenError> {
+        let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| OpenError::Url)?;
+        let options = options.application_name("anteroom doctor").disable_statement_logging();
+        let failed = |error: sqlx::Error| OpenError::postgres(&error);
+        let asking = async {
+            let mut connection = options.connect().await.map_err(failed)?;
+            let version = migrations::applied(&mut connection).await.map_err(failed)?;
+            let _ = connection.close().await;
+            Ok(version)
+        };
+        let late = |_| OpenError::Unreachable { source: Failure::text("it did not answer in time") };
+        match timeout(CONNECT_LIMIT, asking).await.map_err(late)?? {
+            None => Ok(Probed::Empty),
+            Some(found) if found > migrations::newest() => Err(OpenError::Newer { found, known: migrations::newest() }),
+            Some(_) => Ok(Probed::Ready),
+        }
     }
 }
 

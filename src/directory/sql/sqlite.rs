@@ -1,7 +1,7 @@
 //! Opening an SQLite file.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqlitePool};
 
 use super::migrations::{self, Dialect};
 use super::{ACQUIRE_LIMIT, Engine, Sql, is_damaged};
-use crate::directory::open::OpenError;
+use crate::directory::open::{OpenError, Probed};
 
 /// Readers beside the writer: reading a session takes some ten microseconds.
 const READERS: u32 = 4;
@@ -56,6 +56,27 @@ impl Sql {
         let writer = pool(1, options.clone());
         let readers = pool(READERS, options.pragma("query_only", "ON"));
         Ok(Self { engine: Engine::Sqlite { writer, readers, _lock: lock } })
+    }
+}
+
+/// What every SQLite file begins with (SQLite's "Database File Format", section 1.3).
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+impl Sql {
+    /// Looks at the file's beginning.
+    pub(in crate::directory) fn probe_sqlite(path: &Path) -> Result<Probed, OpenError> {
+        let path = real_path(path)?;
+        let failed = |source| OpenError::Folder { path: path.clone(), source };
+        let mut file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Probed::Empty),
+            file => file.map_err(failed)?,
+        };
+        let mut begins = Vec::with_capacity(MAGIC.len());
+        file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut begins).map_err(failed)?;
+        if begins.is_empty() {
+            return Ok(Probed::Empty);
+        }
+        if begins == MAGIC { Ok(Probed::Ready) } else { Err(OpenError::Damaged { path }) }
     }
 }
 

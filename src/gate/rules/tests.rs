@@ -155,7 +155,7 @@ fn p09_a_configured_path_is_an_own_path_on_its_host() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("anteroom.toml");
     let saml = |id: &str, acs: &str| {
-        format!("[connectors.{id}]\nkind = \"saml\"\nmetadata_file = \"/dev/null\"\nacs_url = \"{acs}\"\n")
+        format!("[connectors.{id}]\nkind = \"saml\"\nmetadata_url = \"https://idp.example/m\"\nacs_url = \"{acs}\"\n")
     };
     let text = [
         "[server]\npublic_url = \"https://login.example.com\"\n".to_owned(),

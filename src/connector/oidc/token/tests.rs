@@ -7,6 +7,7 @@ fn answer(status: u16, content_type: &str, body: &str) -> Answer {
         status: StatusCode::from_u16(status).unwrap(),
         content_type: Some(content_type.into()),
         body: body.to_owned().into(),
+        date: None,
         from: AddressClass::Public,
     }
 }
