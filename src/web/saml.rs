@@ -7,7 +7,7 @@ use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::audit::{Event, Outcome};
-use crate::connector::{Kind, Provider, SamlProvider};
+use crate::connector::{Kind, Provider, Reason, SamlProvider};
 use crate::gate::Asker;
 use crate::signin::{LogoutPosted, Posted, SingleLogout, Started};
 
