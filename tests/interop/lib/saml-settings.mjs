@@ -214,7 +214,8 @@ export function rolling(provider) {
     });
   });
 
-  suite(provider, "its certificate changes, with a metadata URL", {}, (at) => {
+  // Each process reads them for itself.
+  suite(provider, "its certificate changes, with a metadata URL", { processes: 1 }, (at) => {
     test("a certificate that it uses from one moment to the next is fetched with the first response that it signed", async () => {
       const world = at();
       await world.newBrowser();
