@@ -1,5 +1,6 @@
 //! What a message is made of, before anybody asks who signed it (security cases S09, S10, S27, S28, S31).
 
+use anteroom::directory::Directory;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -9,7 +10,7 @@ const ACS: &str = "/.anteroom/saml/initech/acs";
 
 async fn start() -> (App, SamlProvider) {
     let idp = SamlProvider::new("initech", "carol");
-    (App::start_with(Setup::new().with(&idp.connector(""))).await, idp)
+    (App::start_with(Setup::new().with(&idp.connector("")).directory(Directory::in_memory())).await, idp)
 }
 
 /// A comment is not part of what is signed: the signature stays good, and a reader of the first text node reads a part.
@@ -24,18 +25,21 @@ async fn a_comment_within_a_name_is_refused_s09() {
             ("character data", "carol@initech.com<![CDATA[.evil.example]]>"),
             ("a comment at the end", "carol@initech.com<!-- x -->"),
         ] {
-            trial.refuses(&format!("{row} in a value, signed"), 400, "saml_content", |words| {
-                words.before(move |xml| xml.replace("carol@initech.com", spoiled));
-            })
-            .await;
-            trial.refuses(&format!("{row} in the name, signed"), 400, "saml_content", |words| {
-                words.name_id.1 = spoiled.to_owned();
-            })
-            .await;
-            trial.refuses(&format!("{row}, unsigned"), 400, "saml_content", |words| {
-                words.after(move |xml| xml.replace("carol@initech.com", spoiled));
-            })
-            .await;
+            trial
+                .refuses(&format!("{row} in a value, signed"), 400, "saml_content", |words| {
+                    words.before(move |xml| xml.replace("carol@initech.com", spoiled));
+                })
+                .await;
+            trial
+                .refuses(&format!("{row} in the name, signed"), 400, "saml_content", |words| {
+                    words.name_id.1 = spoiled.to_owned();
+                })
+                .await;
+            trial
+                .refuses(&format!("{row}, unsigned"), 400, "saml_content", |words| {
+                    words.after(move |xml| xml.replace("carol@initech.com", spoiled));
+                })
+                .await;
         }
         let elsewhere = |at: &'static str| {
             trial.refuses(at, 400, "saml_content", move |words| {
@@ -45,10 +49,17 @@ async fn a_comment_within_a_name_is_refused_s09() {
         for at in ["<samlp:Response", "<saml:Issuer", "<ds:SignatureValue", "</samlp:Response"] {
             elsewhere(at).await;
         }
-        trial.refuses("text beside an element", 400, "saml_content", |words| {
-            words.before(|xml| xml.replacen("carol@initech.com<", "carol@initech.com<x:y xmlns:x=\"urn:x\">.evil example</x:y><", 1));
-        })
-        .await;
+        trial
+            .refuses("text beside an element", 400, "saml_content", |words| {
+                words.before(|xml| {
+                    xml.replacen(
+                        "carol@initech.com<",
+                        "carol@initech.com<x:y xmlns:x=\"urn:x\">.evil example</x:y><",
+                        1,
+                    )
+                });
+            })
+            .await;
     }
 }
 
@@ -68,17 +79,23 @@ async fn a_document_type_is_refused_and_nothing_is_fetched_s10() {
             ("file", "<!DOCTYPE r [<!ENTITY x SYSTEM \"file:///etc/passwd\">]>".to_owned()),
             ("empty", "<!DOCTYPE r>".to_owned()),
         ] {
-            trial.refuses(row, 400, "xml_doctype", |words| {
-                words.after(move |xml| format!("<?xml version=\"1.0\"?>{doctype}{xml}"));
+            trial
+                .refuses(row, 400, "xml_doctype", |words| {
+                    words.after(move |xml| format!("<?xml version=\"1.0\"?>{doctype}{xml}"));
+                })
+                .await;
+        }
+        trial
+            .refuses("an entity of nobody", 400, "saml_malformed", |words| {
+                words.before(|xml| xml.replace("persistent-carol", "&carol;"));
+                words.signing = Signing::Nothing;
             })
             .await;
-        }
-        trial.refuses("an entity of nobody", 400, "saml_malformed", |words| {
-            words.before(|xml| xml.replace("persistent-carol", "&carol;"));
-            words.signing = Signing::Nothing;
-        })
-        .await;
-        trial.accepts("a declaration", |words| words.after(|xml| format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>{xml}"))).await;
+        trial
+            .accepts("a declaration", |words| {
+                words.after(|xml| format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>{xml}"))
+            })
+            .await;
     }
 }
 
@@ -102,10 +119,11 @@ async fn what_is_larger_than_any_response_is_not_read_s28() {
         ] {
             trial.refuses(row, 400, "saml_too_large", |words| words.after(move |xml| xml.replacen(from, &to, 1))).await;
         }
-        trial.accepts("two hundred groups", |words| {
-            words.attributes.push(("groups".to_owned(), (0..200).map(|n| format!("group {n}")).collect()));
-        })
-        .await;
+        trial
+            .accepts("two hundred groups", |words| {
+                words.attributes.push(("groups".to_owned(), (0..200).map(|n| format!("group {n}")).collect()));
+            })
+            .await;
     }
 }
 
@@ -147,7 +165,12 @@ async fn a_post_that_is_no_message_is_refused_s31() {
         ("no field", 400, "saml_response_missing", ask().body(format!("RelayState={state}"))),
         ("a request", 400, "saml_response_missing", ask().body(format!("SAMLRequest={field}"))),
         ("two responses", 400, "duplicate_parameter", ask().body(format!("SAMLResponse={field}&SAMLResponse={field}"))),
-        ("two states", 400, "duplicate_parameter", ask().body(format!("SAMLResponse={field}&RelayState={state}&RelayState={state}"))),
+        (
+            "two states",
+            400,
+            "duplicate_parameter",
+            ask().body(format!("SAMLResponse={field}&RelayState={state}&RelayState={state}")),
+        ),
         ("a field in another case", 400, "saml_response_missing", ask().body(format!("samlresponse={field}"))),
         ("nothing", 400, "saml_response_missing", ask().body("")),
     ] {
@@ -166,7 +189,11 @@ async fn a_post_that_is_no_message_is_refused_s31() {
         assert_eq!(browser.session(), None, "{method}");
     }
     // A script of the provider's page may not redeem anything.
-    let script = ask().without("Sec-Fetch-Mode").with("Sec-Fetch-Mode", "cors").without("Sec-Fetch-Dest").with("Sec-Fetch-Dest", "empty");
+    let script = ask()
+        .without("Sec-Fetch-Mode")
+        .with("Sec-Fetch-Mode", "cors")
+        .without("Sec-Fetch-Dest")
+        .with("Sec-Fetch-Dest", "empty");
     assert_eq!(browser.send_from_elsewhere(script).await.reason(), "not_a_page");
     let done = trial.answer(&mut browser, &asked, &words).await;
     assert_eq!((done.status, done.reason()), (303, "signed_in"), "{done:?}");
@@ -202,7 +229,12 @@ async fn a_message_is_utf_8_and_says_nothing_else_s31() {
             let answer = browser.send_from_elsewhere(Ask::posted_from(&idp.origin(), ACS, &fields)).await;
             watch.refused(row, &browser, &answer, 400, "saml_malformed");
         }
-        for (row, response) in [("no Base64", "<samlp:Response/>"), ("nothing", ""), ("half a group", "PHNhbWxwOg"), ("of URLs", "PHN_-A==")] {
+        for (row, response) in [
+            ("no Base64", "<samlp:Response/>"),
+            ("nothing", ""),
+            ("half a group", "PHNhbWxwOg"),
+            ("of URLs", "PHN_-A=="),
+        ] {
             let mut browser = app.browser();
             let asked = trial.begin(&mut browser).await;
             let fields = [("SAMLResponse", response), ("RelayState", asked.relay_state.as_deref().unwrap())];

@@ -1,5 +1,6 @@
 //! Assertions that are encrypted to us (security cases S14, S15).
 
+use anteroom::directory::Directory;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -7,7 +8,7 @@ use crate::support::{App, Ask, Cipher, Encrypted, SamlProvider, SamlTrial, Setup
 
 async fn start(settings: &str) -> (App, SamlProvider, Vec<u8>) {
     let idp = SamlProvider::new("initech", "carol");
-    let app = App::start_with(Setup::new().with(&idp.connector(settings))).await;
+    let app = App::start_with(Setup::new().with(&idp.connector(settings)).directory(Directory::in_memory())).await;
     let metadata = app.send(&Ask::get("/.anteroom/saml/initech/metadata")).await.text();
     let key = metadata.split("<md:KeyDescriptor").find(|key| key.contains("use=\"encryption\"")).expect("a key");
     let text = key.split_once("X509Certificate>").unwrap().1.split_once('<').unwrap().0;
@@ -29,21 +30,23 @@ async fn an_encrypted_assertion_signs_in_and_the_signature_still_counts_s14() {
         // Not unless the connector allows it, and RSA 1.5 never.
         trial.refuses("AES-CBC", 400, "saml_alg", encrypted(Cipher::Cbc)).await;
         trial.refuses("RSA 1.5", 400, "saml_alg", encrypted(Cipher::Rsa15)).await;
-        trial.refuses("for somebody else", 400, "saml_decrypt", |words| {
-            words.encrypted = Some((Cipher::Gcm, words.key.certificate.clone()));
-        })
-        .await;
-        trial.refuses("changed", 400, "saml_decrypt", |words| {
-            encrypted(Cipher::Gcm)(words);
-            words.signing = Signing::Assertion;
-            words.after(|xml| {
-                let value = xml.rsplit_once("<xenc:CipherValue>").unwrap().1.split_once('<').unwrap().0.to_owned();
-                let mut bytes = STANDARD.decode(&value).unwrap();
-                bytes[40] ^= 1;
-                xml.replace(&value, &STANDARD.encode(bytes))
-            });
-        })
-        .await;
+        trial
+            .refuses("for somebody else", 400, "saml_decrypt", |words| {
+                words.encrypted = Some((Cipher::Gcm, words.key.certificate.clone()));
+            })
+            .await;
+        trial
+            .refuses("changed", 400, "saml_decrypt", |words| {
+                encrypted(Cipher::Gcm)(words);
+                words.signing = Signing::Assertion;
+                words.after(|xml| {
+                    let value = xml.rsplit_once("<xenc:CipherValue>").unwrap().1.split_once('<').unwrap().0.to_owned();
+                    let mut bytes = STANDARD.decode(&value).unwrap();
+                    bytes[40] ^= 1;
+                    xml.replace(&value, &STANDARD.encode(bytes))
+                });
+            })
+            .await;
     }
     // Anybody can encrypt to our public key.
     let trial = SamlTrial::new(&app, &idp).signing(Signing::Nothing);
@@ -56,11 +59,12 @@ async fn an_encrypted_assertion_signs_in_and_the_signature_still_counts_s14() {
     watch.refused("unsigned", &browser, &answer, 400, "saml_unsigned");
     // What is wrong within is told, since the provider itself says it.
     let trial = trial.signing(Signing::Assertion);
-    trial.refuses("another audience", 400, "saml_audience", |words| {
-        encrypted(Cipher::Gcm)(words);
-        words.audience = "https://other.example.com".to_owned();
-    })
-    .await;
+    trial
+        .refuses("another audience", 400, "saml_audience", |words| {
+            encrypted(Cipher::Gcm)(words);
+            words.audience = "https://other.example.com".to_owned();
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +105,12 @@ async fn a_touched_ciphertext_gets_one_answer_whatever_came_out_s15() {
         let event = watch.refused(row, &browser, &answer, 400, "saml_decrypt");
         let reference = answer.header("x-request-id").unwrap().to_owned();
         let retry = between(&answer.text(), "rd=", "\"").unwrap_or_default().to_owned();
-        pages.insert((answer.text().replace(&reference, ""), event["found"].to_string(), event["expected"].to_string(), retry));
+        pages.insert((
+            answer.text().replace(&reference, ""),
+            event["found"].to_string(),
+            event["expected"].to_string(),
+            retry,
+        ));
         rows += 1;
     };
     for at in 0..16 {
@@ -124,8 +133,18 @@ async fn a_touched_ciphertext_gets_one_answer_whatever_came_out_s15() {
     touch("half a content key", &|encrypted, _| encrypted.key.truncate(128)).await;
     touch("no content key", &|encrypted, _| encrypted.key.clear()).await;
     // Good ciphertexts of what nobody signed.
-    let other = |text: String| move |encrypted: &mut Encrypted, certificate: &Vec<u8>| *encrypted = Encrypted::new(&text, certificate, Cipher::Cbc);
-    for text in ["<x/>".to_owned(), "no XML".to_owned(), "<saml:Assertion/>".to_owned(), "<a>".to_owned(), "<!-- x -->".to_owned()] {
+    let other = |text: String| {
+        move |encrypted: &mut Encrypted, certificate: &Vec<u8>| {
+            *encrypted = Encrypted::new(&text, certificate, Cipher::Cbc)
+        }
+    };
+    for text in [
+        "<x/>".to_owned(),
+        "no XML".to_owned(),
+        "<saml:Assertion/>".to_owned(),
+        "<a>".to_owned(),
+        "<!-- x -->".to_owned(),
+    ] {
         let change = other(text);
         touch("another text", &|encrypted, _| change(encrypted, &certificate)).await;
     }

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::support::{Answer, App, Ask, Asked, Browser, PORTAL, SamlProvider, SamlTrial, Setup, Signing, attribute, between};
+use crate::support::{
+    Answer, App, Ask, Asked, Browser, PORTAL, SamlProvider, SamlTrial, Setup, Signing, attribute, between,
+};
 
 /// The claims of the assertion that the application got last.
 fn told(app: &App) -> Value {
@@ -202,8 +204,7 @@ async fn requests_are_signed_where_the_providers_metadata_wants_it() {
 /// Whether the key of a certificate signed these bytes, by aws-lc alone.
 fn verifies(certificate: &[u8], octets: &[u8], signature: &str) -> bool {
     let key = bergshamra::keys::loader::load_x509_cert_der(certificate).unwrap().to_spki_der().unwrap();
-    let key =
-        aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256, key);
+    let key = aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256, key);
     let signature = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, signature).unwrap();
     key.verify(octets, &signature).is_ok()
 }
@@ -241,7 +242,8 @@ async fn an_existing_registration_with_a_reply_url_on_another_host_goes_on_worki
                     acs_url = \"https://login.example.com/saml2/idpresponse\"\n";
     let app = App::start_with(Setup::new().with(&idp.connector(settings))).await;
     let mut browser = app.browser();
-    let to_provider = travel(&mut browser, &format!("{PORTAL}/.anteroom/sign-in/go?connector=initech&rd=/report")).await;
+    let to_provider =
+        travel(&mut browser, &format!("{PORTAL}/.anteroom/sign-in/go?connector=initech&rd=/report")).await;
     let asked = Asked::read(&to_provider);
     assert_eq!(asked.acs_url, "https://login.example.com/saml2/idpresponse");
     assert_eq!(asked.issuer, "urn:amazon:cognito:sp:us-east-1_x");
@@ -251,7 +253,11 @@ async fn an_existing_registration_with_a_reply_url_on_another_host_goes_on_worki
     // The path is this one's alone, and on that host alone.
     let ask = trial.ask(&xml, relay_state).to("/saml2/idpresponse");
     let elsewhere = browser.clone().send_from_elsewhere(ask.clone()).await;
-    assert_ne!(elsewhere.reason(), "saml_received", "on the application's host the path is the application's: {elsewhere:?}");
+    assert_ne!(
+        elsewhere.reason(),
+        "saml_received",
+        "on the application's host the path is the application's: {elsewhere:?}"
+    );
     let posted = browser.send_from_elsewhere(ask.host("login.example.com")).await;
     assert_eq!((posted.status, posted.reason()), (303, "saml_received"), "{posted:?}\n{}", app.log.taken());
     let next = url::Url::parse("https://login.example.com").unwrap().join(posted.location()).unwrap();

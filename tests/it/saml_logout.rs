@@ -76,6 +76,7 @@ async fn a_sign_out_here_goes_on_to_the_provider_and_comes_back() {
 async fn a_provider_without_single_logout_is_named() {
     let (app, idp, _) = start().await;
     idp.publish(|metadata| metadata.logout.clear());
+    app.advance(std::time::Duration::from_secs(15));
     let mut browser = SamlTrial::new(&app, &idp).signed_in().await;
     let out = browser.send(Ask::form("/.anteroom/sign-out", &[])).await;
     assert_eq!((out.status, out.location()), (303, "/.anteroom/sign-out/done?connector=initech"));
@@ -144,11 +145,12 @@ async fn a_session_that_the_provider_gave_no_index_ends_by_its_persons_name() {
     for index in [None, Some("x".repeat(300))] {
         let (mut browser, mut other) = (app.browser(), app.browser());
         trial.accepted("without an index", &mut browser, |words| words.session_index.clone_from(&index)).await;
-        trial.accepted("somebody else", &mut other, |words| {
-            words.session_index.clone_from(&index);
-            words.name_id.1 = "persistent-erin".to_owned();
-        })
-        .await;
+        trial
+            .accepted("somebody else", &mut other, |words| {
+                words.session_index.clone_from(&index);
+                words.name_id.1 = "persistent-erin".to_owned();
+            })
+            .await;
         app.advance(std::time::Duration::from_secs(1));
         let mut words = idp.logout_words(app.clock.now());
         words.session_indexes = vec![index.clone().unwrap_or_else(|| "whatever".to_owned())];
@@ -176,7 +178,9 @@ async fn a_link_is_verified_as_it_came_s26() {
             }
             out
         }),
-        ("no more than needed", |query| query.replace("%2D", "-").replace("%2E", ".").replace("%5F", "_").replace("%3A", ":")),
+        ("no more than needed", |query| {
+            query.replace("%2D", "-").replace("%2E", ".").replace("%5F", "_").replace("%3A", ":")
+        }),
         ("a blank as a plus", |query| query.replace("%20", "+")),
     ];
     for (row, rewrite) in rows {
@@ -248,6 +252,7 @@ async fn without_the_directory_it_says_that_it_did_not_work() {
 async fn the_answer_by_form_posts_itself_and_says_nothing() {
     let (app, idp, _) = start().await;
     idp.publish(|metadata| metadata.logout = vec!["HTTP-POST"]);
+    app.advance(std::time::Duration::from_secs(15));
     let words = idp.logout_words(app.clock.now());
     let state = "\"><script>alert(1)</script>";
     let ask = idp.brings(Way::Form, &words, "SAMLRequest", &words.request(), Some(state));

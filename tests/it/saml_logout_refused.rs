@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anteroom::directory::Directory;
 use serde_json::json;
 
 use crate::support::{
@@ -11,7 +12,8 @@ use crate::support::{
 async fn start() -> (App, SamlProvider) {
     let (initech, hooli) = (SamlProvider::new("initech", "carol"), SamlProvider::new("hooli", "dave"));
     hooli.publish(|metadata| metadata.keys = vec![SamlKey::number(1)]);
-    (App::start_with(Setup::new().with(&initech.connector("")).with(&hooli.connector(""))).await, initech)
+    let setup = Setup::new().with(&initech.connector("")).with(&hooli.connector("")).directory(Directory::in_memory());
+    (App::start_with(setup).await, initech)
 }
 
 async fn is_signed_in(browser: &mut Browser) -> bool {
@@ -38,11 +40,23 @@ async fn a_request_that_is_not_the_providers_ends_nothing_s26() {
     app.advance(Duration::from_secs(1));
     const HOUR: Duration = Duration::from_secs(3600);
     let rows: Vec<(&str, &str, Change)> = vec![
-        ("another issuer", "idp_mixup", Box::new(|words| words.issuer = "https://idp.hooli.example/metadata".to_owned())),
+        (
+            "another issuer",
+            "idp_mixup",
+            Box::new(|words| words.issuer = "https://idp.hooli.example/metadata".to_owned()),
+        ),
         ("no issuer", "idp_mixup", Box::new(|words| words.issuer = String::new())),
-        ("another destination", "saml_destination", Box::new(|words| words.destination = words.destination.replace("initech", "hooli"))),
+        (
+            "another destination",
+            "saml_destination",
+            Box::new(|words| words.destination = words.destination.replace("initech", "hooli")),
+        ),
         ("no destination", "saml_destination", Box::new(|words| words.destination = String::new())),
-        ("our assertion consumer service", "saml_destination", Box::new(|words| words.destination = words.destination.replace("slo", "acs"))),
+        (
+            "our assertion consumer service",
+            "saml_destination",
+            Box::new(|words| words.destination = words.destination.replace("slo", "acs")),
+        ),
         ("stale", "saml_time", Box::new(|words| words.now = words.now.minus(Duration::from_secs(301)))),
         ("ahead", "saml_time", Box::new(|words| words.now = words.now.plus(Duration::from_secs(62)))),
         ("over", "saml_time", Box::new(|words| words.not_on_or_after = Some(words.now.minus(HOUR)))),
@@ -50,8 +64,16 @@ async fn a_request_that_is_not_the_providers_ends_nothing_s26() {
         ("two people", "saml_structure", Box::new(|words| words.name_id = words.name_id.repeat(2))),
         ("an empty name", "saml_subject", Box::new(|words| words.name_id = name_id(""))),
         ("an empty index", "saml_structure", Box::new(|words| words.session_indexes = vec![String::new()])),
-        ("another person's name with her session", "logout_token_sub_mismatch", Box::new(|words| words.name_id = name_id("persistent-erin"))),
-        ("a comment in the name", "saml_content", Box::new(|words| words.name_id = name_id("persistent-carol<!-- -->x"))),
+        (
+            "another person's name with her session",
+            "logout_token_sub_mismatch",
+            Box::new(|words| words.name_id = name_id("persistent-erin")),
+        ),
+        (
+            "a comment in the name",
+            "saml_content",
+            Box::new(|words| words.name_id = name_id("persistent-carol<!-- -->x")),
+        ),
     ];
     for way in [Way::Link, Way::Form] {
         for (row, reason, change) in &rows {
@@ -100,7 +122,11 @@ async fn a_signature_in_a_link_is_over_what_came_and_nothing_else_s26() {
         ("unsigned", "saml_unsigned", format!("{message}&{relay_state}")),
         ("no signature", "saml_unsigned", format!("{message}&{relay_state}&{algorithm}")),
         ("no algorithm", "saml_unsigned", format!("{message}&{relay_state}&{signature}")),
-        ("signed within alone", "saml_signature_shape", format!("SAMLRequest={}", escape(&deflated(within.as_bytes())))),
+        (
+            "signed within alone",
+            "saml_signature_shape",
+            format!("SAMLRequest={}", escape(&deflated(within.as_bytes()))),
+        ),
         ("signed within too", "saml_signature_shape", words.query("SAMLRequest", &within, state)),
         ("another key", "saml_sig", other.query("SAMLRequest", &xml, state)),
         ("HMAC", "saml_alg", format!("{message}&{relay_state}&SigAlg={hmac}&{signature}")),

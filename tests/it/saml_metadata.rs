@@ -5,9 +5,7 @@ use std::time::Duration;
 use anteroom::directory::{Directory, SwitchKind};
 use tokio::net::TcpStream;
 
-use crate::support::{
-    App, Ask, Asked, Connection, SamlKey, SamlProvider, SamlTrial, Setup, Signing, spoilable,
-};
+use crate::support::{App, Ask, Asked, Connection, SamlKey, SamlProvider, SamlTrial, Setup, Signing, spoilable};
 
 async fn start(settings: &str) -> (App, SamlProvider) {
     let idp = SamlProvider::new("initech", "carol");
@@ -71,7 +69,10 @@ async fn without_metadata_a_sign_in_waits_and_nothing_is_used_up() {
         assert_eq!((browser.session(), browser.attempts().len(), app.upstream.count()), (None, 1, upstream));
         let events = another.events();
         let [event] = events.as_slice() else { panic!("{events:?}") };
-        assert_eq!((&event["event"], &event["reason"]), (&"login.rejected".into(), &"saml_metadata_unavailable".into()));
+        assert_eq!(
+            (&event["event"], &event["reason"]),
+            (&"login.rejected".into(), &"saml_metadata_unavailable".into())
+        );
         // Nor does one begin there.
         let begun = another.browser().visit("/.anteroom/sign-in/go?connector=initech").await;
         assert_eq!((begun.status, begun.reason()), (503, "saml_metadata_unavailable"), "{begun:?}");
@@ -113,7 +114,8 @@ async fn expired_metadata_signs_nobody_in_s29() {
 async fn without_the_directory_nothing_is_used_up() {
     let idp = SamlProvider::new("initech", "carol");
     let (directory, away) = spoilable();
-    let app = App::start_with(Setup::new().with(&idp.connector("allow_idp_initiated = true")).directory(directory)).await;
+    let app =
+        App::start_with(Setup::new().with(&idp.connector("allow_idp_initiated = true")).directory(directory)).await;
     for signing in Signing::ALL {
         let trial = SamlTrial::new(&app, &idp).signing(signing);
         let mut browser = app.browser();
@@ -177,7 +179,7 @@ async fn sign_ins_are_counted_by_protocol() {
     trial.refuses("unsigned", 400, "saml_unsigned", |words| words.signing = Signing::Nothing).await;
     let metrics = Connection::of(TcpStream::connect(app.ops).await.unwrap()).send(&Ask::get("/metrics")).await.text();
     let saml: Vec<&str> = metrics.lines().filter(|line| line.contains("protocol=\"saml\"")).collect();
-    assert!(saml.iter().any(|line| line.contains("result=\"success\"") && line.ends_with(" 1")), "{metrics}");
+    assert!(saml.iter().any(|line| line.contains("outcome=\"success\"") && line.ends_with(" 1")), "{metrics}");
     assert!(saml.iter().any(|line| line.contains("saml_unsigned") && line.ends_with(" 1")), "{saml:#?}");
 }
 

@@ -48,7 +48,9 @@ async fn a_response_works_once_in_every_process_s19() {
         let done = trial.follow(&mut browser, posted.clone()).await;
         assert_eq!((done.status, done.reason()), (303, "signed_in"), "{done:?}");
         app.log.taken();
-        for (row, process, browser) in [("the same process", &app, &mut here), ("another process", &another, &mut there)] {
+        for (row, process, browser) in
+            [("the same process", &app, &mut here), ("another process", &another, &mut there)]
+        {
             let trial = SamlTrial { app: process, ..trial };
             let watch = trial.watch(browser, &empty(), "");
             let again = browser.send_from_elsewhere(ask.clone()).await;
@@ -130,7 +132,9 @@ async fn a_restart_forgets_no_response_s19() {
     }
     let after = app.restart().await;
     let trial = SamlTrial::new(&after, &idp);
-    for (row, ask, browser) in [("asked for", ask, &mut copy.at(after.address)), ("unasked", unsolicited, &mut after.browser())] {
+    for (row, ask, browser) in
+        [("asked for", ask, &mut copy.at(after.address)), ("unasked", unsolicited, &mut after.browser())]
+    {
         let watch = trial.watch(browser, &empty(), "");
         let again = browser.send_from_elsewhere(ask).await;
         watch.refused(row, browser, &again, 400, "saml_replay");
@@ -231,12 +235,18 @@ async fn where_unasked_responses_are_taken_they_lead_to_the_first_page_s20() {
     let another = app.another().await;
     for signing in Signing::ALL {
         let trial = SamlTrial::new(&app, &idp).signing(signing);
-        for relay_state in [None, Some("https://evil.example/"), Some("/admin/"), Some("//evil.example"), Some("javascript:x")] {
+        for relay_state in
+            [None, Some("https://evil.example/"), Some("/admin/"), Some("//evil.example"), Some("javascript:x")]
+        {
             let ask = trial.ask(&unasked(&trial).response(), relay_state);
             let mut browser = app.browser();
             let posted = browser.send_from_elsewhere(ask.clone()).await;
             let done = trial.follow(&mut browser, posted).await;
-            assert_eq!((done.status, done.reason(), done.location()), (303, "signed_in", "/"), "{relay_state:?}: {done:?}");
+            assert_eq!(
+                (done.status, done.reason(), done.location()),
+                (303, "signed_in", "/"),
+                "{relay_state:?}: {done:?}"
+            );
             assert!(browser.session().is_some() && browser.attempts().is_empty());
             // S19 on this path: one store for all ways and processes.
             for process in [&app, &another] {
@@ -380,7 +390,10 @@ async fn after_a_sign_out_neither_cookie_nor_response_is_worth_anything_l13() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_than_sixty_bad_messages_a_minute_are_not_judged_s15() {
     let idp = SamlProvider::new("initech", "carol");
-    let setup = Setup::new().with(&idp.connector("")).replacing("environment = \"production\"\nworkers", "environment = \"production\"\ntrusted_proxies = [\"127.0.0.0/8\"]\nworkers");
+    let setup = Setup::new().with(&idp.connector("")).replacing(
+        "environment = \"production\"\nworkers",
+        "environment = \"production\"\ntrusted_proxies = [\"127.0.0.0/8\"]\nworkers",
+    );
     let app = App::start_with(setup).await;
     let trial = SamlTrial::new(&app, &idp);
     let (browser, honest) = under_way(&trial).await;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anteroom::base::clock::Timestamp;
+use anteroom::directory::Directory;
 
 use crate::support::{App, PASSWORD, SUCCESS, SamlKey, SamlProvider, SamlTrial, Setup, Signing, Words, status};
 
@@ -11,7 +12,8 @@ use crate::support::{App, PASSWORD, SUCCESS, SamlKey, SamlProvider, SamlTrial, S
 async fn start(settings: &str) -> (App, SamlProvider, SamlProvider) {
     let (initech, hooli) = (SamlProvider::new("initech", "carol"), SamlProvider::new("hooli", "dave"));
     hooli.publish(|metadata| metadata.keys = vec![SamlKey::number(1)]);
-    let setup = Setup::new().with(&initech.connector(settings)).with(&hooli.connector(""));
+    let setup =
+        Setup::new().with(&initech.connector(settings)).with(&hooli.connector("")).directory(Directory::in_memory());
     (App::start_with(setup).await, initech, hooli)
 }
 
@@ -33,7 +35,11 @@ fn piece(from: &str, to: &str) -> impl Fn(&mut Words) + use<> {
 }
 
 /// Replaces the value of the attribute that follows this text; none removes it.
-fn value(after: &'static str, name: &'static str, new: impl Fn(Timestamp) -> Option<String> + 'static) -> impl Fn(&mut Words) {
+fn value(
+    after: &'static str,
+    name: &'static str,
+    new: impl Fn(Timestamp) -> Option<String> + 'static,
+) -> impl Fn(&mut Words) {
     move |words| {
         let new = new(words.now);
         words.before(move |xml| {
@@ -87,13 +93,20 @@ async fn an_assertion_for_another_service_is_refused_s16() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_was_sent_elsewhere_is_refused_s17() {
     let (app, idp, hooli) = start("").await;
-    let others = ["https://evil.example/acs", "https://app.example.com/.anteroom/saml/hooli/acs", "http://app.example.com/.anteroom/saml/initech/acs", ""];
+    let others = [
+        "https://evil.example/acs",
+        "https://app.example.com/.anteroom/saml/hooli/acs",
+        "http://app.example.com/.anteroom/saml/initech/acs",
+        "",
+    ];
     for trial in trials(&app, &idp) {
         for other in others {
             trial.refuses(other, 400, "saml_destination", |words| words.destination = other.to_owned()).await;
             trial.refuses(other, 400, "saml_recipient", |words| words.recipient = other.to_owned()).await;
         }
-        trial.refuses("no Destination", 400, "saml_destination", value("<samlp:Response", "Destination", |_| None)).await;
+        trial
+            .refuses("no Destination", 400, "saml_destination", value("<samlp:Response", "Destination", |_| None))
+            .await;
         let none = value("<saml:SubjectConfirmationData", "Recipient", |_| None);
         trial.refuses("no Recipient", 400, "saml_recipient", none).await;
         let longer = |words: &mut Words| words.recipient.push_str("?x=1");
@@ -115,7 +128,11 @@ async fn a_response_to_another_request_is_refused_s17() {
         let confirmation = "<saml:SubjectConfirmationData";
         trial.refuses("another in the confirmation", 400, REASON, value(confirmation, "InResponseTo", other)).await;
         trial.refuses("none in the confirmation", 400, REASON, value(confirmation, "InResponseTo", |_| None)).await;
-        trial.refuses("its case", 400, REASON, |words| words.in_response_to = words.in_response_to.as_ref().map(|id| id.to_uppercase())).await;
+        trial
+            .refuses("its case", 400, REASON, |words| {
+                words.in_response_to = words.in_response_to.as_ref().map(|id| id.to_uppercase())
+            })
+            .await;
     }
 }
 
@@ -158,7 +175,14 @@ async fn a_response_counts_at_its_time_alone_s18() {
         trial.accepts("confirmation over for 59 s", value(CONFIRMATION, "NotOnOrAfter", ago(59))).await;
         trial.accepts("conditions in 60 s", value(CONDITIONS, "NotBefore", ahead(60))).await;
         trial.accepts("conditions over for 59 s", value(CONDITIONS, "NotOnOrAfter", ago(59))).await;
-        trial.accepts("whole seconds", value(CONFIRMATION, "NotOnOrAfter", |now| Some(now.plus(Duration::from_secs(9)).rfc3339().replace(".000", "")))).await;
+        trial
+            .accepts(
+                "whole seconds",
+                value(CONFIRMATION, "NotOnOrAfter", |now| {
+                    Some(now.plus(Duration::from_secs(9)).rfc3339().replace(".000", ""))
+                }),
+            )
+            .await;
     }
 }
 
@@ -172,15 +196,20 @@ async fn another_providers_word_is_not_this_ones_s22() {
         };
         let event = trial.refuses("hooli's word at initech's", 400, "idp_mixup", theirs).await;
         assert_eq!(event["found"], "https://idp.hooli.example/metadata");
-        trial.refuses("initech's name, hooli's key", 400, "saml_key_untrusted", |words| words.key = SamlKey::number(1)).await;
-        trial.refuses("hooli's key, without a word of it", 400, "saml_sig", |words| {
-            words.key = SamlKey::number(1);
-            words.form.key_info = Some("<ds:KeyName>key</ds:KeyName>".to_owned());
-        })
-        .await;
+        trial
+            .refuses("initech's name, hooli's key", 400, "saml_key_untrusted", |words| words.key = SamlKey::number(1))
+            .await;
+        trial
+            .refuses("hooli's key, without a word of it", 400, "saml_sig", |words| {
+                words.key = SamlKey::number(1);
+                words.form.key_info = Some("<ds:KeyName>key</ds:KeyName>".to_owned());
+            })
+            .await;
         // The response says one thing, the assertion the other.
         let first = |words: &mut Words| {
-            words.before(|xml| xml.replacen("https://idp.initech.example/metadata", "https://idp.hooli.example/metadata", 1));
+            words.before(|xml| {
+                xml.replacen("https://idp.initech.example/metadata", "https://idp.hooli.example/metadata", 1)
+            });
         };
         trial.refuses("another issuer of the response", 400, "idp_mixup", first).await;
         let last = |words: &mut Words| {
@@ -207,7 +236,10 @@ async fn a_shared_entity_id_shares_no_trust_s22() {
     let (initech, mut hooli) = (SamlProvider::new("initech", "carol"), SamlProvider::new("hooli", "dave"));
     hooli.entity_id.clone_from(&initech.entity_id);
     hooli.publish(|metadata| metadata.keys = vec![SamlKey::number(1)]);
-    let app = App::start_with(Setup::new().with(&initech.connector("")).with(&hooli.connector(""))).await;
+    let app = App::start_with(
+        Setup::new().with(&initech.connector("")).with(&hooli.connector("")).directory(Directory::in_memory()),
+    )
+    .await;
     for signing in Signing::ALL {
         let [at_initech, at_hooli] = [&initech, &hooli].map(|idp| SamlTrial::new(&app, idp).signing(signing));
         let key = SamlKey::number(1);
@@ -233,8 +265,20 @@ async fn a_status_other_than_success_is_told_in_words_whatever_came_with_it_s23(
         ("Responder", Some("UnknownPrincipal"), None, "does not know this account", "UnknownPrincipal: Responder"),
         ("Responder", Some("NoAuthnContext"), None, "Your way of signing in does not fit", "NoAuthnContext: Responder"),
         ("Responder", None, None, "did not sign you in", "Responder: Responder"),
-        ("Responder", None, Some("AADSTS50105: canary is not assigned to a role"), "", "Responder: Responder AADSTS50105"),
-        ("Requester", None, Some("AADSTS75011: canary"), "Your way of signing in does not fit", "Requester: Requester AADSTS75011"),
+        (
+            "Responder",
+            None,
+            Some("AADSTS50105: canary is not assigned to a role"),
+            "",
+            "Responder: Responder AADSTS50105",
+        ),
+        (
+            "Requester",
+            None,
+            Some("AADSTS75011: canary"),
+            "Your way of signing in does not fit",
+            "Requester: Requester AADSTS75011",
+        ),
     ];
     for trial in trials(&app, &idp) {
         for (top, sub, message, words, found) in rows {
@@ -270,7 +314,11 @@ async fn a_status_other_than_success_is_told_in_words_whatever_came_with_it_s23(
         // Unsigned and without an assertion, in an attempt of its own.
         let mut browser = app.browser();
         let asked = trial.begin(&mut browser).await;
-        let mut said = Words { signing: Signing::Nothing, status: status(&code("Responder"), Some(&code("AuthnFailed")), None), ..trial.words(&asked) };
+        let mut said = Words {
+            signing: Signing::Nothing,
+            status: status(&code("Responder"), Some(&code("AuthnFailed")), None),
+            ..trial.words(&asked)
+        };
         said.before(|xml| xml.replace(crate::support::assertion(&xml), ""));
         let watch = trial.watch(&browser, &asked, "");
         let answer = trial.post(&mut browser, &asked, &said).await;
@@ -278,7 +326,11 @@ async fn a_status_other_than_success_is_told_in_words_whatever_came_with_it_s23(
         assert!(answer.text().contains("could not confirm who you are"));
         // A code of nobody's, and success that is only said below.
         trial.refuses("unknown", 400, "saml_status", |words| words.status = status("urn:x:success", None, None)).await;
-        trial.refuses("success as a sub-code", 400, "saml_status", |words| words.status = status(&code("Responder"), Some(SUCCESS), None)).await;
+        trial
+            .refuses("success as a sub-code", 400, "saml_status", |words| {
+                words.status = status(&code("Responder"), Some(SUCCESS), None)
+            })
+            .await;
         trial.refuses("two", 400, "saml_structure", |words| words.status = words.status.repeat(2)).await;
         trial.refuses("none", 400, "saml_structure", |words| words.status = String::new()).await;
     }
@@ -308,7 +360,12 @@ async fn somebody_must_have_been_signed_in_and_named_s24() {
         refuses("a name without end", &|words| words.name_id.1 = "a".repeat(257)).await;
         // One bearer confirmation among others is enough.
         let other = "<saml:SubjectConfirmation Method=\"urn:oasis:names:tc:SAML:2.0:cm:sender-vouches\"/>";
-        trial.accepts("another beside", piece("<saml:SubjectConfirmation ", &format!("{other}<saml:SubjectConfirmation "))).await;
+        trial
+            .accepts(
+                "another beside",
+                piece("<saml:SubjectConfirmation ", &format!("{other}<saml:SubjectConfirmation ")),
+            )
+            .await;
         let unspecified = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
         trial.accepts("unspecified", |words| words.name_id.0 = unspecified.to_owned()).await;
     }
@@ -327,10 +384,13 @@ fn cut(from: &'static str, to: &'static str) -> impl Fn(&mut Words) {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_addresses_neither_is_taken_s25() {
     let (app, idp, _) = start("attributes = { preferred_username = \"uid\" }").await;
-    let named = |name: &str, values: &[&str]| (name.to_owned(), values.iter().map(|v| (*v).to_owned()).collect::<Vec<_>>());
+    let named =
+        |name: &str, values: &[&str]| (name.to_owned(), values.iter().map(|v| (*v).to_owned()).collect::<Vec<_>>());
     for trial in trials(&app, &idp) {
         const REASON: &str = "saml_attribute_ambiguous";
-        for (row, first, second) in [("first", "carol@initech.com", "boss@initech.com"), ("last", "boss@initech.com", "carol@initech.com")] {
+        for (row, first, second) in
+            [("first", "carol@initech.com", "boss@initech.com"), ("last", "boss@initech.com", "carol@initech.com")]
+        {
             let two = |words: &mut Words| words.attributes[0] = named("email", &[first, second]);
             trial.refuses(row, 400, REASON, two).await;
             let twice = |words: &mut Words| {
@@ -355,21 +415,24 @@ async fn a_recent_and_strong_sign_in_is_asked_for_and_checked_o33() {
     let (app, idp, _) = start(&format!("max_age = \"5m\"\nacr = [{MFA:?}]")).await;
     let asked = SamlTrial::new(&app, &idp).begin(&mut app.browser()).await;
     assert!(asked.xml.contains(" ForceAuthn=\"true\""), "{}", asked.xml);
-    let context = format!("<samlp:RequestedAuthnContext Comparison=\"exact\"><saml:AuthnContextClassRef>{MFA}</saml:AuthnContextClassRef>");
+    let context = format!(
+        "<samlp:RequestedAuthnContext Comparison=\"exact\"><saml:AuthnContextClassRef>{MFA}</saml:AuthnContextClassRef>"
+    );
     assert!(asked.xml.contains(&context), "{}", asked.xml);
     let plain = start("").await;
     let other = SamlTrial::new(&plain.0, &plain.1).begin(&mut plain.0.browser()).await;
     assert!(!other.xml.contains("ForceAuthn") && !other.xml.contains("RequestedAuthnContext"), "{}", other.xml);
     for signing in Signing::ALL {
         let trial = SamlTrial::new(&app, &idp).signing(signing);
-        for (row, status, reason, class, age) in [
-            ("a password alone", 400, "acr_insufficient", PASSWORD, 0),
-            ("long ago", 400, "auth_too_old", MFA, 3600),
-        ] {
+        for (row, status, reason, class, age) in
+            [("a password alone", 400, "acr_insufficient", PASSWORD, 0), ("long ago", 400, "auth_too_old", MFA, 3600)]
+        {
             let mut browser = app.browser();
             let asked = trial.begin(&mut browser).await;
             let mut words = Words { class: class.to_owned(), ..trial.words(&asked) };
-            value("<saml:AuthnStatement", "AuthnInstant", move |now| Some(now.minus(Duration::from_secs(age)).rfc3339()))(&mut words);
+            value("<saml:AuthnStatement", "AuthnInstant", move |now| {
+                Some(now.minus(Duration::from_secs(age)).rfc3339())
+            })(&mut words);
             let watch = trial.watch(&browser, &asked, "");
             let answer = trial.post(&mut browser, &asked, &words).await;
             watch.refused(row, &browser, &answer, status, reason);

@@ -1,6 +1,8 @@
 //! What is signed, by whom and how (security cases S01–S03, S06–S08, S11–S13). Where a signature of a wrong form can be
 //! made at all it is a good one: it is refused for its form.
 
+use anteroom::directory::Directory;
+
 use crate::support::{
     App, DS, ENVELOPED, EXC_C14N, SamlKey, SamlProvider, SamlTrial, Setup, SignatureForm, Signing, Words, between,
     transform, x509,
@@ -8,7 +10,7 @@ use crate::support::{
 
 async fn start() -> (App, SamlProvider) {
     let idp = SamlProvider::new("initech", "carol");
-    (App::start_with(Setup::new().with(&idp.connector(""))).await, idp)
+    (App::start_with(Setup::new().with(&idp.connector("")).directory(Directory::in_memory())).await, idp)
 }
 
 /// Changes the signed response; the piece must be there.
@@ -44,7 +46,8 @@ async fn what_nobody_signed_is_nobodys_word_s01() {
     let trial = SamlTrial::new(&app, &idp);
     trial.refuses("nothing signed", 400, "saml_unsigned", |words| words.signing = Signing::Nothing).await;
     for signing in [Signing::Response, Signing::Assertion] {
-        let event = trial.signing(signing).refuses("taken off", 400, "saml_unsigned", |words| words.after(unsigned)).await;
+        let event =
+            trial.signing(signing).refuses("taken off", 400, "saml_unsigned", |words| words.after(unsigned)).await;
         assert_eq!(event["expected"].as_str().map(|text| text.contains("signature")), Some(true), "{event}");
     }
 }
@@ -63,7 +66,7 @@ fn unsigned(mut xml: String) -> String {
 async fn a_provider_without_a_key_signs_nobody_in_s01() {
     let idp = SamlProvider::new("initech", "carol");
     idp.publish(|metadata| metadata.keys.clear());
-    let app = App::start_with(Setup::new().with(&idp.connector(""))).await;
+    let app = App::start_with(Setup::new().with(&idp.connector("")).directory(Directory::in_memory())).await;
     let mut browser = app.browser();
     app.log.taken();
     let answer = browser.visit("/.anteroom/sign-in/go?connector=initech").await;
@@ -161,23 +164,45 @@ async fn each_id_is_there_once_and_under_its_name_s06() {
         }
     };
     fn extension(id: &str, xml: &str) -> String {
-        let extensions = format!("</saml:Issuer><samlp:Extensions><x:y xmlns:x=\"urn:x\" ID=\"{id}\"/></samlp:Extensions>");
+        let extensions =
+            format!("</saml:Issuer><samlp:Extensions><x:y xmlns:x=\"urn:x\" ID=\"{id}\"/></samlp:Extensions>");
         xml.replacen("</saml:Issuer>", &extensions, 1)
     }
     let twice = with(|words, xml| extension(&words.assertion_id, &xml));
     let response = with(|words, xml| extension(&words.response_id, &xml));
-    let upper = with(|words, xml| xml.replace(&format!(" ID=\"{}\"", words.assertion_id), &format!(" Id=\"{}\"", words.assertion_id)));
-    let lower = with(|words, xml| xml.replace(&format!(" ID=\"{}\"", words.response_id), &format!(" id=\"{}\"", words.response_id)));
-    let xml_id = with(|words, xml| xml.replace(&format!(" ID=\"{}\"", words.assertion_id), &format!(" ID=\"{0}\" xml:id=\"{0}\"", words.assertion_id)));
-    let also = with(|words, xml| xml.replace(&format!(" ID=\"{}\"", words.response_id), &format!(" ID=\"{}\" Id=\"_other\"", words.response_id)));
-    let saml_1 = with(|words, xml| xml.replace(&format!(" ID=\"{}\"", words.assertion_id), &format!(" ID=\"{0}\" AssertionID=\"{0}\"", words.assertion_id)));
+    let upper = with(|words, xml| {
+        xml.replace(&format!(" ID=\"{}\"", words.assertion_id), &format!(" Id=\"{}\"", words.assertion_id))
+    });
+    let lower = with(|words, xml| {
+        xml.replace(&format!(" ID=\"{}\"", words.response_id), &format!(" id=\"{}\"", words.response_id))
+    });
+    let xml_id = with(|words, xml| {
+        xml.replace(
+            &format!(" ID=\"{}\"", words.assertion_id),
+            &format!(" ID=\"{0}\" xml:id=\"{0}\"", words.assertion_id),
+        )
+    });
+    let also = with(|words, xml| {
+        xml.replace(&format!(" ID=\"{}\"", words.response_id), &format!(" ID=\"{}\" Id=\"_other\"", words.response_id))
+    });
+    let saml_1 = with(|words, xml| {
+        xml.replace(
+            &format!(" ID=\"{}\"", words.assertion_id),
+            &format!(" ID=\"{0}\" AssertionID=\"{0}\"", words.assertion_id),
+        )
+    });
     let rows: Vec<(&str, &str, Spoil<'_>)> = vec![
         ("the assertion's twice", REASON, Box::new(twice)),
         ("the response's twice", REASON, Box::new(response)),
-        ("one ID for both", REASON, Box::new(|words| {
-            let (response, assertion) = (format!("\"{}\"", words.response_id), format!("\"{}\"", words.assertion_id));
-            words.after(move |xml| xml.replace(&assertion, &response));
-        })),
+        (
+            "one ID for both",
+            REASON,
+            Box::new(|words| {
+                let (response, assertion) =
+                    (format!("\"{}\"", words.response_id), format!("\"{}\"", words.assertion_id));
+                words.after(move |xml| xml.replace(&assertion, &response));
+            }),
+        ),
         ("Id", REASON, Box::new(upper)),
         ("id", REASON, Box::new(lower)),
         ("xml:id", REASON, Box::new(xml_id)),
@@ -210,29 +235,51 @@ async fn a_signature_is_of_the_element_around_it_and_of_nothing_else_s07() {
         ("an empty URI", REASON, Box::new(uri(""))),
         ("no URI", REASON, Box::new(|words| words.after(|xml| reference(&xml, "")))),
         ("the document by XPointer", REASON, Box::new(external("#xpointer(/)"))),
-        ("an id by XPointer", REASON, Box::new(|words| {
-            let id = words.response_id.clone();
-            words.after(move |xml| reference(&xml, &format!(" URI=\"#xpointer(id('{id}'))\"")));
-        })),
+        (
+            "an id by XPointer",
+            REASON,
+            Box::new(|words| {
+                let id = words.response_id.clone();
+                words.after(move |xml| reference(&xml, &format!(" URI=\"#xpointer(id('{id}'))\"")));
+            }),
+        ),
         ("a file", REASON, Box::new(external("file:///etc/passwd"))),
         ("another element", REASON, Box::new(external("#_nobody"))),
         ("two references", REASON, Box::new(two_references)),
         ("two SignedInfo", REASON, Box::new(again("<ds:SignedInfo>"))),
         ("two SignatureValue", REASON, Box::new(again("<ds:SignatureValue>"))),
         ("two KeyInfo", REASON, Box::new(again("<ds:KeyInfo>"))),
-        ("two signatures", REASON, Box::new(|words| words.after(|xml| {
-            let start = xml.find("<ds:Signature xmlns").unwrap();
-            let end = xml[start..].find("</ds:Signature>").unwrap() + start + "</ds:Signature>".len();
-            let whole = xml[start..end].to_owned();
-            xml.replacen(&whole, &whole.repeat(2), 1)
-        }))),
-        ("an attribute of another namespace", REASON, Box::new(|words| {
-            words.after(|xml| xml.replacen("<ds:Reference URI", "<ds:Reference xmlns:x=\"urn:x\" x:URI=\"#_other\" URI", 1));
-        })),
-        ("no reference", REASON, Box::new(|words| words.after(|xml| {
-            let (front, rest) = xml.split_once("<ds:Reference").unwrap();
-            format!("{front}{}", rest.split_once("</ds:Reference>").unwrap().1)
-        }))),
+        (
+            "two signatures",
+            REASON,
+            Box::new(|words| {
+                words.after(|xml| {
+                    let start = xml.find("<ds:Signature xmlns").unwrap();
+                    let end = xml[start..].find("</ds:Signature>").unwrap() + start + "</ds:Signature>".len();
+                    let whole = xml[start..end].to_owned();
+                    xml.replacen(&whole, &whole.repeat(2), 1)
+                })
+            }),
+        ),
+        (
+            "an attribute of another namespace",
+            REASON,
+            Box::new(|words| {
+                words.after(|xml| {
+                    xml.replacen("<ds:Reference URI", "<ds:Reference xmlns:x=\"urn:x\" x:URI=\"#_other\" URI", 1)
+                });
+            }),
+        ),
+        (
+            "no reference",
+            REASON,
+            Box::new(|words| {
+                words.after(|xml| {
+                    let (front, rest) = xml.split_once("<ds:Reference").unwrap();
+                    format!("{front}{}", rest.split_once("</ds:Reference>").unwrap().1)
+                })
+            }),
+        ),
         ("an object", REASON, Box::new(after("</ds:KeyInfo>", "</ds:KeyInfo><ds:Object>text</ds:Object>"))),
     ];
     refused(&app, &idp, &rows).await;
@@ -257,10 +304,14 @@ async fn nothing_but_the_two_transforms_of_the_profile_is_run_s08() {
     let rows: Vec<(&str, &str, Spoil<'_>)> = vec![
         ("with comments", REASON, Box::new(signed(format!("{enveloped}{}", transform(&comments))))),
         ("inclusive", REASON, Box::new(signed(format!("{enveloped}{}", transform(inclusive))))),
-        ("canonicalised with comments", REASON, Box::new({
-            let comments = comments.clone();
-            form(move |form| form.canonicalization.clone_from(&comments))
-        })),
+        (
+            "canonicalised with comments",
+            REASON,
+            Box::new({
+                let comments = comments.clone();
+                form(move |form| form.canonicalization.clone_from(&comments))
+            }),
+        ),
         ("canonicalised inclusively", REASON, Box::new(form(|form| form.canonicalization = inclusive.to_owned()))),
         ("XPath", REASON, Box::new(edited(format!("{enveloped}{xpath}")))),
         ("XPath alone", REASON, Box::new(edited(xpath.to_owned()))),
@@ -289,13 +340,18 @@ async fn a_key_that_everybody_knows_is_no_secret_s11() {
     let key = SamlKey::number(0);
     for signing in Signing::ALL {
         let trial = SamlTrial::new(&app, &idp).signing(signing);
-        for method in ["http://www.w3.org/2000/09/xmldsig#hmac-sha1", "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256"] {
-            for (form, secret) in [("certificate", key.certificate.clone()), ("key", key.public()), ("Base64", key.base64().into_bytes())] {
-                trial.refuses(&format!("{method} by the {form}"), 400, "saml_alg", |words| {
-                    words.form.method = method.to_owned();
-                    words.secret = Some(secret.clone());
-                })
-                .await;
+        for method in
+            ["http://www.w3.org/2000/09/xmldsig#hmac-sha1", "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256"]
+        {
+            for (form, secret) in
+                [("certificate", key.certificate.clone()), ("key", key.public()), ("Base64", key.base64().into_bytes())]
+            {
+                trial
+                    .refuses(&format!("{method} by the {form}"), 400, "saml_alg", |words| {
+                        words.form.method = method.to_owned();
+                        words.secret = Some(secret.clone());
+                    })
+                    .await;
             }
         }
     }
@@ -357,7 +413,11 @@ async fn a_signature_that_does_not_fit_is_none_s13() {
         ("an empty digest", REASON, Box::new(digest(|_| String::new()))),
         ("half a value", REASON, Box::new(value(|value| value[..value.len() / 8 * 4].to_owned()))),
         ("a longer value", REASON, Box::new(value(|value| format!("AAAA{value}")))),
-        ("a digest of nothing", REASON, Box::new(digest(|_| "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=".to_owned()))),
+        (
+            "a digest of nothing",
+            REASON,
+            Box::new(digest(|_| "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=".to_owned())),
+        ),
         ("no Base64", REASON, Box::new(value(|_| "!".to_owned()))),
         ("another person", REASON, Box::new(after("persistent-carol", "persistent-boss"))),
         ("another address", REASON, Box::new(after("carol@initech.com", "boss@initech.com"))),

@@ -1,6 +1,8 @@
 //! Signature wrapping (security cases S04, S05): a genuine signature, and beside what it signs something that nobody
 //! signed and that a careless reader would take.
 
+use anteroom::directory::Directory;
+
 use crate::support::{App, SamlProvider, SamlTrial, Setup, Signing, Words, assertion};
 
 const SIGNATURE: (&str, &str) = ("<ds:Signature xmlns", "</ds:Signature>");
@@ -44,7 +46,8 @@ fn wrapped(which: usize, xml: &str, words: &Words) -> String {
     let evil = forged(genuine, words);
     let with_signature = |inside: &str| {
         // Of the assertion where it has one, else of the response.
-        let (rest, signature) = if genuine.contains(SIGNATURE.0) { unsigned(genuine) } else { (genuine.to_owned(), unsigned(xml).1) };
+        let (rest, signature) =
+            if genuine.contains(SIGNATURE.0) { unsigned(genuine) } else { (genuine.to_owned(), unsigned(xml).1) };
         (rest, signature.replace(SIGNATURE.1, &format!("{inside}{}", SIGNATURE.1)))
     };
     match which {
@@ -79,19 +82,20 @@ fn wrapped(which: usize, xml: &str, words: &Words) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrapped_response_is_refused_for_its_structure_s04() {
     let idp = SamlProvider::new("initech", "carol");
-    let app = App::start_with(Setup::new().with(&idp.connector(""))).await;
+    let app = App::start_with(Setup::new().with(&idp.connector("")).directory(Directory::in_memory())).await;
     for signing in Signing::ALL {
         let trial = SamlTrial::new(&app, &idp).signing(signing);
         for which in 1..=8 {
-            trial.refuses(&format!("XSW{which}"), 400, "saml_structure", |words| {
-                let copy = words.clone();
-                words.after(move |xml| {
-                    let spoiled = wrapped(which, &xml, &copy);
-                    assert!(spoiled.contains("mallory") && spoiled.contains("carol"), "{spoiled}");
-                    spoiled
-                });
-            })
-            .await;
+            trial
+                .refuses(&format!("XSW{which}"), 400, "saml_structure", |words| {
+                    let copy = words.clone();
+                    words.after(move |xml| {
+                        let spoiled = wrapped(which, &xml, &copy);
+                        assert!(spoiled.contains("mallory") && spoiled.contains("carol"), "{spoiled}");
+                        spoiled
+                    });
+                })
+                .await;
         }
     }
 }
@@ -100,7 +104,7 @@ async fn a_wrapped_response_is_refused_for_its_structure_s04() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_assertions_none_is_taken_s05() {
     let idp = SamlProvider::new("initech", "carol");
-    let app = App::start_with(Setup::new().with(&idp.connector(""))).await;
+    let app = App::start_with(Setup::new().with(&idp.connector("")).directory(Directory::in_memory())).await;
     type Place = fn(&str, &str) -> String;
     let places: [(&str, Place); 9] = [
         ("before", |xml, evil| xml.replace(assertion(xml), &format!("{evil}{}", assertion(xml)))),
@@ -126,28 +130,31 @@ async fn of_two_assertions_none_is_taken_s05() {
     for signing in Signing::ALL {
         let trial = SamlTrial::new(&app, &idp).signing(signing);
         for (row, place) in places {
-            trial.refuses(&format!("{row}, behind the provider's back"), 400, "saml_structure", |words| {
-                let copy = words.clone();
-                words.after(move |xml| place(&xml, &forged(assertion(&xml), &copy)));
-            })
-            .await;
+            trial
+                .refuses(&format!("{row}, behind the provider's back"), 400, "saml_structure", |words| {
+                    let copy = words.clone();
+                    words.after(move |xml| place(&xml, &forged(assertion(&xml), &copy)));
+                })
+                .await;
             // An ID first: what is signed is found by it.
-            trial.refuses(&format!("{row}, signed"), 400, "saml_structure", |words| {
-                let copy = words.clone();
-                words.signing = Signing::Response;
-                words.before(move |xml| place(&xml, &forged(assertion(&xml), &copy)));
-            })
-            .await;
+            trial
+                .refuses(&format!("{row}, signed"), 400, "saml_structure", |words| {
+                    let copy = words.clone();
+                    words.signing = Signing::Response;
+                    words.before(move |xml| place(&xml, &forged(assertion(&xml), &copy)));
+                })
+                .await;
         }
         // In the signature's own object, which it does not sign.
-        trial.refuses("in Object", 400, "saml_structure", |words| {
-            let copy = words.clone();
-            words.after(move |xml| {
-                let evil = forged(assertion(&xml), &copy);
-                xml.replacen("</ds:KeyInfo>", &format!("</ds:KeyInfo><ds:Object>{evil}</ds:Object>"), 1)
-            });
-        })
-        .await;
+        trial
+            .refuses("in Object", 400, "saml_structure", |words| {
+                let copy = words.clone();
+                words.after(move |xml| {
+                    let evil = forged(assertion(&xml), &copy);
+                    xml.replacen("</ds:KeyInfo>", &format!("</ds:KeyInfo><ds:Object>{evil}</ds:Object>"), 1)
+                });
+            })
+            .await;
         // A word of the provider that is no assertion harms nobody.
         trial.accepts("Advice of another kind", |words| {
             let advice = "<saml:Advice><saml:AssertionIDRef>_another</saml:AssertionIDRef></saml:Advice><saml:AuthnStatement";

@@ -31,9 +31,7 @@ pub use keys::{SigningKey, b64, sign_jwt};
 pub use provider::{Edit, Provider, Script};
 pub use refusal::{Trial, Watch};
 pub use refused::{until, until_async};
-pub use saml::{
-    Asked, PASSWORD, SUCCESS, SamlProvider, Signing, Words, assertion, attribute, between, status,
-};
+pub use saml::{Asked, PASSWORD, SUCCESS, SamlProvider, Signing, Words, assertion, attribute, between, status};
 pub use saml_encryption::{Cipher, Encrypted};
 pub use saml_keys::{DS, ENVELOPED, EXC_C14N, RSA_SHA256, SHA256, SamlKey, SignatureForm, transform, x509};
 pub use saml_logout::{LogoutWords, Way, deflated, escape, name_id};

@@ -1,9 +1,9 @@
 //! Subjects and attribute statements in the form in which each product sends them.
 
 use crate::base::clock::Timestamp;
-use crate::connector::saml::xml::{Policy, SAML, Tree};
 use crate::connector::saml::NameId;
 use crate::connector::saml::types::{Assertion, Attribute};
+use crate::connector::saml::xml::{Policy, SAML, Tree};
 
 pub(super) const TENANT: &str = "11111111-2222-4333-8444-555555555555";
 pub(super) const OBJECT: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
