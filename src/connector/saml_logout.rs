@@ -145,7 +145,7 @@ impl SamlProvider {
                 LogoutMessage::Request(LogoutRequest {
                     id: judged.id,
                     name_id: judged.name_id,
-                    session_indexes: judged.session_indexes,
+                    session_indexes: judged.session_indexes.iter().map(|index| index.trim().to_owned()).collect(),
                     issued_at: judged.issued_at,
                     expires: judged.expires,
                     relay_state,

@@ -255,7 +255,7 @@ impl SamlProvider {
         Ok(Asserted {
             identity,
             name_id: assertion.name_id,
-            session_index: assertion.session_index.filter(|index| is_name(index)),
+            session_index: assertion.session_index.map(|index| index.trim().to_owned()).filter(|index| is_name(index)),
             authn_instant: assertion.authn_instant.min(now),
             authn_context_class: assertion.authn_context_class,
             session_not_on_or_after: assertion.session_not_on_or_after,

@@ -300,7 +300,8 @@ impl SignIn {
         let own = attempt.filter(|_| stale);
         let return_to = own.map_or_else(root, |(_, attempt)| self.return_to(visitor.host, &attempt.return_to));
         if stale && self.signed_in(headers, visitor.host).await {
-            return Ok(Completed::AlreadySignedIn(Redirect { location: self.location(&return_to), cookies }));
+            let location = self.home_from(visitor.host, &return_to);
+            return Ok(Completed::AlreadySignedIn(Redirect { location, cookies }));
         }
         let reason = match unfit {
             Unfit::Missing => "state_missing",

@@ -45,7 +45,7 @@ pub use disable::SwitchError;
 pub use hand_off::{Asked, HandOff, Joined};
 pub use keep_post::{Fields, Kept, NotKept, POST_LIFETIME, PostClaim, UnsentPost, Waiting};
 pub use provider_logout::LogoutRefused;
-pub use saml::Posted;
+pub use saml::{Posted, Received};
 pub use saml_logout::{LogoutPosted, SingleLogout};
 pub use sign_out::SignedOut;
 pub use start::{Purpose, Start, Started};

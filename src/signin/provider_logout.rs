@@ -143,14 +143,6 @@ impl SignIn {
         Ok(nameless.map(|row| Selector::Reference(row.reference)).collect())
     }
 
-    /// Fails if the sessions that `which` selects are not all those of the person whom the provider calls `sub`. Without
-    /// the directory nobody knows.
-    pub(super) async fn is_theirs(&self, which: &Selector, sub: &str) -> Result<(), LogoutRefused> {
-        let rows = self.directory.sessions.list(which, &Page { limit: LOOKED_AT }).await;
-        let rows = rows.map_err(|error| LogoutRefused::directory(&error))?;
-        if rows.iter().all(|row| row.provider_sub == sub) { Ok(()) } else { Err(somebody_elses()) }
-    }
-
     /// Ends the one session that a front-channel logout names, by `iss` and `sid` alone: the browser sends no cookie into
     /// a frame of another site (L10). Tokens are not revoked. Works for a session that is there, once.
     ///

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
 use crate::base::email::EmailAddress;
+use crate::base::id::Id;
 use crate::base::query::with_query;
 use crate::base::random;
 use crate::connector::{Asserted, Reason, SamlProvider};
@@ -31,6 +32,14 @@ pub struct Posted<'a> {
     pub headers: &'a HeaderMap,
 }
 
+/// A posted response that was taken as far as it goes without a session.
+pub struct Received {
+    /// On to `done`.
+    pub to: Redirect,
+    /// It answers a request that this browser did not make.
+    pub stray: bool,
+}
+
 /// A response that fits no attempt of this browser, on its way to `done`. Sealed: nobody else writes one.
 #[derive(Serialize, Deserialize)]
 struct Note {
@@ -47,19 +56,19 @@ impl SignIn {
     ///
     /// # Errors
     /// The response, or the person, is not acceptable; or the provider or the directory does not work.
-    pub async fn assertion(&self, posted: &Posted<'_>, visitor: Visitor<'_>) -> Result<Redirect, Failed> {
+    pub async fn assertion(&self, posted: &Posted<'_>, visitor: Visitor<'_>) -> Result<Received, Failed> {
         let result = self.judge_posted(posted, visitor).await;
         result.inspect_err(|failed| {
             self.rejected(explain::Step::Callback, visitor, Some(posted.provider.id()), failed);
         })
     }
 
-    async fn judge_posted(&self, posted: &Posted<'_>, visitor: Visitor<'_>) -> Result<Redirect, Failed> {
+    async fn judge_posted(&self, posted: &Posted<'_>, visitor: Visitor<'_>) -> Result<Received, Failed> {
         let Posted { provider, headers, .. } = posted;
         let connector = provider.id().as_str();
         let (cookies, sealer, clock) = (&self.cookies, &self.sealer, &self.clock);
         match of_state(posted.relay_state, connector, headers, cookies, sealer, clock) {
-            Ok((id, attempt)) => self.answered(posted, &id, attempt, visitor).await,
+            Ok((id, attempt)) => Ok(Received { to: self.answered(posted, &id, attempt, visitor).await?, stray: false }),
             Err(stray) => self.unasked(posted, *stray, visitor).await,
         }
     }
@@ -101,7 +110,7 @@ impl SignIn {
     }
 
     /// A response that no attempt of this browser waits for.
-    async fn unasked(&self, posted: &Posted<'_>, stray: Stray, visitor: Visitor<'_>) -> Result<Redirect, Failed> {
+    async fn unasked(&self, posted: &Posted<'_>, stray: Stray, visitor: Visitor<'_>) -> Result<Received, Failed> {
         let provider = posted.provider;
         // Read without its signature, and for one thing alone: which page comes next.
         let peeked =
@@ -114,10 +123,10 @@ impl SignIn {
                 Unfit::OtherConnector => "idp_mixup",
                 Unfit::Expired => "state_expired",
             };
-            return Ok(self.to_done(provider, Some(reason)));
+            return Ok(Received { to: self.to_done(provider, Some(reason)), stray: true });
         }
         if !provider.allows_idp_initiated() {
-            return Ok(self.to_done(provider, None));
+            return Ok(Received { to: self.to_done(provider, None), stray: false });
         }
         self.check_connector(provider.id()).map_err(Failed::by_anybody)?;
         let born = self.directory.changes.newest().await.map_err(|error| Failed::directory(&error))?;
@@ -127,7 +136,13 @@ impl SignIn {
         // Whatever came as `RelayState` is nobody's word: the first page (S20).
         let return_to = root();
         let verified = self.used(asserted, return_to.as_str(), visitor, born).await?;
-        self.receive(provider, &new_id(now), return_to.as_str(), None, &verified).await
+        let to = self.receive(provider, &new_id(now), return_to.as_str(), None, &verified).await?;
+        Ok(Received { to, stray: false })
+    }
+
+    /// Whether an attempt of this browser waits for a response with this `RelayState`.
+    pub fn expects(&self, connector: &Id, relay_state: Option<&str>, headers: &HeaderMap) -> bool {
+        of_state(relay_state, connector.as_str(), headers, &self.cookies, &self.sealer, &self.clock).is_ok()
     }
 
     /// Uses the assertion up, in every process and whichever way it came (S19).
@@ -263,7 +278,8 @@ impl SignIn {
         let note = note.filter(|note| note.connector == provider.id().as_str());
         let note = note.ok_or_else(|| Failed::by_anybody("tx_not_bound"))?;
         if self.signed_in(headers, visitor.host).await {
-            return Ok(Completed::AlreadySignedIn(Redirect { location: self.location(&root()), cookies: vec![] }));
+            let location = self.home_from(visitor.host, &root());
+            return Ok(Completed::AlreadySignedIn(Redirect { location, cookies: vec![] }));
         }
         let reason = match note.reason.as_deref() {
             None if self.cookies.unsolicited(headers) => "saml_unsolicited",

@@ -18,6 +18,16 @@ pub enum LogoutPosted<'a> {
     Form { request: Option<&'a str>, response: Option<&'a str>, relay_state: Option<&'a str> },
 }
 
+impl LogoutPosted<'_> {
+    /// Whether it says to answer a request of ours, by its name alone.
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Self::Query(query) => query.split('&').any(|pair| pair.starts_with("SAMLResponse=")),
+            Self::Form { response, .. } => response.is_some(),
+        }
+    }
+}
+
 /// How single logout goes on.
 pub enum SingleLogout {
     /// The provider has asked, and gets an answer.
@@ -84,18 +94,16 @@ impl SignIn {
         visitor: Visitor<'_>,
     ) -> Result<(), LogoutRefused> {
         let connector = provider.id().clone();
-        let person = &request.name_id.value;
+        let person = request.name_id.value.trim();
         let mut selectors = if request.session_indexes.is_empty() {
-            vec![Selector::Subject { connector: connector.clone(), sub: person.clone() }]
+            vec![Selector::Subject { connector: connector.clone(), sub: person.to_owned() }]
         } else {
             let of = |sid: &String| Selector::ProviderSession { connector: connector.clone(), sid: sid.clone() };
             request.session_indexes.iter().map(of).collect()
         };
-        for which in &selectors {
-            self.is_theirs(which, person).await?;
-        }
+        // A session for which the provider named none ends with any of its person.
         for sid in &request.session_indexes {
-            selectors.extend(self.of_person(&connector, sid, Some(person.clone())).await?);
+            selectors.extend(self.of_person(&connector, sid, Some(person.to_owned())).await?);
         }
         // Ids have no blank: another connector's request cannot use up this one's.
         let once = format!("{connector} {}", request.id);
@@ -103,11 +111,23 @@ impl SignIn {
         if !first.map_err(|error| LogoutRefused::directory(&error))? {
             return Err(LogoutRefused::new("saml_replay"));
         }
-        let mut failed = None;
+        let (mut failed, mut count) = (None, 0);
         for which in &selectors {
             // Each is tried: the request is used up, and what the directory does not take now it does later.
-            let ended = self.provider_ended(which, request.issued_at, None, "saml_logout", visitor).await;
-            failed = failed.or(ended.err());
+            match self
+                .provider_ended(which, request.issued_at.min(self.clock.now()), None, "saml_logout", visitor)
+                .await
+            {
+                Ok(ended) => count += ended.count,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        if count == 0 {
+            tracing::info!(
+                connector = connector.as_str(),
+                request_id = visitor.request_id,
+                "a logout request was good, and nobody it names was signed in here"
+            );
         }
         failed.map_or(Ok(()), |error| Err(LogoutRefused::directory(&error)))
     }

@@ -87,6 +87,20 @@ impl SignIn {
         }
     }
 
+    /// The sign-in host, where `host` is there for SAML responses alone: nothing is to be seen on it.
+    pub fn leads_away_from(&self, host: &str) -> Option<&OwnHost> {
+        let sign_in = self.hosts.sign_in();
+        (host != sign_in.name() && self.snapshot.app_of_host(host).is_none()).then_some(sign_in)
+    }
+
+    /// As [`location`](Self::location), for a browser on any host of ours that has a session there.
+    pub(super) fn home_from(&self, host: &str, return_to: &ReturnTo) -> String {
+        match self.leads_away_from(host) {
+            Some(sign_in) if return_to.as_str() == "/" => format!("{}/", sign_in.origin()),
+            _ => self.location(return_to),
+        }
+    }
+
     /// The origins, beside that of `host`, that a browser may get to on the way from there to `return_to`.
     pub fn origins_on_the_way<'a>(&'a self, host: &str, return_to: &'a ReturnTo) -> Vec<&'a str> {
         let sign_in = self.hosts.sign_in();

@@ -1,10 +1,12 @@
 //! Limits by source: on look-ups, so that nobody harvests which domains are known (D05), and on forms to be kept. They
 //! limit the source alone, never the person who is named.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock as GovernorClock;
@@ -21,8 +23,11 @@ use crate::base::clock::{Clock, Timestamp};
 pub(super) const LOOKUPS: NonZeroU32 = NonZeroU32::MIN.saturating_add(119);
 /// Forms of one source that are kept at once, and per minute.
 pub(super) const KEPT_POSTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
-/// SAML messages of one source that are refused, at once and per minute.
-pub(super) const BAD_ASSERTIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
+/// SAML messages of one source that are refused, at once and per minute: of those that no attempt of the browser waits
+/// for, which any page can make it send.
+pub(super) const BAD_MESSAGES: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
+/// And of those that an attempt waits for, which only the browser's person can have begun.
+pub(super) const BAD_ANSWERS: NonZeroU32 = NonZeroU32::MIN.saturating_add(299);
 /// How long a source is not heard at most, and how many sources are remembered.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 const MAX_SILENCED: u64 = 100_000;
@@ -92,6 +97,42 @@ impl Failures {
         if let Err(secs) = self.limit.check(client) {
             let silence = Duration::from_secs(secs.into()).min(LONGEST_SILENCE);
             self.silenced.insert(source(client), self.clock.now().plus(silence));
+        }
+    }
+}
+
+/// How much of one source is under way at a time.
+#[derive(Default)]
+pub(super) struct UnderWay(Mutex<HashMap<IpAddr, usize>>);
+
+/// One of them, until it is dropped.
+pub(super) struct Turn<'a> {
+    all: &'a UnderWay,
+    source: IpAddr,
+}
+
+impl UnderWay {
+    /// One more of `client`, unless there are `most` already.
+    pub(super) fn begin(&self, client: IpAddr, most: usize) -> Option<Turn<'_>> {
+        let source = source(client);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(source).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Turn { all: self, source })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = all.entry(self.source) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
         }
     }
 }

@@ -8,16 +8,21 @@ use hyper::body::Incoming;
 
 use crate::audit::{Event, Outcome};
 use crate::connector::{Kind, Provider, Reason, SamlProvider};
-use crate::signin::{LogoutPosted, Posted, SingleLogout, Started};
+use crate::gate::Asker;
+use crate::signin::{LogoutPosted, Posted, Received, SingleLogout, Started};
 
 use super::callback::fetched;
 use super::form::{BadForm, Form};
-use super::pages::TooManyTries;
+use super::limit::Failures;
+use super::pages::{LogoutRefused, TooManyTries};
 use super::router::Visit;
 use super::site::{Site, json, redirect};
 
-/// Bytes of a posted message: what is read of one as XML, in Base64, with some room.
-const MAX_POST: usize = 1024 * 1024;
+/// Bytes of a posted message: what is read of one as XML, in Base64 that a form has escaped, with some room.
+const MAX_POST: usize = 512 * 1024;
+
+/// Messages of one source that are read at a time: an office behind one address, each for a fraction of a second.
+const UPLOADS: usize = 32;
 
 /// What the metadata is sent as (SAML 2.0 Metadata, section 4.1.1).
 const METADATA: &str = "application/samlmetadata+xml";
@@ -102,25 +107,37 @@ impl Site {
         if fetched(visit, &parts.headers) {
             return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
         }
-        if let Some(response) = self.silenced(visit) {
-            return response;
-        }
-        let _turn = self.judging.acquire().await;
-        let form = match Form::read_up_to(MAX_POST, &parts.headers, body).await {
+        let form = match self.read_message(visit, parts, body).await {
             Ok(form) => form,
             Err(bad) => return self.bad_message(visit, saml, "login.rejected", bad),
         };
+        let relay_state = form.get("RelayState");
+        // Only the browser's own person can have begun what is waited for: what any page makes it send (S15) must not
+        // keep that from being heard.
+        let expected = self.sign_in.expects(saml.id(), relay_state, &parts.headers);
+        if !expected && visit.asker == Asker::Frame {
+            return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
+        }
+        let failures = if expected { &self.bad_answers } else { &self.bad_messages };
+        if let Some(response) = self.silenced(visit, failures) {
+            return response;
+        }
         let Some(response) = form.get("SAMLResponse") else {
             let bad = BadForm { status: StatusCode::BAD_REQUEST, reason: "saml_response_missing" };
             return self.bad_message(visit, saml, "login.rejected", bad);
         };
-        let relay_state = form.get("RelayState");
+        let _turn = self.judging.acquire().await;
         let posted = Posted { provider: saml, response, relay_state, headers: &parts.headers };
         match self.sign_in.assertion(&posted, visit.visitor()).await {
-            Ok(to) => redirect(&to.location, "saml_received", to.cookies),
+            Ok(Received { to, stray }) => {
+                if stray {
+                    failures.count(visit.client);
+                }
+                redirect(&to.location, "saml_received", to.cookies)
+            }
             Err(failed) => {
                 if failed.kind() == Kind::Refused {
-                    self.bad_assertions.count(visit.client);
+                    failures.count(visit.client);
                 }
                 self.failed_page(visit, provider, &failed)
             }
@@ -152,13 +169,16 @@ impl Site {
         parts: &Parts,
         body: Incoming,
     ) -> Response<Bytes> {
-        if let Some(response) = self.silenced(visit) {
+        // An image or a script on somebody's page is no sign-out, and says nothing of who loads it.
+        if fetched(visit, &parts.headers) {
+            return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
+        }
+        if let Some(response) = self.silenced(visit, &self.bad_logouts) {
             return response;
         }
-        let _turn = self.judging.acquire().await;
         let form;
         let posted = if parts.method == Method::POST {
-            form = match Form::read_up_to(MAX_POST, &parts.headers, body).await {
+            form = match self.read_message(visit, parts, body).await {
                 Ok(form) => form,
                 Err(bad) => return self.bad_message(visit, saml, "logout.rejected", bad),
             };
@@ -167,6 +187,7 @@ impl Site {
         } else {
             LogoutPosted::Query(parts.uri.query().unwrap_or_default())
         };
+        let _turn = self.judging.acquire().await;
         match self.sign_in.saml_logout(saml, &posted, visit.visitor()).await {
             Ok(SingleLogout::Answer(to)) => self.to_provider(provider, Started { to, cookies: vec![] }, "saml_logout"),
             Ok(SingleLogout::Done { partial }) => {
@@ -175,17 +196,35 @@ impl Site {
             }
             Err(refused) if refused.again => self.directory_away(visit),
             Err(refused) => {
-                self.bad_assertions.count(visit.client);
-                let too_large = refused.reason == Reason::SamlTooLarge.code();
-                let status = if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
-                self.refusal(status, refused.reason, visit.asker, &visit.request_id)
+                self.bad_logouts.count(visit.client);
+                self.logout_refused(visit, saml, posted.is_answer(), refused.reason)
             }
         }
     }
 
+    fn logout_refused(
+        &self,
+        visit: &Visit,
+        saml: &SamlProvider,
+        is_answer: bool,
+        reason: &'static str,
+    ) -> Response<Bytes> {
+        if visit.asker == Asker::Script {
+            return self.refusal(StatusCode::BAD_REQUEST, reason, visit.asker, &visit.request_id);
+        }
+        let (provider, sign_out) = (saml.button_name(), self.link("sign-out", &[]));
+        let setting = self.setting(&visit.request_id);
+        let mut page =
+            LogoutRefused { setting, is_answer, provider, sign_out_href: &sign_out }.render(reason).into_response();
+        if reason == Reason::SamlTooLarge.code() {
+            *page.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        }
+        page
+    }
+
     /// The answer to a source whose messages were bad too often.
-    fn silenced(&self, visit: &Visit) -> Option<Response<Bytes>> {
-        let retry_after_secs = self.bad_assertions.check(visit.client).err()?;
+    fn silenced(&self, visit: &Visit, failures: &Failures) -> Option<Response<Bytes>> {
+        let retry_after_secs = failures.check(visit.client).err()?;
         let event = Event::new("limit.hit", Outcome::Failure, "rate_limited");
         self.audit.record_frequent(event.from_client(visit.client, &visit.request_id));
         let setting = self.setting(&visit.request_id);
@@ -193,9 +232,16 @@ impl Site {
         Some(page.render().into_response())
     }
 
+    /// Reads a posted message. Few of one source at a time: whoever sends slowly keeps nobody else waiting.
+    async fn read_message(&self, visit: &Visit, parts: &Parts, body: Incoming) -> Result<Form, BadForm> {
+        let busy = BadForm { status: StatusCode::SERVICE_UNAVAILABLE, reason: "too_many_uploads" };
+        let _upload = self.uploads.begin(visit.client, UPLOADS).ok_or(busy)?;
+        Form::read_up_to(MAX_POST, &parts.headers, body).await
+    }
+
     /// A post that is no message at all.
     fn bad_message(&self, visit: &Visit, saml: &SamlProvider, event: &'static str, bad: BadForm) -> Response<Bytes> {
-        self.bad_assertions.count(visit.client);
+        self.bad_messages.count(visit.client);
         let event = Event::new(event, Outcome::Failure, bad.reason)
             .from_client(visit.client, &visit.request_id)
             .with("connector", saml.id().as_str());

@@ -16,14 +16,14 @@ use crate::config::{Config, OwnHost};
 use crate::session::{Assertions, Cookies, SessionKey, SessionStore};
 use crate::signin::{SignIn, Visitor};
 
-use super::limit::{BAD_ASSERTIONS, Failures, KEPT_POSTS, LOOKUPS, Limit};
+use super::limit::{BAD_ANSWERS, BAD_MESSAGES, Failures, KEPT_POSTS, LOOKUPS, Limit, UnderWay};
 use super::pages::{Setting, X_ANTEROOM};
 
 /// Forms that are read at a time to be kept: each takes up to 64 KB of memory, from anybody who asks.
 const READING: usize = 64;
 
-/// SAML messages at a time: each takes up to a few MB of memory.
-const JUDGING: usize = 32;
+/// SAML messages that are judged at a time: some wait for the directory, and each takes up to a few MB of memory.
+const JUDGING: usize = 16;
 
 /// The own site of one Anteroom.
 pub struct Site {
@@ -35,9 +35,13 @@ pub struct Site {
     pub(super) kept_posts: Limit,
     /// Forms that are read to be kept, at a time.
     pub(super) reading: Semaphore,
-    /// SAML messages that are read and judged, at a time.
+    /// SAML messages that are read at a time, by source.
+    pub(super) uploads: UnderWay,
+    /// SAML messages that are judged at a time.
     pub(super) judging: Semaphore,
-    pub(super) bad_assertions: Failures,
+    pub(super) bad_messages: Failures,
+    pub(super) bad_answers: Failures,
+    pub(super) bad_logouts: Failures,
     cookies: Cookies,
     assertions: Option<Arc<Assertions>>,
     prefix: String,
@@ -63,7 +67,10 @@ impl Site {
             kept_posts: Limit::new(KEPT_POSTS, clock.clone()),
             reading: Semaphore::new(READING),
             judging: Semaphore::new(JUDGING),
-            bad_assertions: Failures::new(BAD_ASSERTIONS, clock.clone()),
+            uploads: UnderWay::default(),
+            bad_messages: Failures::new(BAD_MESSAGES, clock.clone()),
+            bad_answers: Failures::new(BAD_ANSWERS, clock.clone()),
+            bad_logouts: Failures::new(BAD_MESSAGES, clock.clone()),
             clock,
             cookies,
             assertions,

@@ -211,16 +211,20 @@ fn valid_until(provider: Element<'_>) -> Result<Option<Timestamp>, ProviderError
     Ok(earliest)
 }
 
+/// Keys that are read, and certificates of the chain of each: a bad signature is tried against them all. Nobody publishes
+/// more than a handful.
+const MAX_KEYS: usize = 16;
+
 /// The certificates for signing: those of a `KeyDescriptor` with `use="signing"` and of one without `use` (S29). Of a
 /// chain only the end: who issues a provider's certificate is no provider. What is no certificate is passed over; a
 /// document that is left without any is refused.
 fn certificates(provider: Element<'_>) -> Vec<Certificate> {
     let mut certificates: Vec<Certificate> = Vec::new();
     let signing = |key: &Element<'_>| matches!(key.attribute("use"), None | Some("signing"));
-    for key in provider.children_named(MD, "KeyDescriptor").filter(signing) {
+    for key in provider.children_named(MD, "KeyDescriptor").filter(signing).take(MAX_KEYS) {
         let data = key.children_named(DS, "KeyInfo").flat_map(|info| info.children_named(DS, "X509Data"));
         for data in data {
-            let texts = data.children_named(DS, "X509Certificate").map(Element::text);
+            let texts = data.children_named(DS, "X509Certificate").map(Element::text).take(MAX_KEYS);
             let chain: Vec<Certificate> = texts.filter_map(|text| Certificate::from_base64(&text)).collect();
             for certificate in &chain {
                 let above = chain.iter().any(|other| certificate.is_above(other));

@@ -21,13 +21,16 @@ pub(crate) const XENC: &str = "http://www.w3.org/2001/04/xmlenc#";
 pub(crate) const MD: &str = "urn:oasis:names:tc:SAML:2.0:metadata";
 
 /// Longest message, in bytes (S28).
-pub(crate) const MAX_MESSAGE: usize = 512 * 1024;
+pub(crate) const MAX_MESSAGE: usize = 256 * 1024;
 /// Longest metadata document, in bytes.
 pub(crate) const MAX_METADATA: usize = 4 * 1024 * 1024;
-/// Deepest nesting of elements (S28).
-const MAX_DEPTH: u32 = 64;
+/// Deepest nesting of elements (S28). A signed assertion in a response has nine.
+const MAX_DEPTH: u32 = 20;
 /// Most attributes, namespace declarations among them, that a tag may have. The parser compares each with each.
-const MAX_ATTRIBUTES: usize = 64;
+const MAX_ATTRIBUTES: usize = 32;
+/// Most namespace declarations of a tag. For every prefix the parser looks through all that are in scope, so this and the
+/// depth bound what a byte can cost.
+const MAX_DECLARATIONS: usize = 12;
 /// Most namespace declarations in scope at one element: canonicalisation looks at them for every element.
 const MAX_NAMESPACES: usize = 128;
 
@@ -172,6 +175,9 @@ fn scan(text: &[u8], policy: Policy) -> Result<(), ProviderError> {
         let values = memchr_iter(b'=', piece).filter(|&at| begins_value(piece.get(at + 1..).unwrap_or_default()));
         if values.take(MAX_ATTRIBUTES + 1).count() > MAX_ATTRIBUTES {
             return Err(too_large("attributes of a tag", MAX_ATTRIBUTES, "more"));
+        }
+        if memmem::find_iter(piece, b"xmlns").take(MAX_DECLARATIONS + 1).count() > MAX_DECLARATIONS {
+            return Err(too_large("namespaces of a tag", MAX_DECLARATIONS, "more"));
         }
         match piece.first() {
             Some(b'/') => depth = depth.saturating_sub(1),
