@@ -1,5 +1,6 @@
 //! What a message is made of, before anybody asks who signed it (security cases S09, S10, S27, S28, S31).
 
+use anteroom::directory::Directory;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -9,7 +10,7 @@ const ACS: &str = "/.anteroom/saml/initech/acs";
 
 async fn start() -> (App, SamlProvider) {
     let idp = SamlProvider::new("initech", "carol");
-    (App::start_with(Setup::new().with(&idp.connector(""))).await, idp)
+    (App::start_with(Setup::new().with(&idp.connector("")).directory(Directory::in_memory())).await, idp)
 }
 
 /// A comment is not part of what is signed: the signature stays good, and a reader of the first text node reads a part.

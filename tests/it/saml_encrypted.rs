@@ -1,5 +1,6 @@
 //! Assertions that are encrypted to us (security cases S14, S15).
 
+use anteroom::directory::Directory;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -7,7 +8,7 @@ use crate::support::{App, Ask, Cipher, Encrypted, SamlProvider, SamlTrial, Setup
 
 async fn start(settings: &str) -> (App, SamlProvider, Vec<u8>) {
     let idp = SamlProvider::new("initech", "carol");
-    let app = App::start_with(Setup::new().with(&idp.connector(settings))).await;
+    let app = App::start_with(Setup::new().with(&idp.connector(settings)).directory(Directory::in_memory())).await;
     let metadata = app.send(&Ask::get("/.anteroom/saml/initech/metadata")).await.text();
     let key = metadata.split("<md:KeyDescriptor").find(|key| key.contains("use=\"encryption\"")).expect("a key");
     let text = key.split_once("X509Certificate>").unwrap().1.split_once('<').unwrap().0;

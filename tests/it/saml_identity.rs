@@ -1,5 +1,6 @@
 //! From an assertion to a person (security cases I12, I13 over SAML): whose domain, which identity, what is missing.
 
+use anteroom::directory::Directory;
 use serde_json::Value;
 
 use crate::support::{App, SamlKey, SamlProvider, SamlTrial, Setup, Signing, Words};
@@ -7,7 +8,8 @@ use crate::support::{App, SamlKey, SamlProvider, SamlTrial, Setup, Signing, Word
 async fn start(settings: &str) -> (App, SamlProvider, SamlProvider) {
     let (initech, hooli) = (SamlProvider::new("initech", "carol"), SamlProvider::new("hooli", "carol"));
     hooli.publish(|metadata| metadata.keys = vec![SamlKey::number(1)]);
-    let setup = Setup::new().with(&initech.connector(settings)).with(&hooli.connector(""));
+    let setup =
+        Setup::new().with(&initech.connector(settings)).with(&hooli.connector("")).directory(Directory::in_memory());
     (App::start_with(setup).await, initech, hooli)
 }
 
@@ -36,7 +38,6 @@ async fn a_provider_vouches_for_its_own_domains_alone_i12() {
             "carol@notinitech.com",
             "carol@initech.com.evil.example",
             "carol@sub.initech.com",
-            "carol@initech.com.",
         ] {
             let mut browser = app.browser();
             let asked = trial.begin(&mut browser).await;
@@ -44,10 +45,8 @@ async fn a_provider_vouches_for_its_own_domains_alone_i12() {
             address(email)(&mut words);
             let watch = trial.watch(&browser, &asked, "");
             let answer = trial.post(&mut browser, &asked, &words).await;
-            let (status, reason) =
-                if email.ends_with('.') { (400, "email_invalid") } else { (403, "domain_not_allowed") };
-            let event = watch.refused(email, &browser, &answer, status, reason);
-            assert_eq!(event["user"].as_str(), Some(email).filter(|_| status == 403));
+            let event = watch.refused(email, &browser, &answer, 403, "domain_not_allowed");
+            assert_eq!(event["user"], email);
         }
         for email in [
             "carol@evil@initech.com",

@@ -76,6 +76,7 @@ async fn a_sign_out_here_goes_on_to_the_provider_and_comes_back() {
 async fn a_provider_without_single_logout_is_named() {
     let (app, idp, _) = start().await;
     idp.publish(|metadata| metadata.logout.clear());
+    app.advance(std::time::Duration::from_secs(15));
     let mut browser = SamlTrial::new(&app, &idp).signed_in().await;
     let out = browser.send(Ask::form("/.anteroom/sign-out", &[])).await;
     assert_eq!((out.status, out.location()), (303, "/.anteroom/sign-out/done?connector=initech"));
@@ -251,6 +252,7 @@ async fn without_the_directory_it_says_that_it_did_not_work() {
 async fn the_answer_by_form_posts_itself_and_says_nothing() {
     let (app, idp, _) = start().await;
     idp.publish(|metadata| metadata.logout = vec!["HTTP-POST"]);
+    app.advance(std::time::Duration::from_secs(15));
     let words = idp.logout_words(app.clock.now());
     let state = "\"><script>alert(1)</script>";
     let ask = idp.brings(Way::Form, &words, "SAMLRequest", &words.request(), Some(state));

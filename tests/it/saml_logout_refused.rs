@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anteroom::directory::Directory;
 use serde_json::json;
 
 use crate::support::{
@@ -11,7 +12,8 @@ use crate::support::{
 async fn start() -> (App, SamlProvider) {
     let (initech, hooli) = (SamlProvider::new("initech", "carol"), SamlProvider::new("hooli", "dave"));
     hooli.publish(|metadata| metadata.keys = vec![SamlKey::number(1)]);
-    (App::start_with(Setup::new().with(&initech.connector("")).with(&hooli.connector(""))).await, initech)
+    let setup = Setup::new().with(&initech.connector("")).with(&hooli.connector("")).directory(Directory::in_memory());
+    (App::start_with(setup).await, initech)
 }
 
 async fn is_signed_in(browser: &mut Browser) -> bool {

@@ -179,7 +179,7 @@ async fn sign_ins_are_counted_by_protocol() {
     trial.refuses("unsigned", 400, "saml_unsigned", |words| words.signing = Signing::Nothing).await;
     let metrics = Connection::of(TcpStream::connect(app.ops).await.unwrap()).send(&Ask::get("/metrics")).await.text();
     let saml: Vec<&str> = metrics.lines().filter(|line| line.contains("protocol=\"saml\"")).collect();
-    assert!(saml.iter().any(|line| line.contains("result=\"success\"") && line.ends_with(" 1")), "{metrics}");
+    assert!(saml.iter().any(|line| line.contains("outcome=\"success\"") && line.ends_with(" 1")), "{metrics}");
     assert!(saml.iter().any(|line| line.contains("saml_unsigned") && line.ends_with(" 1")), "{saml:#?}");
 }
 

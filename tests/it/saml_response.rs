@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anteroom::base::clock::Timestamp;
+use anteroom::directory::Directory;
 
 use crate::support::{App, PASSWORD, SUCCESS, SamlKey, SamlProvider, SamlTrial, Setup, Signing, Words, status};
 
@@ -11,7 +12,8 @@ use crate::support::{App, PASSWORD, SUCCESS, SamlKey, SamlProvider, SamlTrial, S
 async fn start(settings: &str) -> (App, SamlProvider, SamlProvider) {
     let (initech, hooli) = (SamlProvider::new("initech", "carol"), SamlProvider::new("hooli", "dave"));
     hooli.publish(|metadata| metadata.keys = vec![SamlKey::number(1)]);
-    let setup = Setup::new().with(&initech.connector(settings)).with(&hooli.connector(""));
+    let setup =
+        Setup::new().with(&initech.connector(settings)).with(&hooli.connector("")).directory(Directory::in_memory());
     (App::start_with(setup).await, initech, hooli)
 }
 
@@ -234,7 +236,10 @@ async fn a_shared_entity_id_shares_no_trust_s22() {
     let (initech, mut hooli) = (SamlProvider::new("initech", "carol"), SamlProvider::new("hooli", "dave"));
     hooli.entity_id.clone_from(&initech.entity_id);
     hooli.publish(|metadata| metadata.keys = vec![SamlKey::number(1)]);
-    let app = App::start_with(Setup::new().with(&initech.connector("")).with(&hooli.connector(""))).await;
+    let app = App::start_with(
+        Setup::new().with(&initech.connector("")).with(&hooli.connector("")).directory(Directory::in_memory()),
+    )
+    .await;
     for signing in Signing::ALL {
         let [at_initech, at_hooli] = [&initech, &hooli].map(|idp| SamlTrial::new(&app, idp).signing(signing));
         let key = SamlKey::number(1);

@@ -1,6 +1,8 @@
 //! What is signed, by whom and how (security cases S01–S03, S06–S08, S11–S13). Where a signature of a wrong form can be
 //! made at all it is a good one: it is refused for its form.
 
+use anteroom::directory::Directory;
+
 use crate::support::{
     App, DS, ENVELOPED, EXC_C14N, SamlKey, SamlProvider, SamlTrial, Setup, SignatureForm, Signing, Words, between,
     transform, x509,
@@ -8,7 +10,7 @@ use crate::support::{
 
 async fn start() -> (App, SamlProvider) {
     let idp = SamlProvider::new("initech", "carol");
-    (App::start_with(Setup::new().with(&idp.connector(""))).await, idp)
+    (App::start_with(Setup::new().with(&idp.connector("")).directory(Directory::in_memory())).await, idp)
 }
 
 /// Changes the signed response; the piece must be there.
@@ -64,7 +66,7 @@ fn unsigned(mut xml: String) -> String {
 async fn a_provider_without_a_key_signs_nobody_in_s01() {
     let idp = SamlProvider::new("initech", "carol");
     idp.publish(|metadata| metadata.keys.clear());
-    let app = App::start_with(Setup::new().with(&idp.connector(""))).await;
+    let app = App::start_with(Setup::new().with(&idp.connector("")).directory(Directory::in_memory())).await;
     let mut browser = app.browser();
     app.log.taken();
     let answer = browser.visit("/.anteroom/sign-in/go?connector=initech").await;

@@ -1,6 +1,8 @@
 //! Signature wrapping (security cases S04, S05): a genuine signature, and beside what it signs something that nobody
 //! signed and that a careless reader would take.
 
+use anteroom::directory::Directory;
+
 use crate::support::{App, SamlProvider, SamlTrial, Setup, Signing, Words, assertion};
 
 const SIGNATURE: (&str, &str) = ("<ds:Signature xmlns", "</ds:Signature>");
@@ -80,7 +82,7 @@ fn wrapped(which: usize, xml: &str, words: &Words) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrapped_response_is_refused_for_its_structure_s04() {
     let idp = SamlProvider::new("initech", "carol");
-    let app = App::start_with(Setup::new().with(&idp.connector(""))).await;
+    let app = App::start_with(Setup::new().with(&idp.connector("")).directory(Directory::in_memory())).await;
     for signing in Signing::ALL {
         let trial = SamlTrial::new(&app, &idp).signing(signing);
         for which in 1..=8 {
@@ -102,7 +104,7 @@ async fn a_wrapped_response_is_refused_for_its_structure_s04() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_assertions_none_is_taken_s05() {
     let idp = SamlProvider::new("initech", "carol");
-    let app = App::start_with(Setup::new().with(&idp.connector(""))).await;
+    let app = App::start_with(Setup::new().with(&idp.connector("")).directory(Directory::in_memory())).await;
     type Place = fn(&str, &str) -> String;
     let places: [(&str, Place); 9] = [
         ("before", |xml, evil| xml.replace(assertion(xml), &format!("{evil}{}", assertion(xml)))),

@@ -194,7 +194,11 @@ impl Asked {
         } else {
             assert_eq!(answer.status, 200, "{answer:?}");
             let names = [parameter, "RelayState"].into_iter();
-            let fields = names.filter_map(|name| Some((name.to_owned(), answer.field(name)?))).collect();
+            let plain = |html: String| {
+                let marks = [("&#38;", "&"), ("&#34;", "\""), ("&#39;", "'"), ("&#60;", "<"), ("&#62;", ">")];
+                marks.iter().fold(html, |text, (mark, plain)| text.replace(mark, plain))
+            };
+            let fields = names.filter_map(|name| Some((name.to_owned(), plain(answer.field(name)?)))).collect();
             let text = answer.text();
             let action = between(&text, "action=\"", "\"").expect("a form").to_owned();
             let xml = STANDARD.decode(answer.field(parameter).unwrap()).unwrap();
