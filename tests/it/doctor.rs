@@ -59,6 +59,9 @@ fn opened() -> watch::Receiver<bool> {
     watch::channel(true).1
 }
 
+/// State, what it is about, and the text.
+type Bad = (String, String, String);
+
 /// A deployment with one connector over SAML, an application that listens, and no process.
 struct Deployment {
     place: Place,
@@ -91,8 +94,8 @@ impl Deployment {
         run(anteroom(&["doctor", "--config", self.place.file.to_str().unwrap()]).args(more)).await
     }
 
-    /// Its exit code, and the findings that are not ok: state, what it is about, and the text.
-    async fn findings(&self, more: &[&str]) -> (i32, Vec<(String, String, String)>) {
+    /// Its exit code, and the findings that are not ok.
+    async fn findings(&self, more: &[&str]) -> (i32, Vec<Bad>) {
         let (code, out, err) = self.doctor(&[more, &["--json"]].concat()).await;
         let all: Vec<Value> = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
         assert!(all.iter().any(|finding| finding["state"] == "ok"), "{out}");
@@ -104,7 +107,7 @@ impl Deployment {
 
 /// One finding that is not ok.
 #[track_caller]
-fn one(found: (i32, Vec<(String, String, String)>), code: i32, about: &str, says: &str) {
+fn one(found: (i32, Vec<Bad>), code: i32, about: &str, says: &str) {
     let state = if code == 1 { "warning" } else { "problem" };
     assert_eq!(found.1.len(), 1, "{found:?}");
     let (found_state, found_about, text) = &found.1[0];

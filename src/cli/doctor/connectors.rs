@@ -83,15 +83,10 @@ async fn of_saml(room: &Room<'_>, outgoing: &Outgoing, id: &Id, saml: &SamlConne
             let all = [("signing", &own.signing), ("encryption", &own.decryption)];
             let next = own.next.iter().map(|next| ("next signing", next));
             for (what, OwnCertificate { file, certificate }) in all.into_iter().chain(next) {
-                let file = file.display();
+                let what = format!("the {what} certificate {}", file.display());
                 match certificate {
-                    Some(facts) => {
-                        findings.extend(expiring(room, about, &format!("the {what} certificate {file}"), facts))
-                    }
-                    None => {
-                        let text = format!("the {what} certificate {file} is made at the first start");
-                        findings.push(Finding::ok(about, text));
-                    }
+                    Some(facts) => findings.extend(expiring(room, about, &what, facts)),
+                    None => findings.push(Finding::ok(about, format!("{what} is made at the first start"))),
                 }
             }
         }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::{assert_unavailable, assert_unreadable, in_full, refused};
 use crate::directory::contract::postgres_server::{PASSWORD, server};
 use crate::directory::contract::{NOW, create, session};
-use crate::directory::{Directory, Location, OpenError, Selector, SwitchKind, open};
+use crate::directory::{Directory, Location, OpenError, Probed, Selector, SwitchKind, open, probe};
 
 fn location(url: impl Into<String>) -> Location {
     Location::Postgres(SecretString::from(url.into()))
@@ -158,8 +158,22 @@ async fn processes_that_start_at_once_make_one_set_of_tables() {
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, \
                  'later', TRUE, '\\x00', 0)";
     tool.execute(newer).await.unwrap();
-    let error = refused(open(&location(url)).await);
+    let error = refused(open(&location(&*url)).await);
     assert!(matches!(error, OpenError::Newer { found: 99, known: 1 }), "{error:?}");
+    let error = refused(probe(&location(url)).await);
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 1 }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_look_at_a_database_makes_no_tables() {
+    let url = server().database().await;
+    for _ in 0..2 {
+        assert_eq!(probe(&location(&*url)).await.unwrap(), Probed::Empty);
+    }
+    open(&location(&*url)).await.unwrap();
+    assert_eq!(probe(&location(&*url)).await.unwrap(), Probed::Ready);
+    let error = refused(probe(&location("postgres://anteroom:canary@127.0.0.1:1/x?sslmode=disable")).await);
+    assert!(matches!(error, OpenError::Unreachable { .. }) && !in_full(&error).contains("canary"), "{error:?}");
 }
 
 #[tokio::test]

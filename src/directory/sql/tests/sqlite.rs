@@ -18,7 +18,8 @@ use crate::base::keys::KeyRing;
 use crate::base::seal::Sealer;
 use crate::directory::contract::{NOW, cookie, create, secs, session, uuid};
 use crate::directory::{
-    Directory, KeptKind, Location, NewCookie, OnceKind, OpenError, Page, Selector, SessionRow, SwitchKind, open,
+    Directory, KeptKind, Location, NewCookie, OnceKind, OpenError, Page, Probed, Selector, SessionRow, SwitchKind,
+    open, probe,
 };
 
 fn file() -> (TempDir, PathBuf) {
@@ -315,4 +316,22 @@ async fn no_request_reads_a_whole_table() {
     let whole = tool.fetch_all("EXPLAIN QUERY PLAN SELECT * FROM sessions WHERE version = 1").await.unwrap();
     assert!(whole.iter().any(|row| row.get::<String, _>(3).starts_with("SCAN")), "the test can see one");
     drop(directory);
+}
+
+#[tokio::test]
+async fn a_look_at_a_file_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("anteroom.db");
+    let look = || async { probe(&Location::Sqlite(path.clone())).await };
+    assert_eq!(look().await.unwrap(), Probed::Empty);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    let directory = opened(&path).await;
+    assert_eq!(look().await.unwrap(), Probed::Ready, "also while a process has it");
+    directory.close().await;
+    drop(directory);
+    fs::write(&path, "this is another file").unwrap();
+    let error = refused(look().await);
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+    fs::write(&path, "").unwrap();
+    assert_eq!(look().await.unwrap(), Probed::Empty);
 }
