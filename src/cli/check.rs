@@ -5,6 +5,7 @@ use crate::base::app_log::error_chain;
 use crate::base::keys::KeyRing;
 use crate::base::outgoing::Outgoing;
 use crate::config::SessionsStore;
+use crate::connector::SamlProvider;
 
 use super::{Configured, Failure, print};
 
@@ -13,6 +14,10 @@ pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
     let config = &loaded.config;
     let keys = KeyRing::check(&config.keys.dir)
         .map_err(|error| Failure::Other(format!("keys.dir: {}", error_chain(&error))))?;
+    for (id, saml) in config.connectors.iter().filter_map(|(id, connector)| Some((id, connector.saml()?))) {
+        SamlProvider::check(saml, &config.keys.dir)
+            .map_err(|error| Failure::Other(format!("connectors.{id}: {}", error_chain(&error))))?;
+    }
     Outgoing::new(&config.outgoing).map_err(|error| Failure::Other(format!("outgoing: {}", error_chain(&error))))?;
     if config.sessions.store == SessionsStore::Directory {
         config.directory.location.check().map_err(|error| Failure::Other(error_chain(&error)))?;
