@@ -50,8 +50,7 @@ fn main() -> Result<ExitCode, Problem> {
     let loaded = config::load(Some(&flags.config), std::iter::empty(), &config::Overrides::default())
         .map_err(|problems| format!("{problems:?}"))?;
     let environment = Environment { clock: Clock::system(), log: Log::stdout()?, directory: None };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
+    app::control_runtime()?.block_on(async {
         let assembled = app::assemble(&loaded.config, &environment).await?;
         let cookies = Cookies::new(&loaded.config.server.public_url, &loaded.config.sessions);
         let connector = loaded.config.connectors.keys().next().ok_or("no connector is configured")?;

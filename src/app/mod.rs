@@ -4,6 +4,7 @@ mod background;
 mod control;
 mod lifecycle;
 mod ops;
+mod runtime;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -41,6 +42,7 @@ use background::Background;
 use control::{Controls, Reached};
 
 pub use lifecycle::{Running, Stop};
+pub use runtime::control_runtime;
 
 /// Why Anteroom cannot start.
 #[derive(Debug, thiserror::Error)]

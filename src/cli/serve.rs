@@ -10,9 +10,6 @@ use crate::config::{Config, LogFormat};
 
 use super::{Configured, Failure};
 
-/// Threads of the control plane: sign-ins are few, and the data plane has its own.
-const CONTROL_THREADS: usize = 2;
-
 pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
     let loaded = configured.load()?;
     let config = &loaded.config;
@@ -24,12 +21,7 @@ pub(super) fn run(configured: &Configured) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!(warning = %warning, "configuration");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(CONTROL_THREADS)
-        .thread_name("control")
-        .enable_all()
-        .build()
-        .map_err(|error| fail("cannot start the runtime", &error))?;
+    let runtime = app::control_runtime().map_err(|error| fail("cannot start the runtime", &error))?;
     let result = runtime.block_on(serve(config, &Environment { clock, log: log.clone(), directory: None }));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     log.flush();

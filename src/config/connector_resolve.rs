@@ -5,26 +5,61 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::connector_values::{ISSUER, client_certificate, issuer_url, plain_text, prompt};
+use super::apps::App;
+use super::connector_values::{CLIENT_CERTIFICATE, ISSUER, certificate_and_key, issuer_url, plain_text, prompt};
 use super::connectors::{Connector, ConnectorKind, MaybeConnector, OidcConnector, RawConnector, SigningAlgorithm};
-use super::kinds::{ByOperator, KINDS, Kind, unvouched};
+use super::kinds::{ByOperator, KINDS, Kind, Protocol, unvouched};
 use super::parse::{Context, fixed_path, is_plain_http_off_loopback, wrong};
 use super::problem::Place;
 use super::read::{At, Field, Keyed};
 use super::renewal::Renewal;
+use super::server::PublicUrl;
 use super::words::Choice;
-use super::{entra, groups, renewal, requirement, secrets};
+use super::{connector_keys, entra, groups, renewal, requirement, saml_resolve, secrets};
 use crate::base::email::EmailDomain;
 use crate::base::id::Id;
 
-/// What connectors must fit to.
+/// What connectors must fit to. `None`: not known, because it was reported.
 pub(super) struct Surroundings<'a> {
+    pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) prefix: Option<&'a str>,
+    /// Providers may be reached by plain http off loopback.
     pub(super) insecure_http: bool,
     /// Which connector each domain names.
     pub(super) domains: &'a [(EmailDomain, String)],
-    /// Own-looking paths that are the application's: its sign-out paths.
-    pub(super) sign_outs: Vec<&'a str>,
+    pub(super) apps: Option<&'a BTreeMap<Id, App>>,
+}
+
+impl Surroundings<'_> {
+    fn apps(&self) -> impl Iterator<Item = &App> {
+        self.apps.into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// The origin that a host of ours has already.
+    pub(super) fn origin_of(&self, host: &str) -> Option<&str> {
+        let urls = self.public_url.into_iter().chain(self.apps().filter_map(|app| app.public_url.as_ref()));
+        urls.into_iter().find(|url| url.host == host).map(|url| url.origin.as_str())
+    }
+
+    /// What is wrong with a path of ours outside the usual place, `default`. `host`: where it is; none: on any.
+    pub(super) fn check_own_path(
+        &self,
+        text: &str,
+        path: &str,
+        host: Option<&str>,
+        default: &str,
+    ) -> Result<(), String> {
+        let below = |p: &str| path.strip_prefix(p).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if self.prefix.is_some_and(below) && path != default {
+            let allowed = format!("allowed: {default:?}, or a path outside the prefix");
+            return Err(wrong(text, &format!("Anteroom has other pages below its prefix; {allowed}")));
+        }
+        let mut apps = self.apps().filter(|app| host.is_none_or(|host| app.hosts.iter().any(|known| known == host)));
+        if apps.any(|app| app.sign_out.as_deref() == Some(path)) {
+            return Err(wrong(text, "that is an app's sign_out; allowed: a path of its own"));
+        }
+        Ok(())
+    }
 }
 
 pub(super) fn resolve(
@@ -46,23 +81,45 @@ pub(super) fn resolve(
         if around.domains.iter().all(|(_, connector)| connector != id.as_str()) {
             cx.report.warn(&entry.place, "no domain names it, so nobody can sign in with it");
         }
-        let callback = raw.callback_path.set().map_or_else(|| entry.place.clone(), |at| at.place.clone());
+        let callback_place = raw.callback_path.place_in(&entry.place, "callback_path");
+        let acs_place = raw.saml.acs_url.place_in(&entry.place, "acs_url");
         let Some(connector) = Resolving { id: &id, place: &entry.place, around, cx }.resolve(*raw) else { continue };
-        let path = |connector: &Connector| match connector {
-            Connector::Oidc(oidc) => oidc.callback_path.clone(),
-            Connector::Saml(saml) => saml.acs.path.clone(),
-        };
-        let mine = path(&connector);
-        if let Some((other, _)) = connectors.iter().find(|(_, other)| path(other) == mine) {
-            let text = format!(
-                "found the callback path {mine:?}, which connectors.{other} has already; allowed: one of its own, so that \
-                 an answer cannot be taken for another provider's"
-            );
-            cx.report.problem(&callback, text);
+        let place = if connector.saml().is_some() { acs_place } else { callback_place };
+        for (other_id, other) in &connectors {
+            if let Some(text) = clash(&connector, other_id, other, around) {
+                cx.report.problem(&place, text);
+            }
         }
         connectors.insert(id, connector);
     }
     (connectors.len() == count).then_some(connectors)
+}
+
+/// Why answers of the two could be taken for one another's.
+fn clash(connector: &Connector, other_id: &Id, other: &Connector, around: &Surroundings<'_>) -> Option<String> {
+    fn answered_at<'a>(connector: &'a Connector, around: &'a Surroundings<'_>) -> (Option<&'a str>, &'a str) {
+        match connector {
+            Connector::Oidc(oidc) => (around.public_url.map(|url| url.host.as_str()), &oidc.callback_path),
+            Connector::Saml(saml) => (Some(&saml.acs.host.host), &saml.acs.path),
+        }
+    }
+    let (mine, theirs) = (answered_at(connector, around), answered_at(other, around));
+    if mine == theirs {
+        let what = if connector.saml().is_some() { "path" } else { "callback path" };
+        return Some(format!(
+            "found the {what} {:?}, which connectors.{other_id} has already; allowed: one of its own, so that an answer \
+             cannot be taken for another provider's",
+            mine.1
+        ));
+    }
+    let (acs, other) = (&connector.saml()?.acs.host, &other.saml()?.acs.host);
+    (acs.host == other.host && acs.origin != other.origin).then(|| {
+        format!(
+            "found the origin {:?}, and connectors.{other_id} has {:?} on that host; a host has one origin; allowed: \
+             that one, or another host",
+            acs.origin, other.origin
+        )
+    })
 }
 
 struct Resolving<'a, 'b, 'c> {
@@ -76,17 +133,25 @@ const GOOGLE: &str = "https://accounts.google.com";
 
 impl Resolving<'_, '_, '_> {
     fn resolve(mut self, raw: RawConnector) -> Option<Connector> {
+        let protocol = connector_keys::protocol(&raw, self.cx.report);
+        match protocol {
+            Protocol::Oidc => self.oidc_connector(raw).map(|oidc| Connector::Oidc(Box::new(oidc))),
+            Protocol::Saml => {
+                let Self { id, place, around, cx } = self;
+                saml_resolve::resolve(raw, id, place, around, cx).map(|saml| Connector::Saml(Box::new(saml)))
+            }
+        }
+    }
+
+    fn oidc_connector(&mut self, raw: RawConnector) -> Option<OidcConnector> {
         let id = self.id.as_str();
         let known = raw.kind.set().map(|at| at.value.0);
-        if let Some(kind) = known {
-            self.refuse_keys_of_other_kinds(kind, &raw);
-        }
-        let issuer_place = raw.issuer.set().map_or_else(|| self.place.child("issuer"), |at| at.place.clone());
+        let issuer_place = raw.issuer.place_in(self.place, "issuer");
         let kind_and_issuer = match known {
             Some(Kind::Entra) => entra::resolve(raw.issuer, raw.tenant_id, raw.allowed_tenants, self.place, self.cx),
             Some(Kind::Google) => self.google(raw.issuer, raw.hosted_domains),
             Some(Kind::Oidc) => self.oidc(raw.issuer, raw.email_is_verified),
-            None => {
+            Some(Kind::Saml) | None => {
                 raw.kind.required(self.place, "kind", KINDS, self.cx.report);
                 None
             }
@@ -110,8 +175,13 @@ impl Resolving<'_, '_, '_> {
             let text = "there is a client secret too; allowed: one of the two";
             self.cx.report.problem(&at.place, text);
         }
-        let client_certificate =
-            client_certificate(raw.client_certificate_file, raw.client_key_file, self.place, self.cx);
+        let client_certificate = certificate_and_key(
+            raw.client_certificate_file,
+            raw.client_key_file,
+            CLIENT_CERTIFICATE,
+            self.place,
+            self.cx,
+        );
         let client_secret = secrets::resolve("client_secret", raw.client_secret, raw.client_secret_file, self.cx);
         if let (Some(None), Some(None), Some(Kind::Google)) = (&client_secret, &client_certificate, known) {
             let text = "Google's web clients have a secret; without one sign-ins will be refused by Google";
@@ -139,7 +209,7 @@ impl Resolving<'_, '_, '_> {
         let default_name = || match known {
             Some(Kind::Entra) => String::from("Microsoft"),
             Some(Kind::Google) => String::from("Google"),
-            Some(Kind::Oidc) | None => id.to_owned(),
+            Some(Kind::Oidc | Kind::Saml) | None => id.to_owned(),
         };
         let name = raw.name.parse(report, |text| plain_text(text, 60)).or_else(default_name);
         let email_claim_place = raw.email_claim.set().map(|at| at.place.clone());
@@ -154,7 +224,7 @@ impl Resolving<'_, '_, '_> {
         {
             self.cx.report.problem(&place, text);
         }
-        Some(Connector::Oidc(Box::new(OidcConnector {
+        Some(OidcConnector {
             kind,
             name: name?,
             issuer,
@@ -171,7 +241,7 @@ impl Resolving<'_, '_, '_> {
             requirement: requirement?,
             renewal: renewal?,
             callback_path: callback_path?,
-        })))
+        })
     }
 
     fn google(
@@ -180,12 +250,7 @@ impl Resolving<'_, '_, '_> {
         hosted_domains: Field<Vec<At<String>>>,
     ) -> Option<(ConnectorKind, Url)> {
         let issuer = issuer.parse(self.cx.report, |text| issuer_url(text)).optional();
-        let hosted_domains = hosted_domains.parse_each(self.cx.report, |text| {
-            text.parse::<EmailDomain>().map_err(|_| wrong(text, "allowed: a domain such as \"example.com\""))
-        });
-        let domains = self.around.domains.iter();
-        let own = || domains.filter(|(_, c)| c == self.id.as_str()).map(|(domain, _)| domain.clone()).collect();
-        let hosted_domains = hosted_domains.values_or(own)?;
+        let hosted_domains = hosted_domains_of(hosted_domains, self.id, self.around, self.cx)?;
         let issuer = match issuer? {
             Some(issuer) => issuer,
             None => Url::parse(GOOGLE).ok()?,
@@ -198,26 +263,6 @@ impl Resolving<'_, '_, '_> {
         let issuer = issuer.required(self.place, "issuer", ISSUER, self.cx.report);
         let email_is_verified_by_operator = verified.optional()?.is_some();
         Some((ConnectorKind::Oidc { email_is_verified_by_operator }, issuer?))
-    }
-
-    /// A key that another kind has would be read by nobody: as bad as an unknown one.
-    fn refuse_keys_of_other_kinds(&mut self, kind: Kind, raw: &RawConnector) {
-        let keys = [
-            (Kind::Entra, "tenant_id", raw.tenant_id.set().map(|at| &at.place)),
-            (Kind::Entra, "allowed_tenants", raw.allowed_tenants.set().map(|at| &at.place)),
-            (Kind::Google, "hosted_domains", raw.hosted_domains.set().map(|at| &at.place)),
-            (Kind::Oidc, "email_is_verified", raw.email_is_verified.set().map(|at| &at.place)),
-        ];
-        for (owner, key, place) in keys.into_iter().chain(groups::places(raw)) {
-            if let (Some(place), true) = (place, owner != kind) {
-                let text = format!(
-                    "{key} belongs to kind = {:?}, and this connector is kind = {:?}; remove it",
-                    owner.word(),
-                    kind.word()
-                );
-                self.cx.report.problem(place, text);
-            }
-        }
     }
 
     fn algorithms(&mut self, raw: Field<Vec<At<Choice<SigningAlgorithm>>>>) -> Option<Vec<SigningAlgorithm>> {
@@ -241,20 +286,7 @@ impl Resolving<'_, '_, '_> {
         let default = self.around.prefix.map(|prefix| format!("{prefix}/oidc/{}/callback", self.id));
         let parsed = raw.parse(self.cx.report, |text| {
             fixed_path(text)?;
-            let below = |p: &str| text.strip_prefix(p).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            if self.around.prefix.is_some_and(below) && Some(text) != default.as_ref() {
-                let default = default.as_deref().unwrap_or_default();
-                return Err(wrong(
-                    text,
-                    &format!(
-                        "Anteroom has other pages below its prefix; allowed: {default:?}, or a \
-                                                 path outside the prefix"
-                    ),
-                ));
-            }
-            if self.around.sign_outs.contains(&text.as_str()) {
-                return Err(wrong(text, "that is an app's sign_out; allowed: a path of its own"));
-            }
+            self.around.check_own_path(text, text, None, default.as_deref().unwrap_or_default())?;
             Ok(text.clone())
         });
         match parsed.optional()? {
@@ -262,4 +294,18 @@ impl Resolving<'_, '_, '_> {
             None => default,
         }
     }
+}
+
+/// google: the domains whose people may sign in; default: the connector's.
+pub(super) fn hosted_domains_of(
+    raw: Field<Vec<At<String>>>,
+    id: &Id,
+    around: &Surroundings<'_>,
+    cx: &mut Context<'_>,
+) -> Option<Vec<EmailDomain>> {
+    let parsed = raw.parse_each(cx.report, |text| {
+        text.parse::<EmailDomain>().map_err(|_| wrong(text, "allowed: a domain such as \"example.com\""))
+    });
+    let domains = around.domains.iter();
+    parsed.values_or(|| domains.filter(|(_, c)| c == id.as_str()).map(|(domain, _)| domain.clone()).collect())
 }

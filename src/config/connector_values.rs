@@ -7,7 +7,7 @@ use url::Url;
 use super::parse::{Context, web_url, wrong};
 use super::problem::{Place, list, quoted};
 use super::read::Field;
-use crate::base::client_certificate::ClientCertificate;
+use crate::base::client_certificate::{ClientCertificate, Signing};
 
 pub(super) const ISSUER: &str = "allowed: the provider's issuer, such as \"https://idp.example.com/realms/acme\"";
 pub(super) const SCOPE: &str = "allowed: scopes without blanks or quotes, each an item of the list";
@@ -42,37 +42,48 @@ pub(super) fn plain_text(text: &str, max: usize) -> Result<String, String> {
     Err(wrong(text, &format!("allowed: 1 to {max} characters on one line, without blanks at the ends")))
 }
 
-/// The certificate and its key, which must fit now. `Some(None)`: there is none; `None`: reported.
-pub(super) fn client_certificate(
+/// The names of a certificate's setting and of its key's.
+pub(super) type Names = (&'static str, &'static str);
+pub(super) const CLIENT_CERTIFICATE: Names = ("client_certificate_file", "client_key_file");
+
+/// A certificate and its key, which must fit now. `Some(None)`: there is none; `None`: reported.
+pub(super) fn certificate_and_key(
     certificate: Field<String>,
     key: Field<String>,
+    names: Names,
     place: &Place,
     cx: &mut Context<'_>,
 ) -> Option<Option<ClientCertificate>> {
+    let (certificate_name, key_name) = names;
     let (certificate, key) = (cx.path(certificate), cx.path(key));
     let (certificate, key) = match (certificate, key) {
         (Field::Absent, Field::Absent) => return Some(None),
         (Field::Invalid, _) | (_, Field::Invalid) => return None,
         (Field::Set(certificate), Field::Set(key)) => (certificate, key),
         (Field::Set(_), Field::Absent) => {
-            cx.report.problem(&place.child("client_key_file"), "missing; allowed: the file of the certificate's key");
+            cx.report.problem(&place.child(key_name), "missing; allowed: the file of the certificate's key");
             return None;
         }
         (Field::Absent, Field::Set(_)) => {
             let text = "missing; allowed: the file of the key's certificate";
-            cx.report.problem(&place.child("client_certificate_file"), text);
+            cx.report.problem(&place.child(certificate_name), text);
             return None;
         }
     };
     let pair = ClientCertificate::new(certificate.value, key.value);
-    match pair.read() {
-        Ok(_) => Some(Some(pair)),
+    let problem = match pair.read() {
+        // SAML signs with RSA, and encrypts to it.
+        Ok(read) if names != CLIENT_CERTIFICATE && read.signing(Signing::RS256) == Signing::ES256 => {
+            String::from("the key is EC; allowed: an RSA key of at least 2048 bits")
+        }
+        Ok(_) => return Some(Some(pair)),
         Err(error) => {
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            cx.report.problem(&key.place, format!("{error}{cause}; allowed: the key of client_certificate_file"));
-            None
+            format!("{error}{cause}; allowed: the key of {certificate_name}")
         }
-    }
+    };
+    cx.report.problem(&key.place, problem);
+    None
 }
 
 #[cfg(test)]

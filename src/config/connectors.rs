@@ -3,13 +3,14 @@
 use url::Url;
 
 use super::groups::{self, GroupsFrom};
-use super::kinds::{ByOperator, Kind};
+use super::kinds::{ByOperator, Kind, Protocol};
 use super::node::{Node, Value};
 use super::problem::Report;
 use super::read::{At, Read, section};
 use super::renewal::{Mode, Renewal};
 use super::requirement::Requirement;
 use super::saml::SamlConnector;
+use super::saml_keys::RawSaml;
 use super::secrets::SecretText;
 use super::words::Choice;
 use crate::base::client_certificate::ClientCertificate;
@@ -145,20 +146,24 @@ pub enum SigningAlgorithm {
 section! {
     /// A corporate identity provider, by its id.
     RawConnector {
-        /// Required. `entra` (Microsoft Entra ID), `google` (Google Workspace) or `oidc` (any other OpenID Connect
-        /// provider).
+        /// Required. `entra` (Microsoft Entra ID), `google` (Google Workspace), `oidc` (any other OpenID Connect
+        /// provider) or `saml` (any other SAML 2.0 provider).
         kind: Choice<Kind>,
+        /// entra, google: the protocol. `saml`: the settings that begin with saml hold, and of the others name, max_age,
+        /// acr and those of the kind; the rest is for OpenID Connect alone. Default: `oidc`, and for kind = "saml" that.
+        protocol: Choice<Protocol>,
         /// What the sign-in button says after "Log in with". Default: Microsoft, Google, or the id.
         name: String,
         /// The provider's issuer. Required for oidc. For entra the authority as administrators copy it, with or without
         /// `/v2.0`; left out where tenant_id is given. For google `https://accounts.google.com`.
         issuer: String,
         /// entra: the tenant's id, in place of issuer. `common`, `organizations` and `consumers` only with
-        /// allowed_tenants.
+        /// allowed_tenants. Over SAML the tenant's id alone, and not needed: the metadata names the tenant.
         tenant_id: String,
-        /// entra: ids of the tenants whose users may sign in. Default: the tenant, where it is given by its id.
+        /// entra: ids of the tenants whose users may sign in. Default: the tenant, where it is given by its id; over SAML
+        /// also where the metadata names it.
         allowed_tenants: Vec<At<String>>,
-        /// Required. Anteroom's id at the provider.
+        /// Required for OpenID Connect: Anteroom's id at the provider.
         client_id: String,
         /// Anteroom's secret at the provider. Without one it is a public client. Better in a file.
         client_secret: SecretText,
@@ -171,7 +176,8 @@ section! {
         client_certificate_file: String,
         /// The certificate's private key: PEM without a password, RSA of at least 2048 bits or EC P-256.
         client_key_file: String,
-        /// google: Workspace domains (`hd`) whose users may sign in. Default: the connector's domains.
+        /// google: Workspace domains whose users may sign in: of the claim `hd`, over SAML of the address. Default: the
+        /// connector's domains.
         hosted_domains: Vec<At<String>>,
         /// oidc: `by-operator` says that you vouch for the provider's addresses although it does not mark them as
         /// verified.
@@ -212,9 +218,10 @@ section! {
         prompt: String,
         /// Every sign-in must rest on a proof (a password, a key) no older than this; the provider is asked for a new
         /// one otherwise. `0s`: a new one with every sign-in. The provider has to send auth_time (for entra an optional
-        /// claim of the registration).
+        /// claim of the registration); over SAML it always says when it was.
         max_age: String,
-        /// Every sign-in must have one of these authentication context classes (`acr`).
+        /// Every sign-in must have one of these authentication context classes (`acr`; over SAML
+        /// `AuthnContextClassRef`).
         acr: Vec<At<String>>,
         /// Every sign-in must have used every one of these methods (`amr`), such as `mfa`.
         amr: Vec<At<String>>,
@@ -229,6 +236,7 @@ section! {
         /// The path of the redirect URI, where a registration that exists needs another one. Default:
         /// `<prefix>/oidc/<id>/callback`.
         callback_path: String,
+        ..saml: RawSaml,
     }
 }
 

@@ -76,6 +76,35 @@ pub(super) fn resolve(
     Some((ConnectorKind::Entra { tenant, allowed_tenants }, issuer))
 }
 
+/// entra over SAML: ids of the tenants that may sign in; empty: the one that the metadata names.
+pub(super) fn saml_tenants(
+    tenant_id: Field<String>,
+    allowed: Field<Vec<At<String>>>,
+    place: &Place,
+    cx: &mut Context<'_>,
+) -> Option<Vec<String>> {
+    let allowed_place = allowed.place_in(place, "allowed_tenants");
+    let by_id = "allowed: the tenant's id, which is a GUID; assertions name tenants by it";
+    let id = tenant_id.parse(cx.report, |text| guid(text).ok_or_else(|| wrong(text, by_id))).optional();
+    let allowed = allowed.parse_each(cx.report, |text| guid(text).ok_or_else(|| wrong(text, by_id))).optional();
+    let (id, allowed) = (id?, allowed?);
+    let allowed: Option<Vec<String>> = allowed.map(|list| list.into_iter().map(|at| at.value).collect());
+    match (id, allowed) {
+        (_, Some(allowed)) if allowed.is_empty() => {
+            let text = "found an empty list, so nobody could sign in; leave it out for the tenant of the metadata";
+            cx.report.problem(&allowed_place, text);
+            None
+        }
+        (Some(id), Some(allowed)) if !allowed.contains(&id) => {
+            let text = format!("does not contain {id:?}, which tenant_id names; add it, or leave one of the two out");
+            cx.report.problem(&allowed_place, text);
+            None
+        }
+        (_, Some(allowed)) => Some(allowed),
+        (id, None) => Some(id.into_iter().collect()),
+    }
+}
+
 /// The tenant and the issuer, which ends in `/v2.0`. The tenant is the last segment before that; what comes before
 /// it belongs to the authority.
 fn authority(text: &str) -> Result<(String, Url), String> {

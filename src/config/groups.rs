@@ -7,7 +7,7 @@ use url::Url;
 use super::kinds::Kind;
 use super::parse::{Context, is_plain_http_off_loopback, web_url, wrong};
 use super::problem::Place;
-use super::read::{At, Field, section};
+use super::read::{Field, section};
 use super::words::{Choice, Word};
 use crate::base::email::EmailAddress;
 use crate::base::secret::Secret;
@@ -178,16 +178,4 @@ pub(super) fn complete_scopes(scopes: &mut Vec<String>, groups: &GroupsFrom) {
         // Without its resource a scope means Microsoft Graph of the global cloud.
         scopes.push(if origin == GRAPH { String::from("User.Read") } else { full });
     }
-}
-
-/// The keys of one kind alone, and where they were written.
-pub(super) fn places(raw: &super::connectors::RawConnector) -> [(Kind, &'static str, Option<&Place>); 3] {
-    fn place<T>(field: &Field<T>) -> Option<&Place> {
-        field.set().map(|At { place, .. }| place)
-    }
-    [
-        (Kind::Entra, "groups_overage", place(&raw.groups_overage)),
-        (Kind::Entra, "graph_url", place(&raw.graph_url)),
-        (Kind::Google, "directory", place(&raw.directory)),
-    ]
 }

@@ -10,13 +10,24 @@ pub(super) enum Kind {
     Entra,
     Google,
     Oidc,
+    Saml,
+}
+
+/// `protocol` as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Oidc,
+    Saml,
+}
+
+impl Word for Protocol {
+    const WORDS: &'static [(&'static str, Self)] = &[("oidc", Self::Oidc), ("saml", Self::Saml)];
 }
 
 impl Kind {
     /// Whether a connector of this kind would have keys that we know nothing of.
     pub(super) fn is_another_protocol(word: &str) -> bool {
-        let plain = word.to_ascii_lowercase().replace(['-', '_', ' '], "");
-        ON_PREMISE.contains(&plain.as_str()) || plain.starts_with("saml")
+        ON_PREMISE.contains(&plain(word).as_str())
     }
 
     pub(super) const fn word(self) -> &'static str {
@@ -24,30 +35,44 @@ impl Kind {
             Self::Entra => "entra",
             Self::Google => "google",
             Self::Oidc => "oidc",
+            Self::Saml => "saml",
         }
     }
 }
 
+fn plain(word: &str) -> String {
+    word.to_ascii_lowercase().replace(['-', '_', ' '], "")
+}
+
 const ON_PREMISE: [&str; 7] = ["ldap", "ldaps", "activedirectory", "ad", "adds", "kerberos", "radius"];
 pub(super) const KINDS: &str = "allowed: \"entra\" (Microsoft Entra ID), \"google\" (Google Workspace), \"oidc\" (any other \
-                     OpenID Connect provider)";
+                     OpenID Connect provider), \"saml\" (any other SAML 2.0 provider)";
 
 impl Word for Kind {
     const WORDS: &'static [(&'static str, Self)] =
-        &[("entra", Self::Entra), ("google", Self::Google), ("oidc", Self::Oidc)];
+        &[("entra", Self::Entra), ("google", Self::Google), ("oidc", Self::Oidc), ("saml", Self::Saml)];
 
     fn refusal(word: &str) -> Option<String> {
-        let plain = word.to_ascii_lowercase().replace(['-', '_', ' '], "");
+        let plain = plain(word);
         let reason = match plain.as_str() {
             on_premise if ON_PREMISE.contains(&on_premise) => {
                 "on-premise directories (Active Directory, LDAP) are not supported: users sign in at a provider that \
-                 speaks OpenID Connect"
+                 speaks OpenID Connect or SAML, such as AD FS"
             }
-            "adfs" => "there is no such kind: AD FS 2016 and later speak OpenID Connect, which is \"oidc\"",
-            "saml" | "saml2" => "SAML is not supported by this version",
+            "adfs" => {
+                "there is no such kind: AD FS speaks SAML, which is \"saml\" with preset = \"adfs\"; AD FS 2016 and later \
+                 speak OpenID Connect too, which is \"oidc\""
+            }
+            "shibboleth" => "there is no such kind: it is \"saml\" with preset = \"shibboleth\"",
+            "okta" | "keycloak" => {
+                let text = "there is no such kind: it speaks OpenID Connect, which is \"oidc\", and SAML, which is \"saml\" \
+                            with preset";
+                return Some(format!("found {}; {text} = {plain:?}; {KINDS}", quoted(word)));
+            }
+            saml if saml.starts_with("saml") => "did you mean \"saml\"?",
             "azure" | "azuread" | "aad" | "entraid" | "microsoft" => "did you mean \"entra\"?",
             "gsuite" | "googleworkspace" | "workspace" => "did you mean \"google\"?",
-            "openid" | "openidconnect" | "okta" | "keycloak" | "auth0" => "did you mean \"oidc\"?",
+            "openid" | "openidconnect" | "auth0" => "did you mean \"oidc\"?",
             other => {
                 let near = nearest(other, Self::WORDS.iter().map(|(word, _)| *word));
                 let near = near.map(|word| format!("did you mean {word:?}? ")).unwrap_or_default();
@@ -131,8 +156,18 @@ mod tests {
             let text = Kind::refusal(kind).unwrap();
             assert!(text.contains("on-premise") && text.contains("\"entra\"") && text.contains("\"oidc\""), "{text}");
         }
-        assert!(Kind::refusal("saml").unwrap().contains("not supported by this version"));
-        assert!(Kind::refusal("adfs").unwrap().contains("\"oidc\""));
         assert!(Kind::refusal("entar").unwrap().contains("did you mean"));
+    }
+
+    #[test]
+    fn a_product_is_answered_with_the_kinds_that_it_is() {
+        for product in ["adfs", "AD-FS", "okta", "Keycloak"] {
+            let text = Kind::refusal(product).unwrap();
+            let preset = format!("preset = {:?}", plain(product));
+            assert!(text.contains("which is \"oidc\"") && text.contains(&preset), "{text}");
+        }
+        assert!(Kind::refusal("shibboleth").unwrap().contains("preset = \"shibboleth\""));
+        assert!(Kind::refusal("saml-2").unwrap().contains("did you mean \"saml\""));
+        assert!(Kind::refusal("auth0").unwrap().contains("did you mean \"oidc\""));
     }
 }

@@ -130,11 +130,12 @@ impl RawConfig {
         let ids = ids(&self.connectors);
         let of_domains = domains::connectors(&self.domains);
         let around = connector_resolve::Surroundings {
+            public_url,
             prefix,
             // Not known: nothing is said that might not be so.
             insecure_http: outgoing.as_ref().is_none_or(|o| o.insecure_http),
             domains: &of_domains,
-            sign_outs: apps.iter().flat_map(|apps| apps.values()).filter_map(|app| app.sign_out.as_deref()).collect(),
+            apps: apps.as_ref(),
         };
         let connectors = connector_resolve::resolve(self.connectors, root, &around, cx);
         let environment = server.as_ref().and_then(|s| s.environment);

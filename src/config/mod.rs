@@ -4,7 +4,9 @@
 //! sections hold. Code above this module never checks configuration again. Each section's file holds the raw form
 //! (whose doc comments become the schema and the reference page), the resolved form, and the checks between the two.
 
+mod acs;
 mod apps;
+mod connector_keys;
 mod connector_resolve;
 mod connector_values;
 mod connectors;
@@ -34,6 +36,8 @@ mod renewal;
 mod requirement;
 mod routes;
 mod saml;
+mod saml_keys;
+mod saml_resolve;
 mod schema;
 mod secrets;
 mod server;

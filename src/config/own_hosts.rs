@@ -28,6 +28,7 @@ pub struct OwnHost {
     forwarded: OwnOrigin,
     shares_cookie: bool,
     receives_saml: bool,
+    has_app: bool,
 }
 
 impl OwnHosts {
@@ -36,6 +37,7 @@ impl OwnHosts {
         let acs = || config.connectors.values().filter_map(|connector| Some(&connector.saml()?.acs.host));
         let own = |url: &PublicUrl| OwnHost {
             receives_saml: acs().any(|host| host.host == url.host),
+            has_app: config.apps.values().any(|app| app.hosts.contains(&url.host)),
             ..OwnHost::new(url, config.sessions.shares_cookie(&url.host))
         };
         let sign_in = own(&config.server.public_url);
@@ -75,9 +77,15 @@ impl OwnHosts {
         std::iter::once(&self.0.sign_in).chain(&self.0.others)
     }
 
-    /// Whether `origin` is exactly that of one of them.
+    /// Those where SAML responses are posted to and nothing else is: neither the sign-in host nor an application's.
+    pub fn acs_alone(&self) -> impl Iterator<Item = &OwnHost> {
+        self.0.others.iter().filter(|host| !host.has_app)
+    }
+
+    /// Whether `origin` is exactly that of the sign-in host or of an application.
     pub fn is_origin(&self, origin: &[u8]) -> bool {
-        self.all().any(|host| host.origin().as_bytes() == origin)
+        let apps = self.0.others.iter().filter(|host| host.has_app);
+        std::iter::once(&self.0.sign_in).chain(apps).any(|host| host.origin().as_bytes() == origin)
     }
 
     /// `/`, or where the sign-in host has no application the first application's page: a target as
@@ -95,7 +103,7 @@ impl OwnHost {
             host: HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static("")),
             port: HeaderValue::from(url.port),
         };
-        Self { url: url.clone(), forwarded, shares_cookie, receives_saml: false }
+        Self { url: url.clone(), forwarded, shares_cookie, receives_saml: false, has_app: false }
     }
 
     /// As in a Host header: lower case, without port.
@@ -163,6 +171,35 @@ mod tests {
         assert!(hosts.all().all(|host| !host.shares_cookie()));
         assert_eq!(hosts.home(), "https://suite.example.org:8443/", "no app on the sign-in host: the first one");
         assert_eq!(of(&format!("{SIGN_IN}[apps.portal]\nupstream = \"http://b:3\"\n{SUITE}")).home(), "/");
+    }
+
+    /// Pages of an application may ask across origins; those of a host without one do not exist.
+    #[test]
+    fn the_host_of_an_acs_alone_is_ours_but_has_no_pages() {
+        let saml = |id: &str, acs: &str| {
+            let file = "metadata_file = \"/dev/null\"";
+            format!("[connectors.{id}]\nkind = \"saml\"\n{file}\nacs_url = \"{acs}\"\n")
+        };
+        let connectors = [
+            saml("a", "https://wiki.example.com/saml2/acs"),
+            saml("b", "https://acs.example.net:8443/saml2/acs"),
+            saml("c", "https://acs.example.net:8443/saml2/other"),
+            saml("d", "https://login.example.com/saml2/acs"),
+        ];
+        let hosts = of(&format!("{SIGN_IN}{WIKI}{}", connectors.concat()));
+        let alone: Vec<&str> = hosts.acs_alone().map(OwnHost::name).collect();
+        assert_eq!(alone, ["acs.example.net"]);
+        let acs = hosts.get("acs.example.net").unwrap();
+        assert_eq!(
+            (acs.origin(), acs.forwarded().port.as_bytes()),
+            ("https://acs.example.net:8443", b"8443".as_slice())
+        );
+        assert!(hosts.other("acs.example.net").is_some() && hosts.other("wiki.example.com").is_some());
+        let receive = |name: &str| hosts.get(name).unwrap().receives_saml();
+        assert!(receive("acs.example.net") && receive("wiki.example.com") && receive("login.example.com"));
+        assert_eq!(hosts.all().count(), 3);
+        assert!(hosts.is_origin(b"https://wiki.example.com") && !hosts.is_origin(b"https://acs.example.net:8443"));
+        assert_eq!(hosts.home(), "https://wiki.example.com/");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::problem::{Report, Source, quoted};
 use super::read::{At, Field};
 use super::words::Word;
 use crate::base::net::is_loopback_host;
+use crate::base::path;
 use crate::base::pattern::PathPattern;
 
 /// What resolving needs beside the raw sections.
@@ -85,7 +86,8 @@ pub(super) fn fixed_path(text: &str) -> Result<(), String> {
         Ok(_) if text == "/" => {
             Err(wrong(text, &format!("the application's home page stays the application's; {allowed}")))
         }
-        Ok(_) if !text.contains('*') => Ok(()),
+        // It is compared with the normal form of what is asked for: any other spelling would never be met.
+        Ok(_) if !text.contains('*') && path::normalize(text).is_ok_and(|normal| normal == text) => Ok(()),
         Ok(_) | Err(_) => Err(wrong(text, allowed)),
     }
 }
@@ -132,6 +134,16 @@ mod tests {
         }
         for bad in ["", "60", "1 month", "-1h", "0s", "9999d", "soon"] {
             assert!(read(bad).unwrap_err().contains("from 1s to 365d"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn p09_a_fixed_path_is_spelled_as_it_is_compared() {
+        for good in ["/logout", "/saml2/idpresponse", "/a/", "/a%40b"] {
+            assert_eq!(fixed_path(good), Ok(()), "{good}");
+        }
+        for bad in ["/", "", "a", "/a%63s", "/a//b", "/a/../b", "/a/*", "/a/**", "/ä", "/a?x", "/a;x"] {
+            assert!(fixed_path(bad).is_err(), "{bad}");
         }
     }
 

@@ -53,6 +53,19 @@ impl<T> Field<T> {
         }
     }
 
+    /// Where it was written; none where it was not, or wrongly.
+    pub(super) const fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Set(at) => Some(&at.place),
+            Self::Absent | Self::Invalid => None,
+        }
+    }
+
+    /// Where it was written, or else where it would stand in `section`.
+    pub(super) fn place_in(&self, section: &Place, key: &str) -> Place {
+        self.place().cloned().unwrap_or_else(|| section.child(key))
+    }
+
     /// The value, or the default if it is not written. `None`: reported.
     pub(super) fn or(self, default: T) -> Option<T> {
         self.or_else(|| default)
@@ -154,8 +167,10 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Opens a table and reports the keys that are not among `known`.
-    pub(super) fn open(node: Node, known: &[&'static str], report: &mut Report) -> Option<Self> {
+    /// Opens a table and reports the keys that are not among `known`: a section's own, and those of the sections that
+    /// share its table.
+    pub(super) fn open(node: Node, known: &[&[&'static str]], report: &mut Report) -> Option<Self> {
+        let known: Vec<&'static str> = known.concat();
         let Value::Table(mut entries) = node.value else {
             let found = node.value.kind();
             report
@@ -179,14 +194,36 @@ impl Table {
     }
 }
 
-/// Declares a section: its raw struct, whose doc comments are the schema's and the reference's text, and its reader.
+/// Declares a section: its raw struct, whose doc comments are the schema's and the reference's text, and its reader. After
+/// `..` may follow a section whose keys stand in the same table.
 macro_rules! section {
-    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
+    (
+        $(#[$meta:meta])* $name:ident {
+            $($(#[$field_meta:meta])* $field:ident: $type:ty,)*
+            $(..$rest:ident: $rest_type:ty,)?
+        }
+    ) => {
         $(#[$meta])*
         #[derive(Debug, Default, schemars::JsonSchema)]
         #[schemars(deny_unknown_fields)]
         pub(super) struct $name {
             $($(#[$field_meta])* #[schemars(default)] pub(super) $field: $crate::config::read::Field<$type>,)*
+            $(#[schemars(flatten)] pub(super) $rest: $rest_type,)?
+        }
+
+        impl $name {
+            pub(super) const KEYS: &[&'static str] = &[$(stringify!($field)),*];
+
+            /// Takes the section's keys out of a table that was opened with them.
+            pub(super) fn take(
+                table: &mut $crate::config::read::Table,
+                report: &mut $crate::config::problem::Report,
+            ) -> Self {
+                Self {
+                    $($field: table.take(stringify!($field), report),)*
+                    $($rest: <$rest_type>::take(table, report),)?
+                }
+            }
         }
 
         impl $crate::config::read::Read for $name {
@@ -194,8 +231,9 @@ macro_rules! section {
                 node: $crate::config::node::Node,
                 report: &mut $crate::config::problem::Report,
             ) -> Option<Self> {
-                let mut table = $crate::config::read::Table::open(node, &[$(stringify!($field)),*], report)?;
-                Some(Self { $($field: table.take(stringify!($field), report),)* })
+                let known = [Self::KEYS, $(<$rest_type>::KEYS,)?];
+                let mut table = $crate::config::read::Table::open(node, &known, report)?;
+                Some(Self::take(&mut table, report))
             }
         }
     };

@@ -14,6 +14,7 @@ mod durable;
 mod groups;
 mod mistakes;
 mod renewal;
+mod saml;
 mod sources;
 
 const HONEST: &str = r#"

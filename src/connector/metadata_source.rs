@@ -8,6 +8,7 @@ mod warnings;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::Mutex;
@@ -41,8 +42,13 @@ struct Good {
     digest: Digest,
 }
 
+/// The place is looked at for unknown keys at most once in this time.
+const UNKNOWN_KEY_FLOOR: Duration = Duration::from_secs(30);
+
 /// Whoever looks at the place: one at a time.
 struct Flight {
+    /// When it was last looked at for a key that the document does not name.
+    for_unknown_key: Option<Tick>,
     /// Failures in a row.
     failures: u32,
     /// What the last look came to, if that was nothing good.
@@ -59,7 +65,7 @@ impl MetadataSource {
             clock,
             good: ArcSwapOption::empty(),
             due: AtomicU64::new(0),
-            flight: Mutex::new(Flight { failures: 0, failed: None, reporter }),
+            flight: Mutex::new(Flight { for_unknown_key: None, failures: 0, failed: None, reporter }),
         }))
     }
 
@@ -84,6 +90,24 @@ impl MetadataSource {
             }
             _ => self.look().await,
         }
+    }
+
+    /// Looks at the place ahead of time, for something that a key signed which `known` does not name: a provider may change
+    /// its certificate from one moment to the next. The document, if it is another one now.
+    pub(crate) async fn look_for_key(&self, known: &Arc<IdpMetadata>) -> Option<Arc<IdpMetadata>> {
+        let mut flight = self.0.flight.lock().await;
+        let other = || self.cached().filter(|now| !Arc::ptr_eq(now, known));
+        // Somebody may have looked while we waited.
+        if let Some(other) = other() {
+            return Some(other);
+        }
+        let tick = self.0.clock.tick();
+        if flight.for_unknown_key.is_some_and(|at| tick.since(at) < UNKNOWN_KEY_FLOOR) {
+            return None;
+        }
+        flight.for_unknown_key = Some(tick);
+        self.0.look(&mut flight).await;
+        other()
     }
 
     /// Looks at the place if that is due: to be called every few seconds by a background task, so that a change is seen

@@ -5,6 +5,8 @@ mod attributes;
 mod endings;
 mod entra;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod google;
 mod groups;
 mod limits;

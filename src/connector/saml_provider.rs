@@ -210,22 +210,33 @@ impl SamlProvider {
         required: &Requirement,
         asked_at: Timestamp,
     ) -> Result<Asserted, ProviderError> {
-        let metadata = self.metadata().await?;
+        let mut metadata = self.metadata().await?;
         let xml = binding::decode_post(response)?;
         let decryption = self.keys.decryption()?;
         let now = self.clock.now();
-        let expected = response::Expected {
-            acs_url: &self.connector.acs.url,
-            audience: &self.connector.entity_id,
-            idp_entity_id: &metadata.entity_id,
-            in_response_to,
-            now,
-            keys: &metadata.keys,
-            decryption: &decryption,
-            want_encrypted: self.connector.want_encrypted,
-            allow_cbc: self.connector.allow_aes_cbc,
+        let judge = |metadata: &IdpMetadata| {
+            let expected = response::Expected {
+                acs_url: &self.connector.acs.url,
+                audience: &self.connector.entity_id,
+                idp_entity_id: &metadata.entity_id,
+                in_response_to,
+                now,
+                keys: &metadata.keys,
+                decryption: &decryption,
+                want_encrypted: self.connector.want_encrypted,
+                allow_cbc: self.connector.allow_aes_cbc,
+            };
+            response::judge(&xml, &expected)
         };
-        let assertion = response::judge(&xml, &expected)?;
+        let mut judged = judge(&metadata);
+        // A certificate that the provider has changed since its metadata were read.
+        if judged.as_ref().is_err_and(|error| error.why() == Reason::SamlKeyUntrusted)
+            && let Some(newer) = self.source.look_for_key(&metadata).await
+        {
+            metadata = newer;
+            judged = judge(&metadata);
+        }
+        let assertion = judged?;
         let assurance = Assurance {
             auth_time: Some(assertion.authn_instant.min(now)),
             acr: assertion.authn_context_class.clone(),

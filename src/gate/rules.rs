@@ -10,7 +10,7 @@ use crate::base::id::Id;
 use crate::base::path;
 use crate::base::pattern::PathPattern;
 use crate::base::role::RequiredRole;
-use crate::config::{self, Access, Authorization, Config, NativeChallenge, Requirement};
+use crate::config::{self, Access, Authorization, Config, Connector, NativeChallenge, OwnHosts, Requirement};
 
 /// Headers by which frameworks let a request stand for another method.
 const METHOD_OVERRIDES: [HeaderName; 3] = [
@@ -28,9 +28,13 @@ pub struct Snapshot {
     sign_in_host: Box<str>,
     /// Own prefix, `/.anteroom`.
     prefix: Box<str>,
-    /// Configured callback paths outside the prefix: own paths too.
-    callbacks: HashMap<Box<str>, Id>,
+    /// Hosts that have no application, only a connector's `acs_url`.
+    acs_hosts: Vec<Box<str>>,
+    own_paths: OwnPaths,
 }
+
+/// Configured paths outside the prefix, each with its hosts and the own path that it stands for there.
+type OwnPaths = HashMap<Box<str>, Vec<(Box<str>, Box<str>)>>;
 
 /// What one app's requests are judged by.
 pub struct AppRules {
@@ -121,20 +125,26 @@ impl Snapshot {
             .flat_map(|(index, app)| app.hosts.iter().map(move |host| (host.as_str().into(), index)))
             .collect();
         by_host.sort_unstable();
+        let sign_in_host = config.server.public_url.host.as_str();
         let inside = format!("{}/", config.server.prefix);
-        let callbacks = config
-            .connectors
-            .iter()
-            .filter_map(|(id, connector)| Some((connector.oidc()?.callback_path.as_str(), id)))
-            .filter(|(path, _)| !path.starts_with(&inside))
-            .map(|(path, id)| (path.into(), id.clone()))
-            .collect();
+        let mut own_paths = OwnPaths::new();
+        for (id, connector) in &config.connectors {
+            let (host, path, own) = match connector {
+                Connector::Oidc(oidc) => (sign_in_host, &oidc.callback_path, format!("oidc/{id}/callback")),
+                Connector::Saml(saml) => (saml.acs.host.host.as_str(), &saml.acs.path, format!("saml/{id}/acs")),
+            };
+            if !path.starts_with(&inside) {
+                own_paths.entry(path.as_str().into()).or_default().push((host.into(), own.into()));
+            }
+        }
+        let hosts = OwnHosts::new(config);
         Self {
             apps,
             by_host,
-            sign_in_host: config.server.public_url.host.as_str().into(),
+            sign_in_host: sign_in_host.into(),
             prefix: config.server.prefix.as_str().into(),
-            callbacks,
+            acs_hosts: hosts.acs_alone().map(|host| host.name().into()).collect(),
+            own_paths,
         }
     }
 
@@ -155,9 +165,11 @@ impl Snapshot {
         self.by_host.get(at).map(|(known, _)| &**known)
     }
 
-    /// Whether own paths are answered on `host`.
+    /// Whether own paths are answered on `host`: it is the sign-in host's, an application's, or that of an `acs_url`.
     pub fn is_own_host(&self, host: &str) -> bool {
-        *self.sign_in_host == *host || self.app_of_host(host).is_some()
+        *self.sign_in_host == *host
+            || self.app_of_host(host).is_some()
+            || self.acs_hosts.iter().any(|known| **known == *host)
     }
 
     /// What a request to `target` at `host` will ask of the sign-in itself, so that a sign-in on the way there can ask
@@ -180,9 +192,14 @@ impl Snapshot {
         &self.prefix
     }
 
-    /// The connector whose configured callback path outside the prefix is `path`, on the sign-in host.
-    pub fn callback(&self, host: &str, path: &str) -> Option<&Id> {
-        if self.callbacks.is_empty() || *self.sign_in_host != *host { None } else { self.callbacks.get(path) }
+    /// The own path, below the prefix, that a configured path outside it stands for on this host: `oidc/ID/callback` for
+    /// a `callback_path` on the sign-in host, `saml/ID/acs` for the path of an `acs_url` on its host.
+    pub fn own_path(&self, host: &str, path: &str) -> Option<&str> {
+        if self.own_paths.is_empty() {
+            return None;
+        }
+        let (_, own) = self.own_paths.get(path)?.iter().find(|(known, _)| **known == *host)?;
+        Some(own)
     }
 }
 

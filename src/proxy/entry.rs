@@ -151,7 +151,7 @@ async fn answer<'a>(
     let own = match path::own(uri.path(), &normal, snapshot.prefix()) {
         Own::Exact(rest) => Some(rest.to_owned()),
         Own::Confusable => return refuse("path.denied", StatusCode::NOT_FOUND, "own_path_unknown", client),
-        Own::No => snapshot.callback(authority.host(), &normal).map(|connector| format!("oidc/{connector}/callback")),
+        Own::No => snapshot.own_path(authority.host(), &normal).map(str::to_owned),
     };
     if let Some(rest) = own {
         let host = authority.host().to_owned();

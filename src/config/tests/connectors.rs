@@ -9,8 +9,7 @@ fn r1_on_premise_directories_are_refused_with_what_to_use() {
     let ldap = "kind = \"ldap\"\nhost = \"dc.acme.com\"\nbind_password = \"canary\"";
     refused(&[("kind = \"oidc\"", ldap)], "connectors.initech.kind", "on-premise directories");
     refused(&[("kind = \"oidc\"", "kind = \"active-directory\"")], "connectors.initech.kind", "\"entra\"");
-    refused(&[("kind = \"oidc\"", "kind = \"saml\"")], "connectors.initech.kind", "not supported by this version");
-    refused(&[("kind = \"oidc\"", "kind = \"okta\"")], "connectors.initech.kind", "did you mean \"oidc\"");
+    refused(&[("kind = \"oidc\"", "kind = \"okta\"")], "connectors.initech.kind", "which is \"oidc\"");
     refused(&[("kind = \"oidc\"\n", "")], "connectors.initech.kind", "missing; allowed: \"entra\"");
 }
 

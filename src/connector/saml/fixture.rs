@@ -4,8 +4,8 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::cipher::{AES_128, AES_192, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rsa::{
     OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPublicEncryptingKey, PublicEncryptingKey,
@@ -239,9 +239,7 @@ impl Encryption<'static> {
 impl Encryption<'_> {
     /// `xml` with its assertion encrypted.
     pub(crate) fn encrypt(&self, xml: &str) -> String {
-        let range = range(xml, SAML, "Assertion");
-        let encrypted = self.encrypted_assertion(&xml.as_bytes()[range.clone()]);
-        format!("{}{encrypted}{}", &xml[..range.start], &xml[range.end..])
+        self.encrypt_raw(xml, "", "")
     }
 
     pub(crate) fn encrypted_assertion(&self, clear: &[u8]) -> String {
@@ -265,7 +263,17 @@ impl Encryption<'_> {
         )
     }
 
-    fn wrap(&self) -> Vec<u8> {
+    /// `xml` with its assertion changed, then encrypted, whatever it is then.
+    pub(crate) fn encrypt_raw(&self, xml: &str, from: &str, to: &str) -> String {
+        let range = range(xml, SAML, "Assertion");
+        let assertion = &xml[range.clone()];
+        let clear = if from == to { assertion.to_owned() } else { replace(assertion, from, to) };
+        let encrypted = self.encrypted_assertion(clear.as_bytes());
+        format!("{}{encrypted}{}", &xml[..range.start], &xml[range.end..])
+    }
+
+    /// The content key, encrypted.
+    pub(crate) fn wrap(&self) -> Vec<u8> {
         let algorithm: &'static OaepAlgorithm =
             if self.oaep_256 { &OAEP_SHA256_MGF1SHA256 } else { &OAEP_SHA1_MGF1SHA1 };
         let key = OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(&self.to.spki).unwrap()).unwrap();
@@ -273,12 +281,21 @@ impl Encryption<'_> {
         key.encrypt(algorithm, &self.content_key, &mut out, None).unwrap().to_vec()
     }
 
+    /// Which length of AES: 128, 192 or 256 bits.
+    fn size(&self) -> usize {
+        self.content_key.len() / 8 - 2
+    }
+
+    /// `clear`, encrypted with the content key.
     pub(crate) fn seal(&self, clear: &[u8]) -> Vec<u8> {
         let mut sealed = clear.to_vec();
         match self.cipher {
             Cipher::Gcm => {
                 let nonce: [u8; NONCE_LEN] = self.iv[..NONCE_LEN].try_into().unwrap();
-                let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &self.content_key).unwrap());
+                let key = LessSafeKey::new(
+                    UnboundKey::new([&AES_128_GCM, &AES_192_GCM, &AES_256_GCM][self.size()], &self.content_key)
+                        .unwrap(),
+                );
                 key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut sealed).unwrap();
                 [&nonce[..], &sealed].concat()
             }
@@ -287,7 +304,10 @@ impl Encryption<'_> {
                 // The octets before the last may be anything (XML Encryption 1.1, section 5.2.1).
                 sealed.extend(std::iter::repeat_n(0xa5, pad - 1));
                 sealed.push(self.padding.unwrap_or(u8::try_from(pad).unwrap()));
-                let key = EncryptingKey::cbc(UnboundCipherKey::new(&AES_256, &self.content_key).unwrap()).unwrap();
+                let key = EncryptingKey::cbc(
+                    UnboundCipherKey::new([&AES_128, &AES_192, &AES_256][self.size()], &self.content_key).unwrap(),
+                )
+                .unwrap();
                 let iv = EncryptionContext::Iv128(FixedLength::from(self.iv));
                 key.less_safe_encrypt(&mut sealed, iv).unwrap();
                 [&self.iv[..], &sealed].concat()

@@ -358,7 +358,7 @@ pub(crate) fn time(text: &str) -> Option<Timestamp> {
         return None;
     }
     let seconds: jiff::Timestamp = format!("{seconds}Z").parse().ok()?;
-    let millis: i64 = format!("{:0<3.3}", fraction).parse().ok()?;
+    let millis: i64 = format!("{fraction:0<3.3}").parse().ok()?;
     Some(Timestamp::from_millis(seconds.as_millisecond().checked_add(millis)?))
 }
 

@@ -135,7 +135,8 @@ fn a_target_says_which_rule_the_sign_in_is_for() {
         by_host: vec![("app.example.com".into(), 0)],
         sign_in_host: "app.example.com".into(),
         prefix: "/.anteroom".into(),
-        callbacks: HashMap::new(),
+        acs_hosts: vec![],
+        own_paths: HashMap::new(),
     };
     let acr = |host: &str, target: &str| snapshot.requirement_for(host, target).acr.unwrap_or_default().join(",");
     for target in ["/pay", "/pay?x=1", "/pay#there", "GET /pay", "//pay", "/%70ay", "/pay;x=1"] {
@@ -146,4 +147,39 @@ fn a_target_says_which_rule_the_sign_in_is_for() {
         assert_eq!(acr("app.example.com", target), "", "{target:?}");
     }
     assert_eq!(acr("other.example.com", "/pay"), "");
+}
+
+/// P09: a configured path is ours on its host alone; beside it, a host without an application has own paths and no more.
+#[test]
+fn p09_a_configured_path_is_an_own_path_on_its_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("anteroom.toml");
+    let saml = |id: &str, acs: &str| {
+        format!("[connectors.{id}]\nkind = \"saml\"\nmetadata_file = \"/dev/null\"\nacs_url = \"{acs}\"\n")
+    };
+    let text = [
+        "[server]\npublic_url = \"https://login.example.com\"\n".to_owned(),
+        "[apps.a]\nupstream = \"http://b:1\"\npublic_url = \"https://app.example.com\"\n".to_owned(),
+        "[connectors.hooli]\nkind = \"oidc\"\nissuer = \"https://i.example\"\nclient_id = \"c\"\n".to_owned(),
+        "callback_path = \"/answer\"\n".to_owned(),
+        saml("initech", "https://app.example.com/answer"),
+        saml("globex", "https://acs.example.net/answer"),
+        saml("acme", "https://login.example.com/.anteroom/saml/acme/acs"),
+    ];
+    std::fs::write(&file, text.concat()).unwrap();
+    let loaded = config::load(Some(&file), std::iter::empty(), &config::Overrides::default());
+    let snapshot = Snapshot::new(&loaded.unwrap_or_else(|problems| panic!("{problems}")).config);
+    for (host, own) in [
+        ("login.example.com", Some("oidc/hooli/callback")),
+        ("app.example.com", Some("saml/initech/acs")),
+        ("acs.example.net", Some("saml/globex/acs")),
+        ("example.net", None),
+    ] {
+        assert_eq!(snapshot.own_path(host, "/answer"), own, "{host}");
+        assert_eq!(snapshot.is_own_host(host), own.is_some(), "{host}");
+        for other in ["/", "/answer/", "/Answer", "/answer/x", "/.anteroom/saml/acme/acs"] {
+            assert_eq!(snapshot.own_path(host, other), None, "{host}{other}");
+        }
+    }
+    assert!(snapshot.app_of_host("acs.example.net").is_none() && snapshot.app_of_host("app.example.com").is_some());
 }

@@ -34,14 +34,14 @@ export function built(name, variable) {
 const binary = () => built("anteroom", "ANTEROOM_BIN");
 
 /** Where Anteroom will listen, known before it starts: a provider wants its redirect URI first. */
-export async function reserveFrontDoor() {
+export async function reserveFrontDoor(host = "portal.localhost") {
   const port = await freePort();
-  const origin = `http://portal.localhost:${port}`;
+  const origin = `http://${host}:${port}`;
   return {
     port,
     origin,
     callback: (connector) => `${origin}/.anteroom/oidc/${connector}/callback`,
-    backChannelLogout: (connector) => `${origin}/.anteroom/backchannel-logout/${connector}`,
+    saml: (connector, page) => `${origin}/.anteroom/saml/${connector}/${page}`,
     signedOut: `${origin}/.anteroom/sign-out/done`,
     backChannelLogout: (connector) => `${origin}/.anteroom/backchannel-logout/${connector}`,
   };
@@ -49,15 +49,21 @@ export async function reserveFrontDoor() {
 
 const text = (value) => JSON.stringify(value); // a TOML basic string escapes as JSON does
 
+/** A value of TOML: a table within a line has other signs than one of JSON. */
+function toml(value) {
+  if (typeof value !== "object" || Array.isArray(value)) return text(value);
+  return `{ ${Object.entries(value).map(([key, inner]) => `${key} = ${toml(inner)}`).join(", ")} }`;
+}
+
 function tomlTable(name, values) {
-  const lines = Object.entries(values).map(([key, value]) => `${key} = ${text(value)}`);
+  const lines = Object.entries(values).map(([key, value]) => `${key} = ${toml(value)}`);
   return [`[${name}]`, ...lines, ""].join("\n");
 }
 
 /**
  * The real binary in front of `upstream`, with one connector, its domains and a directory of its own: SQLite for one
  * process (`url` names another file); for several a PostgreSQL database, and a balancer that sends every request to the
- * next process. `connector` is the body of `[connectors.<id>]`; its secret goes into a file, as in production. `routes` are TOML;
+ * next process. `connector` is the body of `[connectors.<id>]`; a secret of it goes into a file, as in production. `routes` are TOML;
  * `apps` are further applications in front of the same upstream, by id.
  */
 export class Anteroom {
@@ -124,7 +130,10 @@ async function writeConfiguration(directory, { door, database, upstream, connect
   const isServer = database?.startsWith("postgres:");
   await mkdir(path.join(directory, "keys"));
   const { client_secret: secret, ...settings } = connector;
-  await writeFile(path.join(directory, "client-secret"), secret, { mode: 0o600 });
+  if (secret) {
+    await writeFile(path.join(directory, "client-secret"), secret, { mode: 0o600 });
+    settings.client_secret_file = "client-secret";
+  }
   if (isServer) await writeFile(path.join(directory, "database-url"), database, { mode: 0o600 });
   const config = [
     tomlTable("server", { public_url: door.origin, environment: "demo" }),
@@ -136,7 +145,7 @@ async function writeConfiguration(directory, { door, database, upstream, connect
     ...Object.entries(apps).map(([id, app]) =>
       tomlTable(`apps.${id}`, { upstream: `http://127.0.0.1:${upstream.port}`, ...app }),
     ),
-    tomlTable(`connectors.${connectorId}`, { ...settings, client_secret_file: "client-secret" }),
+    tomlTable(`connectors.${connectorId}`, settings),
     ...domains.map((domain) => tomlTable(`domains.${text(domain)}`, { connector: connectorId, environment: "demo" })),
   ].join("\n");
   const file = path.join(directory, "anteroom.toml");

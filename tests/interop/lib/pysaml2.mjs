@@ -57,9 +57,9 @@ export class Pysaml2 {
   }
 
   /**
-   * Changes how it works from now on: `sign` (response, assertion, both), `cipher` (aes128-cbc, aes256-gcm, 3des…; null:
-   * assertions are not encrypted), `want_signed_requests`, `name_id` (persistent, transient, email), `slo` (bindings, the
-   * first is the one it uses), `publish` and `sign_with` (key pairs). What it knows: `sessions` (addresses), `seen`.
+   * Changes how it works from now on: `sign` (response, assertion, both), `hash` (sha256, sha1), `cipher` (aes128-cbc, aes256-gcm, 3des…; null:
+   * assertions are not encrypted), `want_signed_requests`, `name_id` (persistent, transient, email), `slo` (bindings it
+   * takes), `slo_by` (the one it uses), `publish` and `sign_with` (key pairs). What it knows: `sessions` (addresses), `seen`.
    */
   async control(changes = {}) {
     const headers = { "content-type": "application/json" };

@@ -1,8 +1,12 @@
 import { KeycloakSamlRealm } from "./keycloak-saml.mjs";
 import { Pysaml2 } from "./pysaml2.mjs";
+import { relay } from "./saml-messages.mjs";
 import { keycloakSamlPages, universityPages } from "./saml-pages.mjs";
+import { CONNECTOR } from "./saml-world.mjs";
 
 // How each SAML provider is told to work, in the words that tests use for all of them.
+
+let realms = 0;
 
 const CIPHERS = {
   "http://www.w3.org/2001/04/xmlenc#aes128-cbc": "aes128-cbc",
@@ -22,11 +26,17 @@ export const university = {
   sign: (idp, what) => idp.control({ sign: what }),
   encrypt: (idp, cipher) => idp.control({ cipher: cipher && CIPHERS[cipher] }),
   signedRequestsOnly: (idp, yes) => idp.control({ want_signed_requests: yes }),
-  logoutBy: (idp, binding) => idp.control({ slo: [binding] }),
+  headers: { "x-forwarded-preferred-username": "alice@university.example" },
+  groups: ["finance%2C and more", "staff"],
+  tile: ({ idp }) => `${idp.origin}/my-apps`,
+  logoutBy: ({ idp }, binding) => idp.control({ slo_by: binding }),
+  signOutThere: async ({ idp }, agent) => relay(agent, await agent.open(`${idp.origin}/sign-out`)),
   roll: {
     publish: (idp) => idp.control({ publish: ["first", "second"] }),
     use: (idp) => idp.control({ sign_with: "second" }),
     retire: (idp) => idp.control({ publish: ["second"] }),
+    // Signs with the old one again, whatever is published.
+    misuse: (idp) => idp.control({ sign_with: "first" }),
   },
 };
 
@@ -37,7 +47,24 @@ export const keycloak = (server) => ({
   person: "alice@keycloak.example",
   colleague: "dora@keycloak.example",
   pages: keycloakSamlPages,
-  start: (realm) => KeycloakSamlRealm.make(server(), realm),
+  headers: { "x-forwarded-preferred-username": "alice@keycloak.example", "x-anteroom-role": "Admin" },
+  groups: ["finance", "staff"],
+  start: (name = `saml-${(realms += 1)}`) => KeycloakSamlRealm.make(server(), name),
+  usual: async (idp) => {
+    await idp.change({ idpInitiatedName: "campus" });
+  },
+  tile: ({ idp }) => idp.idpInitiatedUrl("campus"),
+  logoutBy: ({ idp, door }, binding) => {
+    const slo = door.saml(CONNECTOR, "slo");
+    return binding === "post"
+      ? idp.change({ logoutByPost: slo, logoutByRedirect: "" })
+      : idp.change({ logoutByPost: "", logoutByRedirect: slo });
+  },
+  /** It asks, since nothing says who wants it. */
+  signOutThere: async ({ idp }, agent) => {
+    const asked = await agent.open(idp.signOutUrl);
+    return relay(agent, await agent.submit(asked, "session_code", { confirmLogout: "Logout" }));
+  },
   sign: (idp, what) => idp.change({ signAssertions: what !== "response", signResponses: what !== "assertion" }),
   encrypt: (idp, cipher) =>
     cipher
@@ -53,5 +80,9 @@ export const keycloak = (server) => ({
     publish: (idp) => idp.addSigningKey("second", 50),
     use: (idp) => idp.changeSigningKey("second", { priority: 200 }),
     retire: (idp) => idp.changeSigningKey("rsa-generated", { active: false, enabled: false }),
+    async misuse(idp) {
+      await idp.changeSigningKey("rsa-generated", { active: true, enabled: true });
+      await idp.changeSigningKey("second", { priority: 50 });
+    },
   },
 });

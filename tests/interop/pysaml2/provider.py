@@ -26,7 +26,7 @@ from saml2.s_utils import UnsupportedBinding
 from saml2.saml import NAME_FORMAT_URI, NAMEID_FORMAT_EMAILADDRESS, NAMEID_FORMAT_PERSISTENT, NAMEID_FORMAT_TRANSIENT
 from saml2.server import Server
 from saml2.sigver import pre_encryption_part, verify_redirect_signature
-from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
+from saml2.xmldsig import DIGEST_SHA1, DIGEST_SHA256, SIG_RSA_SHA1, SIG_RSA_SHA256
 
 PASSWORD_PROTECTED = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 NAME_ID_FORMATS = {
@@ -34,6 +34,9 @@ NAME_ID_FORMATS = {
     "transient": NAMEID_FORMAT_TRANSIENT,
     "email": NAMEID_FORMAT_EMAILADDRESS,
 }
+
+# SHA-1 is what the library signs with if nobody says otherwise.
+HASHES = {"sha1": (SIG_RSA_SHA1, DIGEST_SHA1), "sha256": (SIG_RSA_SHA256, DIGEST_SHA256)}
 
 # The library encrypts with triple DES and lets nobody choose: its template and its session key, made to agree.
 CIPHERS = {
@@ -69,13 +72,14 @@ class University:
         self.lock = threading.Lock()
         self.options = {
             "sign": "assertion",
+            "hash": "sha256",
             "cipher": None,
             "want_signed_requests": False,
             "name_id": "persistent",
             "slo": ["redirect", "post"],
+            "slo_by": "redirect",
             "sign_with": "first",
             "publish": ["first"],
-            "valid_for_hours": None,
         }
         self.service_provider = None
         # What the library recognised, newest last.
@@ -89,6 +93,7 @@ class University:
     def build(self):
         """The library reads its configuration once: anew after each change."""
         options = self.options
+        signature, digest = HASHES[options["hash"]]
         both = ((BINDING_HTTP_REDIRECT, "redirect"), (BINDING_HTTP_POST, "post"))
         endpoints = {
             "single_sign_on_service": [(f"{self.origin}/sso/{name}", binding) for binding, name in both],
@@ -96,16 +101,12 @@ class University:
                 (f"{self.origin}/slo/{name}", binding) for binding, name in both if name in options["slo"]
             ],
         }
-        public = [name for name in options["publish"] if name != options["sign_with"]]
         config = {
             "entityid": self.entity_id,
             "xmlsec_binary": "/usr/bin/xmlsec1",
             "key_file": f"{self.directory}/{options['sign_with']}.pem",
             "cert_file": f"{self.directory}/{options['sign_with']}.crt",
-            "additional_cert_files": [f"{self.directory}/{name}.crt" for name in public],
             "accepted_time_diff": 60,
-            "signing_algorithm": SIG_RSA_SHA256,
-            "digest_algorithm": DIGEST_SHA256,
             "service": {
                 "idp": {
                     "name": "University",
@@ -113,11 +114,11 @@ class University:
                     "policy": {"default": {"lifetime": {"minutes": 5}, "name_form": NAME_FORMAT_URI}},
                     "name_id_format": list(NAME_ID_FORMATS.values()),
                     "want_authn_requests_signed": options["want_signed_requests"],
+                    "signing_algorithm": signature,
+                    "digest_algorithm": digest,
                 }
             },
         }
-        if options["valid_for_hours"]:
-            config["valid_for"] = options["valid_for_hours"]
         if self.service_provider:
             config["metadata"] = {"inline": [self.service_provider]}
         loaded = IdPConfig().load(config)
@@ -127,8 +128,9 @@ class University:
         self.identities = self.idp.ident
         if options["cipher"]:
             self.idp.encrypt_with(options["cipher"])
-        description = entity_descriptor(loaded)
-        self.metadata = str(description)
+        published, *others = [f"{self.directory}/{name}.crt" for name in options["publish"]]
+        description = {**config, "cert_file": published, "additional_cert_files": others}
+        self.metadata = str(entity_descriptor(IdPConfig().load(description)))
 
     def control(self, changes):
         """Takes over what tests want, and says what there is to know."""
@@ -286,7 +288,7 @@ class University:
 
     def to_service_provider(self, entity_id, response=False):
         bindings = {"redirect": BINDING_HTTP_REDIRECT, "post": BINDING_HTTP_POST}
-        [first, *_] = [bindings[name] for name in self.options["slo"]]
+        first = bindings[self.options["slo_by"]]
         places = self.idp.metadata.single_logout_service(entity_id, first, "spsso")
         if not places:
             raise UnsupportedBinding(first)

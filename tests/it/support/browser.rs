@@ -1,6 +1,6 @@
 //! A browser in miniature: a cookie jar, and the links and forms of our own pages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::http::{Answer, Ask, Connection};
@@ -15,6 +15,8 @@ pub struct Browser {
     pub elsewhere: BTreeMap<String, BTreeMap<String, String>>,
     /// Those with a Domain, by it and the name.
     pub shared: BTreeMap<(String, String), String>,
+    /// Host and name of those with `SameSite=None`.
+    everywhere: BTreeSet<(String, String)>,
 }
 
 /// The host whose cookies are in [`Browser::cookies`].
@@ -22,7 +24,13 @@ const HERE: &str = "app.example.com";
 
 impl Browser {
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, cookies: BTreeMap::new(), elsewhere: BTreeMap::new(), shared: BTreeMap::new() }
+        Self {
+            address,
+            cookies: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            everywhere: BTreeSet::new(),
+        }
     }
 
     /// The same browser in front of another process.
@@ -55,6 +63,13 @@ impl Browser {
         for line in answer.all("set-cookie") {
             let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
             let (name, value) = pair.split_once('=').unwrap();
+            let key = (host.to_owned(), name.to_owned());
+            if attributes.contains("SameSite=None") {
+                assert!(attributes.contains("Secure"), "no browser keeps {line}");
+                self.everywhere.insert(key);
+            } else {
+                self.everywhere.remove(&key);
+            }
             let gone = attributes.contains("Max-Age=0");
             let domain = attributes.split("; ").find_map(|attribute| attribute.strip_prefix("Domain="));
             match (domain, gone) {
@@ -90,5 +105,22 @@ impl Browser {
     /// The attempt cookies' names.
     pub fn attempts(&self) -> Vec<&str> {
         self.cookies.keys().filter(|name| name.starts_with("__Host-anteroom-try-")).map(String::as_str).collect()
+    }
+}
+
+impl Browser {
+    /// Posts from a page of another site: the cookies with `SameSite=None` go with it, and no others (RFC 6265bis section
+    /// 5.6.7.1). The answer's are kept, whatever they are: it is a navigation.
+    pub async fn send_from_elsewhere(&mut self, ask: Ask) -> Answer {
+        let host = ask.headers.iter().find(|(name, _)| name == "Host").map_or(HERE, |(_, host)| host.as_str());
+        let (host, everywhere) = (host.to_owned(), self.everywhere.clone());
+        let sent = |name: &String| everywhere.contains(&(host.clone(), name.clone()));
+        let cookies = self.jar(&host).clone();
+        let cookies = cookies.iter().filter(|(name, _)| sent(name)).map(|(name, value)| format!("{name}={value}"));
+        let cookies: Vec<String> = cookies.collect();
+        let ask = if cookies.is_empty() { ask } else { ask.with("Cookie", &cookies.join("; ")) };
+        let answer = Connection::open(self.address).await.send(&ask).await;
+        self.keep(&answer, &host);
+        answer
     }
 }

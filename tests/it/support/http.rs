@@ -330,3 +330,14 @@ impl Connection {
         self.buffer.is_empty() && matches!(read, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
     }
 }
+
+impl Ask {
+    /// A form that a page of the site at `origin` posts to us.
+    pub fn posted_from(origin: &str, target: &str, fields: &[(&str, &str)]) -> Self {
+        Self::form(target, fields)
+            .without("Origin")
+            .with("Origin", origin)
+            .without("Sec-Fetch-Site")
+            .with("Sec-Fetch-Site", "cross-site")
+    }
+}

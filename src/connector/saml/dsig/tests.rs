@@ -172,9 +172,8 @@ fn other_transforms_and_canonicalisations_are_refused() {
     }
     let honest = signed();
     let transforms = &honest[range(&honest, DS, "Transforms")];
-    let xpath = format!(
-        "<ds:Transform Algorithm=\"http://www.w3.org/TR/1999/REC-xpath-19991116\"><ds:XPath>true()</ds:XPath></ds:Transform>"
-    );
+    let xpath = "<ds:Transform Algorithm=\"http://www.w3.org/TR/1999/REC-xpath-19991116\"><ds:XPath>true()</ds:XPath>\
+                 </ds:Transform>";
     for other in [
         "",
         &of(&[exclusive]),

@@ -1,0 +1,479 @@
+//! Connectors over SAML: what loads, and what each mistake is answered with.
+
+use super::*;
+
+const SAML: &str = r#"
+[server]
+public_url = "https://app.example.com"
+environment = "production"
+
+[apps.portal]
+upstream = "http://127.0.0.1:3000"
+sign_out = "/logout"
+
+[apps.wiki]
+public_url = "https://wiki.example.net:8443"
+upstream = "http://127.0.0.1:3001"
+sign_out = "/bye"
+
+[connectors.initech]
+kind = "saml"
+metadata_file = "initech.xml"
+
+[connectors.globex]
+kind = "google"
+protocol = "saml"
+metadata_url = "https://idp.globex.example/metadata.xml"
+
+[connectors.acme]
+kind = "entra"
+protocol = "saml"
+metadata_url = "https://login.microsoftonline.com/1/federationmetadata.xml?appid=2"
+
+[connectors.hooli]
+kind = "oidc"
+issuer = "https://idp.hooli.example"
+client_id = "hooli-client"
+
+[domains."initech.example"]
+connector = "initech"
+environment = "production"
+
+[domains."globex.example"]
+connector = "globex"
+environment = "production"
+
+[domains."acme.com"]
+connector = "acme"
+environment = "production"
+
+[domains."hooli.example"]
+connector = "hooli"
+environment = "production"
+"#;
+
+const INITECH: &str = "metadata_file = \"initech.xml\"";
+const GLOBEX: &str = "metadata_url = \"https://idp.globex.example/metadata.xml\"";
+const ACME: &str = "metadata_url = \"https://login.microsoftonline.com/1/federationmetadata.xml?appid=2\"";
+const HOOLI: &str = "client_id = \"hooli-client\"";
+
+/// A directory with the metadata and with `files`, and the configuration with the changes in it.
+fn load_beside(files: &[(&str, &[u8])], changes: &[(&str, &str)]) -> (tempfile::TempDir, Result<Loaded, Problems>) {
+    let mut text = SAML.to_owned();
+    for (from, to) in changes {
+        assert_eq!(text.matches(from).count(), 1, "{from:?} stands once in the honest configuration");
+        text = text.replace(from, to);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("anteroom.toml");
+    for (name, bytes) in
+        [("anteroom.toml", text.as_bytes()), ("initech.xml", b"<EntityDescriptor/>")].iter().chain(files)
+    {
+        std::fs::write(dir.path().join(name), bytes).unwrap();
+    }
+    let loaded = load(Some(&path), std::iter::empty(), &Overrides::default());
+    (dir, loaded)
+}
+
+#[track_caller]
+fn good(changes: &[(&str, &str)]) -> Loaded {
+    load_beside(&[], changes).1.unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// Lines added to a connector hold.
+#[track_caller]
+fn more(line: &str, added: &str) -> Config {
+    good(&[(line, &format!("{line}\n{added}"))]).config
+}
+
+fn connector<'a>(config: &'a Config, id: &str) -> &'a SamlConnector {
+    config.connectors[id].saml().unwrap()
+}
+
+#[track_caller]
+fn bad_change(files: &[(&str, &[u8])], changes: &[(&str, &str)], key: &str, says: &str) {
+    let problems = load_beside(files, changes).1.expect_err("the change is a mistake").0;
+    assert_eq!(problems.len(), 1, "one mistake: {}", Problems(problems.clone()));
+    assert_eq!(problems[0].place.key, key, "{}", problems[0]);
+    assert!(problems[0].text.contains(says), "{}", problems[0]);
+}
+
+/// Lines added to a connector are one mistake.
+#[track_caller]
+fn bad(line: &str, added: &str, key: &str, says: &str) {
+    bad_change(&[], &[(line, &format!("{line}\n{added}"))], key, says);
+}
+
+#[test]
+fn the_honest_connectors_have_their_defaults() {
+    let (dir, loaded) = load_beside(&[], &[]);
+    let Loaded { config, warnings } = loaded.unwrap();
+    assert_eq!(warnings, []);
+    let initech = connector(&config, "initech");
+    assert_eq!((initech.name.as_str(), &initech.preset), ("initech", &SamlPreset::Generic));
+    assert_eq!(initech.metadata, MetadataFrom::File(dir.path().join("initech.xml")));
+    assert_eq!(initech.entity_id, "https://app.example.com/.anteroom/saml/initech/metadata");
+    assert_eq!(initech.acs.url, "https://app.example.com/.anteroom/saml/initech/acs");
+    assert_eq!(
+        (initech.acs.host.host.as_str(), initech.acs.path.as_str()),
+        ("app.example.com", "/.anteroom/saml/initech/acs")
+    );
+    assert_eq!((initech.sign_requests, initech.request_binding, initech.want_encrypted), (None, None, false));
+    assert!(!initech.allow_aes_cbc && !initech.allow_idp_initiated && initech.name_id_format.is_none());
+    assert_eq!((&initech.attributes, &initech.requirement), (&AttributeNames::default(), &Requirement::default()));
+    assert!(initech.signing.is_none() && initech.decryption.is_none() && initech.metadata_certificate.is_none());
+    let globex = connector(&config, "globex");
+    let own = SamlPreset::Google { hosted_domains: vec!["globex.example".parse().unwrap()] };
+    assert_eq!((globex.name.as_str(), &globex.preset, globex.allow_aes_cbc), ("Google", &own, false));
+    let acme = connector(&config, "acme");
+    let any = SamlPreset::Entra { allowed_tenants: vec![] };
+    assert_eq!((acme.name.as_str(), &acme.preset, acme.allow_aes_cbc), ("Microsoft", &any, true));
+    let MetadataFrom::Url(url) = &acme.metadata else { panic!("an address") };
+    assert_eq!(url.query(), Some("appid=2"), "Entra has a certificate for each registration");
+    assert_eq!(config.connectors["acme"].renewal(), Renewal::Off);
+}
+
+#[test]
+fn every_setting_is_read() {
+    let lines = r#"
+        preset = "keycloak"
+        name = "Initech"
+        idp_entity_id = "urn:initech"
+        entity_id = "urn:amazon:cognito:sp:us-east-1_x"
+        acs_url = "https://login.example.org/saml2/idpresponse"
+        sign_requests = false
+        request_binding = "post"
+        want_encrypted = true
+        allow_aes_cbc = true
+        allow_idp_initiated = true
+        name_id_format = "persistent"
+        attributes = { email = "mail", groups = ["a", "b"], subject = "NameID" }
+        max_age = "0s"
+        acr = ["urn:oasis:names:tc:SAML:2.0:ac:classes:X509"]
+    "#;
+    let config = more(INITECH, lines);
+    let found = connector(&config, "initech");
+    assert_eq!((found.name.as_str(), &found.preset), ("Initech", &SamlPreset::Keycloak));
+    assert_eq!(
+        (found.idp_entity_id.as_deref(), found.entity_id.as_str()),
+        (Some("urn:initech"), "urn:amazon:cognito:sp:us-east-1_x")
+    );
+    let AcsUrl { url, host, path } = &found.acs;
+    let expected = ("https://login.example.org/saml2/idpresponse", "https://login.example.org", "/saml2/idpresponse");
+    assert_eq!((url.as_str(), host.origin.as_str(), path.as_str()), expected);
+    assert_eq!((found.sign_requests, found.request_binding), (Some(false), Some(RequestBinding::Post)));
+    assert!(found.want_encrypted && found.allow_aes_cbc && found.allow_idp_initiated);
+    assert_eq!(found.name_id_format.as_deref(), Some("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"));
+    assert_eq!((found.attributes.email.join(","), found.attributes.groups.join(",")), ("mail".into(), "a,b".into()));
+    assert_eq!((found.attributes.subject.join(","), found.attributes.name.is_empty()), ("NameID".into(), true));
+    assert_eq!(found.requirement.max_age, Some(Duration::ZERO));
+    assert_eq!(found.requirement.acr.as_ref().unwrap().len(), 1);
+    assert_eq!(more(INITECH, "protocol = \"saml\"").connectors.len(), 4, "says it twice");
+}
+
+#[test]
+fn the_environment_sets_attributes_too() {
+    let (dir, _) = load_beside(&[], &[]);
+    let variables = [
+        ("ANTEROOM__CONNECTORS__INITECH__ATTRIBUTES__EMAIL", "urn:oid:1, mail"),
+        ("ANTEROOM__CONNECTORS__INITECH__WANT_ENCRYPTED", "true"),
+    ];
+    let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let loaded = load(Some(&dir.path().join("anteroom.toml")), variables, &Overrides::default());
+    let config = loaded.unwrap_or_else(|problems| panic!("{problems}")).config;
+    let found = connector(&config, "initech");
+    assert_eq!(
+        (found.attributes.email.as_slice(), found.want_encrypted),
+        (["urn:oid:1".into(), "mail".into()].as_slice(), true)
+    );
+}
+
+#[test]
+fn the_metadata_is_given_once() {
+    let key = "connectors.initech.metadata_file";
+    bad_change(&[], &[(INITECH, "")], key, "missing; allowed: a file with the provider's metadata");
+    bad_change(&[], &[(INITECH, "metadata_file = \"none.xml\"")], key, "none.xml: No such file");
+    bad_change(&[], &[(INITECH, "metadata_file = \".\"")], key, "is a directory");
+    let key = "connectors.initech.metadata_url";
+    bad(INITECH, "metadata_url = \"https://a.example/m\"", key, "given twice");
+    for (url, says) in [
+        ("http://idp.example.com/m", "plain http off loopback"),
+        ("file:///m.xml", "https address"),
+        ("https://bob:canary@idp.example.com/m?x", "user information"),
+        ("https://idp.example.com/m?a b", "https address"),
+        ("https://idp.example.com/m?a#b", "https address"),
+    ] {
+        bad_change(&[], &[(INITECH, &format!("metadata_url = \"{url}\""))], key, says);
+    }
+    good(&[(INITECH, "metadata_url = \"http://idp.localhost:8080/m\"")]);
+    let insecure = "[outgoing]\ninsecure_http = \"yes-for-testing-only\"\n[apps.portal]";
+    good(&[(INITECH, "metadata_url = \"http://idp.example.com/m\""), ("[apps.portal]", insecure)]);
+}
+
+#[test]
+fn a_pinned_certificate_is_one() {
+    let made = rcgen::generate_simple_self_signed(vec!["idp".into()]).unwrap();
+    let line = format!("{INITECH}\nmetadata_certificate_file = \"pin\"");
+    for bytes in [made.cert.pem().into_bytes(), made.cert.der().to_vec()] {
+        let (dir, loaded) = load_beside(&[("pin", &bytes)], &[(INITECH, &line)]);
+        assert_eq!(connector(&loaded.unwrap().config, "initech").metadata_certificate, Some(dir.path().join("pin")));
+        let cut = &bytes[..bytes.len() / 2];
+        bad_change(
+            &[("pin", cut)],
+            &[(INITECH, &line)],
+            "connectors.initech.metadata_certificate_file",
+            "no certificate",
+        );
+    }
+    bad_change(&[], &[(INITECH, &line)], "connectors.initech.metadata_certificate_file", "cannot read");
+}
+
+/// P09: a path of ours shadows nothing and is shadowed by nothing.
+#[test]
+fn p09_an_acs_has_an_address_of_its_own() {
+    let acs = |url: &str| format!("acs_url = \"{url}\"");
+    let key = "connectors.initech.acs_url";
+    for (url, says) in [
+        ("http://login.example.org/acs", "plain http off loopback"),
+        ("https://login.example.org", "a URL with a path"),
+        ("https://login.example.org/", "a URL with a path"),
+        ("https://login.example.org/acs?x=1", "a URL with a path"),
+        ("https://login.example.org/a/../acs", "a URL with a path"),
+        ("https://login.example.org/a%63s", "a URL with a path"),
+        ("https://login.example.org/*", "a URL with a path"),
+        ("/saml2/acs", "a URL with a path"),
+        ("https://app.example.com:8443/acs", "has the origin \\\"https://app.example.com\\\" already"),
+        ("https://wiki.example.net/acs", "has the origin \\\"https://wiki.example.net:8443\\\" already"),
+        ("https://app.example.com/logout", "an app's sign_out"),
+        ("https://wiki.example.net:8443/bye", "an app's sign_out"),
+        ("https://app.example.com/.anteroom/sign-in", "other pages below its prefix"),
+        ("https://login.example.org/.anteroom/saml/globex/acs", "other pages below its prefix"),
+    ] {
+        bad(INITECH, &acs(url), key, &says.replace("\\\"", "\""));
+    }
+    for url in [
+        "https://login.example.org/saml2/idpresponse",
+        "https://LOGIN.example.org/saml2/idpresponse",
+        "https://app.example.com:443/saml2/acs",
+        "https://wiki.example.net:8443/logout",
+        "https://login.example.org/logout",
+        "https://login.example.org/.anteroom/saml/initech/acs",
+        "https://app.example.com/.anteroom/saml/initech/acs",
+        "http://login.localhost:4180/acs",
+    ] {
+        assert_eq!(connector(&more(INITECH, &acs(url)), "initech").acs.url, url, "as it is registered");
+    }
+}
+
+/// S22: an answer cannot be taken for another provider's.
+#[test]
+fn s22_no_two_connectors_share_an_address() {
+    let both = |one: &str, other: &str| {
+        [format!("{INITECH}\nacs_url = \"{one}\""), format!("{GLOBEX}\nacs_url = \"{other}\"")]
+    };
+    let key = "connectors.globex.acs_url";
+    let same = both("https://login.example.org/acs", "https://login.example.org/acs");
+    bad_change(&[], &[(INITECH, &same[0]), (GLOBEX, &same[1])], key, "which connectors.initech has already");
+    let ports = both("https://login.example.org/a", "https://login.example.org:8443/b");
+    bad_change(&[], &[(INITECH, &ports[0]), (GLOBEX, &ports[1])], key, "a host has one origin");
+    let apart = both("https://login.example.org/acs", "https://login.example.com/acs");
+    good(&[(INITECH, &apart[0]), (GLOBEX, &apart[1])]);
+    let callback = format!("{HOOLI}\ncallback_path = \"/callback\"");
+    let acs = format!("{INITECH}\nacs_url = \"https://app.example.com/callback\"");
+    let key = "connectors.hooli.callback_path";
+    bad_change(&[], &[(HOOLI, &callback), (INITECH, &acs)], key, "which connectors.initech has already");
+    good(&[(HOOLI, &callback), (INITECH, &acs.replace("app.example.com", "other.example.com"))]);
+}
+
+/// Browsers keep SameSite=None cookies on Secure ones alone.
+#[test]
+fn saml_needs_cookies_that_are_secure() {
+    let http = "public_url = \"http://app.example.com\"\ninsecure_http = \"yes-for-testing-only\"";
+    let wiki = "[apps.wiki]\npublic_url = \"https://wiki.example.net:8443\"";
+    let bare = [
+        ("public_url = \"https://app.example.com\"", http),
+        (wiki, "[apps.wiki]\npublic_url = \"http://wiki.example.net\""),
+    ];
+    let problems = load_beside(&[], &bare).1.unwrap_err().0;
+    let keys: Vec<&str> = problems.iter().map(|problem| problem.place.key.as_str()).collect();
+    assert_eq!(keys, ["connectors.initech.kind", "connectors.globex.kind", "connectors.acme.kind"]);
+    assert!(problems.iter().all(|problem| problem.text.contains("use OpenID Connect for this test")));
+    good(&[("public_url = \"https://app.example.com\"", "public_url = \"http://app.localhost:4180\"")]);
+}
+
+#[test]
+fn keys_of_openid_connect_are_mistakes_over_saml() {
+    for (line, says) in [
+        ("issuer = \"https://idp.initech.example\"", "metadata_file or metadata_url"),
+        ("client_id = \"x\"", "entity_id"),
+        ("client_secret = \"canary\"", "signing_key_file"),
+        ("client_secret_file = \"x\"", "signing_key_file"),
+        ("client_certificate_file = \"x\"", "signing_cert_file"),
+        ("client_key_file = \"x\"", "signing_key_file"),
+        ("email_is_verified = \"by-operator\"", "belongs to OpenID Connect"),
+        ("scopes = [\"openid\"]", "belongs to OpenID Connect"),
+        ("email_claim = \"mail\"", "attributes.email"),
+        ("groups_claim = \"g\"", "attributes.groups"),
+        ("groups_overage = \"graph\"", "attributes.groups"),
+        ("graph_url = \"https://graph.microsoft.us\"", "attributes.groups"),
+        ("directory = { subject = \"a@b.example\" }", "attributes.groups"),
+        ("roles_claim = \"r\"", "attributes.roles"),
+        ("algorithms = [\"RS256\"]", "the metadata"),
+        ("prompt = \"login\"", "max_age"),
+        ("amr = [\"mfa\"]", "SAML knows no methods"),
+        ("renewal = \"refresh\"", "SAML renews no session"),
+        ("renewal_interval = \"15m\"", "SAML renews no session"),
+        ("callback_path = \"/x\"", "acs_url"),
+    ] {
+        let key = line.split(' ').next().unwrap();
+        for (connector, of) in [(INITECH, "initech"), (GLOBEX, "globex"), (ACME, "acme")] {
+            bad(connector, line, &format!("connectors.{of}.{key}"), says);
+        }
+    }
+}
+
+#[test]
+fn keys_of_saml_are_mistakes_over_openid_connect() {
+    for (line, says) in [
+        ("preset = \"okta\"", "write kind = \"saml\""),
+        ("metadata_file = \"initech2.xml\"", "has issuer"),
+        ("metadata_url = \"https://a.example/m\"", "has issuer"),
+        ("metadata_certificate_file = \"x\"", "belongs to SAML"),
+        ("idp_entity_id = \"x\"", "has issuer"),
+        ("entity_id = \"x\"", "has client_id"),
+        ("acs_url = \"https://a.example/acs\"", "has callback_path"),
+        ("sign_requests = true", "belongs to SAML"),
+        ("request_binding = \"post\"", "belongs to SAML"),
+        ("want_encrypted = false", "belongs to SAML"),
+        ("allow_aes_cbc = false", "belongs to SAML"),
+        ("allow_idp_initiated = false", "belongs to SAML"),
+        ("name_id_format = \"email\"", "belongs to SAML"),
+        ("attributes = { email = \"mail\" }", "has email_claim"),
+        ("signing_key_file = \"x\"", "has client_key_file"),
+        ("signing_cert_file = \"x\"", "has client_certificate_file"),
+        ("decryption_key_file = \"x\"", "belongs to SAML"),
+        ("decryption_cert_file = \"x\"", "belongs to SAML"),
+    ] {
+        let key = line.split(' ').next().unwrap();
+        bad(HOOLI, line, &format!("connectors.hooli.{key}"), says);
+    }
+    let entra = "kind = \"entra\"\ntenant_id = \"11111111-2222-3333-4444-555555555555\"\nclient_id = \"x\"";
+    let acme = format!("kind = \"entra\"\nprotocol = \"saml\"\n{ACME}");
+    good(&[(&acme, entra)]);
+    let mixed = format!("{entra}\nwant_encrypted = true");
+    bad_change(&[], &[(&acme, &mixed)], "connectors.acme.want_encrypted", "write protocol = \"saml\"");
+}
+
+#[test]
+fn a_kind_has_its_protocol() {
+    bad(INITECH, "protocol = \"oidc\"", "connectors.initech.protocol", "speaks SAML; remove it");
+    bad(HOOLI, "protocol = \"saml\"", "connectors.hooli.protocol", "for SAML write kind = \"saml\"");
+    let mut told = good(&[(HOOLI, &format!("{HOOLI}\nprotocol = \"oidc\""))]).config.connectors;
+    assert!(told.remove("hooli").unwrap().oidc().is_some());
+    bad_change(
+        &[],
+        &[("kind = \"google\"\nprotocol = \"saml\"", "kind = \"google\"\nprotocol = \"sml\"")],
+        "connectors.globex.protocol",
+        "did you mean \"saml\"",
+    );
+    bad_change(&[], &[("kind = \"saml\"", "kind = \"saml2\"")], "connectors.initech.kind", "did you mean \"saml\"");
+    bad_change(&[], &[("kind = \"saml\"\n", "")], "connectors.initech.kind", "missing; allowed: \"entra\"");
+    bad_change(&[], &[("kind = \"saml\"", "kind = \"adfs\"")], "connectors.initech.kind", "preset = \"adfs\"");
+    let preset = "preset = \"entra\"";
+    bad(ACME, preset, "connectors.acme.preset", "is one itself");
+    bad(GLOBEX, preset, "connectors.globex.preset", "is one itself");
+}
+
+#[test]
+fn a_preset_brings_the_settings_of_its_product() {
+    const ONE: &str = "11111111-2222-3333-4444-555555555555";
+    const TWO: &str = "AAAAAAAA-2222-3333-4444-555555555555";
+    let tenants = |config: &Config, id: &str| match &connector(config, id).preset {
+        SamlPreset::Entra { allowed_tenants } => allowed_tenants.join(" "),
+        other => panic!("{other:?}"),
+    };
+    let one = format!("tenant_id = \"{ONE}\"");
+    assert_eq!(tenants(&more(ACME, &one), "acme"), ONE);
+    assert_eq!(tenants(&more(ACME, &format!("allowed_tenants = [\"{TWO}\"]")), "acme"), TWO.to_lowercase());
+    let both = format!("{one}\nallowed_tenants = [\"{ONE}\", \"{TWO}\"]");
+    assert_eq!(tenants(&more(ACME, &both), "acme"), format!("{ONE} {}", TWO.to_lowercase()));
+    let config = more(INITECH, &format!("preset = \"entra\"\n{one}"));
+    assert_eq!((tenants(&config, "initech").as_str(), connector(&config, "initech").allow_aes_cbc), (ONE, true));
+    assert!(!connector(&more(ACME, "allow_aes_cbc = false"), "acme").allow_aes_cbc);
+    bad(ACME, "tenant_id = \"acme.onmicrosoft.com\"", "connectors.acme.tenant_id", "which is a GUID");
+    bad(ACME, "tenant_id = \"common\"", "connectors.acme.tenant_id", "which is a GUID");
+    bad(ACME, "allowed_tenants = []", "connectors.acme.allowed_tenants", "nobody could sign in");
+    bad(ACME, &format!("{one}\nallowed_tenants = [\"{TWO}\"]"), "connectors.acme.allowed_tenants", "does not contain");
+    bad(INITECH, &one, "connectors.initech.tenant_id", "or write preset = \"entra\"");
+    bad(INITECH, "hosted_domains = [\"a.example\"]", "connectors.initech.hosted_domains", "preset = \"google\"");
+    bad(ACME, "hosted_domains = [\"a.example\"]", "connectors.acme.hosted_domains", "belongs to kind = \"google\"");
+    bad(GLOBEX, "hosted_domains = [\"@\"]", "connectors.globex.hosted_domains[0]", "a domain");
+    let google = more(INITECH, "preset = \"google\"\nhosted_domains = [\"a.example\"]");
+    let expected = SamlPreset::Google { hosted_domains: vec!["a.example".parse().unwrap()] };
+    assert_eq!(connector(&google, "initech").preset, expected);
+}
+
+#[test]
+fn single_values_are_checked() {
+    for (line, key, says) in [
+        ("entity_id = \"a b\"", "entity_id", "without blanks"),
+        ("entity_id = \"\"", "entity_id", "without blanks"),
+        ("idp_entity_id = \"a\\nb\"", "idp_entity_id", "without blanks"),
+        ("preset = \"onelogin\"", "preset", "\"shibboleth\""),
+        ("request_binding = \"artifact\"", "request_binding", "not supported"),
+        ("request_binding = \"psot\"", "request_binding", "did you mean \"post\""),
+        ("want_encrypted = \"yes\"", "want_encrypted", "true or false"),
+        ("name_id_format = \"mail\"", "name_id_format", "\"email\""),
+        ("name_id_format = \"urn:a b\"", "name_id_format", "or a URI"),
+        ("max_age = \"366d\"", "max_age", "a length of time"),
+        ("acr = [\"a b\"]", "acr[0]", "without blanks"),
+        ("attributes = { mail = \"mail\" }", "attributes.mail", "did you mean \"email\""),
+        ("attributes = { email = 5 }", "attributes.email", "text, or a list of texts"),
+        ("attributes = { email = [] }", "attributes.email", "empty list"),
+        ("attributes = { email = \"\" }", "attributes.email", "1 to 255"),
+        ("attributes = { groups = [\"a\", \"a\"] }", "attributes.groups[1]", "twice"),
+        ("attributes = { groups = [\"a\", \" b\"] }", "attributes.groups[1]", "1 to 255"),
+    ] {
+        bad(INITECH, line, &format!("connectors.initech.{key}"), says);
+    }
+    let uri = "urn:oasis:names:tc:SAML:2.0:nameid-format:kerberos";
+    let config = more(INITECH, &format!("name_id_format = \"{uri}\""));
+    assert_eq!(connector(&config, "initech").name_id_format.as_deref(), Some(uri));
+}
+
+/// S24
+#[test]
+fn s24_a_transient_name_needs_something_that_lasts_beside_it() {
+    let transient = "name_id_format = \"transient\"";
+    bad(INITECH, transient, "connectors.initech.name_id_format", "attributes.subject");
+    for added in ["attributes = { subject = \"uid\" }", "preset = \"shibboleth\"", "preset = \"entra\""] {
+        more(INITECH, &format!("{transient}\n{added}"));
+    }
+}
+
+#[test]
+fn keys_and_their_certificates_are_rsa_and_belong_together() {
+    let made = |algorithm| {
+        let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+        let certificate = rcgen::CertificateParams::new(vec!["anteroom".into()]).unwrap().self_signed(&key).unwrap();
+        (certificate.pem().into_bytes(), key.serialize_pem().into_bytes())
+    };
+    let (certificate, key) = made(&rcgen::PKCS_RSA_SHA256);
+    let (ec_certificate, ec_key) = made(&rcgen::PKCS_ECDSA_P256_SHA256);
+    for what in ["signing", "decryption"] {
+        let lines = format!("{INITECH}\n{what}_cert_file = \"c.pem\"\n{what}_key_file = \"k.pem\"");
+        let files: [(&str, &[u8]); 2] = [("c.pem", &certificate), ("k.pem", &key)];
+        let loaded = load_beside(&files, &[(INITECH, &lines)]).1.unwrap();
+        let found = connector(&loaded.config, "initech");
+        assert_eq!((found.signing.is_some(), found.decryption.is_some()), (what == "signing", what == "decryption"));
+        let ec: [(&str, &[u8]); 2] = [("c.pem", &ec_certificate), ("k.pem", &ec_key)];
+        bad_change(&ec, &[(INITECH, &lines)], &format!("connectors.initech.{what}_key_file"), "allowed: an RSA key");
+        let mixed: [(&str, &[u8]); 2] = [("c.pem", &ec_certificate), ("k.pem", &key)];
+        let says = format!("allowed: the key of {what}_cert_file");
+        bad_change(&mixed, &[(INITECH, &lines)], &format!("connectors.initech.{what}_key_file"), &says);
+        for (half, missing) in [("cert", "key"), ("key", "cert")] {
+            let lines = format!("{INITECH}\n{what}_{half}_file = \"c.pem\"");
+            bad_change(&files, &[(INITECH, &lines)], &format!("connectors.initech.{what}_{missing}_file"), "missing");
+        }
+    }
+}
