@@ -25,4 +25,3 @@ pub(super) mod types;
 pub(super) mod xml;
 
 pub use types::NameId;
-pub(super) use types::{Assertion, Attribute};

@@ -31,8 +31,8 @@ pub use provider::{Edit, Provider, Script};
 pub use refusal::{Trial, Watch};
 pub use refused::{until, until_async};
 pub use saml::{
-    Asked, Metadata, NAMESPACES, PASSWORD, PERSISTENT, SUCCESS, SamlProvider, Signing, Words, assertion, attribute, between,
-    new_id, status,
+    Asked, Metadata, NAMESPACES, PASSWORD, PERSISTENT, SUCCESS, SamlProvider, Signing, Words, assertion, attribute,
+    between, new_id, status,
 };
 pub use saml_encryption::{Cipher, Encrypted};
 pub use saml_keys::{DS, ENVELOPED, EXC_C14N, RSA_SHA256, SHA256, SamlKey, SignatureForm, transform, x509};

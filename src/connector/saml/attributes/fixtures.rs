@@ -1,8 +1,8 @@
 //! Subjects and attribute statements in the form in which each product sends them.
 
 use crate::base::clock::Timestamp;
+use crate::connector::saml::types::{Assertion, Attribute, NameId};
 use crate::connector::saml::xml::{Element, Policy, SAML, Tree};
-use crate::connector::saml::{Assertion, Attribute, NameId};
 
 pub(super) const TENANT: &str = "11111111-2222-4333-8444-555555555555";
 pub(super) const OBJECT: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";

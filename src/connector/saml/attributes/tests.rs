@@ -3,7 +3,7 @@ use serde_json::json;
 use super::fixtures::{ADFS, GOOGLE, KEYCLOAK, OBJECT, OKTA, SHIBBOLETH, TENANT, assertion, entra};
 use super::*;
 use crate::connector::entra::CONSUMERS;
-use crate::connector::saml::Attribute;
+use crate::connector::saml::types::Attribute;
 
 const OTHER: &str = "99999999-2222-4333-8444-555555555555";
 const EMAIL_CLAIM: &str = presets::EMAIL_ADDRESS;
