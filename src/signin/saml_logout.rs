@@ -18,6 +18,16 @@ pub enum LogoutPosted<'a> {
     Form { request: Option<&'a str>, response: Option<&'a str>, relay_state: Option<&'a str> },
 }
 
+impl LogoutPosted<'_> {
+    /// Whether it says to answer a request of ours, by its name alone.
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Self::Query(query) => query.split('&').any(|pair| pair.starts_with("SAMLResponse=")),
+            Self::Form { response, .. } => response.is_some(),
+        }
+    }
+}
+
 /// How single logout goes on.
 pub enum SingleLogout {
     /// The provider has asked, and gets an answer.

@@ -7,12 +7,13 @@ use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::audit::{Event, Outcome};
-use crate::connector::{Kind, Provider, SamlProvider};
+use crate::connector::{Kind, Provider, Reason, SamlProvider};
+use crate::gate::Asker;
 use crate::signin::{LogoutPosted, Posted, SingleLogout, Started};
 
 use super::callback::fetched;
 use super::form::{BadForm, Form};
-use super::pages::TooManyTries;
+use super::pages::{LogoutRefused, TooManyTries};
 use super::router::Visit;
 use super::site::{Site, json, redirect};
 
@@ -176,9 +177,24 @@ impl Site {
             Err(refused) if refused.again => self.directory_away(visit),
             Err(refused) => {
                 self.bad_assertions.count(visit.client);
-                self.refusal(StatusCode::BAD_REQUEST, refused.reason, visit.asker, &visit.request_id)
+                self.logout_refused(visit, saml, posted.is_answer(), refused.reason)
             }
         }
+    }
+
+    fn logout_refused(
+        &self,
+        visit: &Visit,
+        saml: &SamlProvider,
+        is_answer: bool,
+        reason: &'static str,
+    ) -> Response<Bytes> {
+        if visit.asker == Asker::Script {
+            return self.refusal(StatusCode::BAD_REQUEST, reason, visit.asker, &visit.request_id);
+        }
+        let (provider, sign_out) = (saml.button_name(), self.link("sign-out", &[]));
+        let setting = self.setting(&visit.request_id);
+        LogoutRefused { setting, is_answer, provider, sign_out_href: &sign_out }.render(reason).into_response()
     }
 
     /// The answer to a source whose messages were bad too often.

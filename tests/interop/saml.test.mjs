@@ -3,12 +3,13 @@
 import { describe } from "node:test";
 
 import { around } from "./lib/around.mjs";
+import { honestSamlProvider } from "./lib/honest-saml-provider.mjs";
 import { Keycloak } from "./lib/keycloak.mjs";
 import { keycloak, university } from "./lib/saml-providers.mjs";
 import { samlInterop } from "./lib/saml-scenario.mjs";
 import { elsewhere, initiatedThere, processes, rolling, strict } from "./lib/saml-settings.mjs";
 
-const SCENARIOS = [samlInterop, strict, initiatedThere, elsewhere, rolling, processes];
+const SCENARIOS = [honestSamlProvider, samlInterop, strict, initiatedThere, elsewhere, rolling, processes];
 
 for (const scenario of SCENARIOS) scenario(university);
 

@@ -45,8 +45,7 @@ async fn a_comment_within_a_name_is_refused_s09() {
         for at in ["<samlp:Response", "<saml:Issuer", "<ds:SignatureValue", "</samlp:Response"] {
             elsewhere(at).await;
         }
-        // An element in the value is no text beside it: all of the text is read, none is left out.
-        trial.refuses("an element within", 400, "email_invalid", |words| {
+        trial.refuses("text beside an element", 400, "saml_content", |words| {
             words.before(|xml| xml.replacen("carol@initech.com<", "carol@initech.com<x:y xmlns:x=\"urn:x\">.evil example</x:y><", 1));
         })
         .await;

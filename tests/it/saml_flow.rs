@@ -34,7 +34,7 @@ async fn an_address_leads_to_the_provider_and_back_to_the_page_first_asked_for()
         assert_eq!(attribute(&asked.xml, "Destination").as_deref(), Some("https://idp.initech.example/sign-on"));
         assert_eq!(asked.acs_url, "https://app.example.com/.anteroom/saml/initech/acs");
         assert_eq!(asked.issuer, "https://app.example.com/.anteroom/saml/initech/metadata");
-        assert_eq!(asked.parameters["login_hint"], "carol@initech.com");
+        assert_eq!(asked.parameters["login_hint"], "Carol@initech.com");
         let relay_state = asked.relay_state.clone().unwrap();
         assert!(relay_state.len() <= 80 && !relay_state.contains('/'), "an opaque reference: {relay_state}");
         let upstream = app.upstream.count();

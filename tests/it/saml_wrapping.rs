@@ -113,9 +113,9 @@ async fn of_two_assertions_none_is_taken_s05() {
             xml.replace("<saml:AuthnStatement", &format!("<saml:Advice>{evil}</saml:Advice><saml:AuthnStatement"))
         }),
         ("in an attribute", |xml, evil| {
-            xml.replacen("</saml:AttributeValue>", &format!("{evil}</saml:AttributeValue>"), 1)
+            xml.replacen("carol@initech.com</saml:AttributeValue>", &format!("{evil}</saml:AttributeValue>"), 1)
         }),
-        ("in the name", |xml, evil| xml.replace("</saml:NameID>", &format!("{evil}</saml:NameID>"))),
+        ("in the name", |xml, evil| xml.replace("persistent-carol</saml:NameID>", &format!("{evil}</saml:NameID>"))),
         ("in the confirmation", |xml, evil| {
             xml.replace("</saml:SubjectConfirmation>", &format!("{evil}</saml:SubjectConfirmation>"))
         }),

@@ -8,7 +8,6 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
 use super::dsig::{SigningKey, TrustedKeys};
-use super::shape::RSA_SHA256;
 use super::xml::MAX_MESSAGE;
 use crate::connector::{ProviderError, Reason};
 
@@ -82,7 +81,7 @@ pub(crate) fn redirect_url(
         append(&mut query, "RelayState", state);
     }
     if let Some(key) = key {
-        append(&mut query, "SigAlg", RSA_SHA256);
+        append(&mut query, "SigAlg", key.algorithm());
         let signature = key.sign_bytes(query.as_bytes())?;
         append(&mut query, "Signature", &STANDARD.encode(signature));
     }

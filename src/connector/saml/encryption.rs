@@ -48,11 +48,6 @@ impl DecryptionKeys {
         };
         pems.into_iter().map(|pem| key(pem).ok_or_else(unusable)).collect::<Result<_, _>>().map(Self)
     }
-
-    /// Whether nothing can be encrypted to us.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 impl std::fmt::Debug for DecryptionKeys {

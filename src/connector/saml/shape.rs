@@ -34,8 +34,8 @@ pub(super) const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-
 pub(super) const SHA256: &str = "http://www.w3.org/2001/04/xmlenc#sha256";
 const SHA384: &str = "http://www.w3.org/2001/04/xmldsig-more#sha384";
 const SHA512: &str = "http://www.w3.org/2001/04/xmlenc#sha512";
-/// Most prefixes in a list of inclusive namespaces.
-const MAX_PREFIXES: usize = 64;
+/// Most prefixes in a list of inclusive namespaces: each is looked up for each element.
+const MAX_PREFIXES: usize = 16;
 
 /// A response whose shape is the profile's. Says nothing yet about who made it.
 pub(super) struct ResponseShape<'t> {

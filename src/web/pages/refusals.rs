@@ -137,6 +137,24 @@ impl BadRequest<'_> {
     }
 }
 
+/// A message of single logout was refused.
+#[derive(Template)]
+#[template(path = "logout_refused.html")]
+pub struct LogoutRefused<'a> {
+    pub setting: Setting<'a>,
+    /// It answers our own request: the session here is over. Otherwise the provider has asked for its end.
+    pub is_answer: bool,
+    pub provider: &'a str,
+    pub sign_out_href: &'a str,
+}
+
+impl LogoutRefused<'_> {
+    /// 400
+    pub fn render(&self, reason: &'static str) -> Page {
+        Page::new(self, StatusCode::BAD_REQUEST, reason)
+    }
+}
+
 /// The host belongs to no application.
 #[derive(Template)]
 #[template(path = "misdirected.html")]

@@ -60,6 +60,9 @@ fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
     let unassigned = Cause { provider_error: Some("access_denied"), aadsts: Some(50105), ..Cause::default() };
     let away = Cause { reason: "provider_unreachable", ..Cause::default() };
     let wrong = Cause { reason: "hd_mismatch", ..Cause::default() };
+    let logout_refused = |is_answer| {
+        LogoutRefused { setting, is_answer, provider: s.name, sign_out_href: s.link }.render("saml_unsigned")
+    };
     vec![
         ("sign_in", sign_in(None)),
         ("sign_in_empty", sign_in(Some(EmailError::Empty))),
@@ -120,6 +123,8 @@ fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
         ("cross_site", CrossSite { setting }.render("cross_site_post")),
         ("not_found", NotFound { setting }.render()),
         ("bad_request", BadRequest { setting }.render("path_dot_segment")),
+        ("logout_refused", logout_refused(false)),
+        ("logout_refused_answer", logout_refused(true)),
         ("misdirected", Misdirected { setting }.render()),
         ("unavailable_unreachable", unavailable(UpstreamTrouble::Unreachable)),
         ("unavailable_busy", unavailable(UpstreamTrouble::Busy)),

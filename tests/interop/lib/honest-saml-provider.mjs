@@ -14,9 +14,10 @@ const CBC = { name: "AES-128-CBC", uri: "http://www.w3.org/2001/04/xmlenc#aes128
  * at the provider's set-up; if only the others fail, look at Anteroom.
  *
  * `sign(idp, what)`, `encrypt(idp, uri)` and `signedRequestsOnly(idp, yes)` change how the provider works; `roll` is its
- * certificate roll-over: `publish`, `use` and `retire`.
+ * certificate roll-over: `publish`, `use` and `retire`. `attributes` is what it says of `person`.
  */
-export function honestSamlProvider({ name, start, pages, address, attributes, sign, encrypt, signedRequestsOnly, roll }) {
+export function honestSamlProvider(fixture) {
+  const { name, start, pages, person: address, attributes, sign, encrypt, signedRequestsOnly, roll } = fixture;
   describe(`${name}, on its own`, () => {
     let party;
     let provider;

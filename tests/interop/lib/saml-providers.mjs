@@ -22,12 +22,16 @@ export const university = {
   person: "alice@university.example",
   colleague: "dora@university.example",
   pages: universityPages,
-  start: () => Pysaml2.start(),
+  start: () => Pysaml2.start({ sign: "both" }),
   sign: (idp, what) => idp.control({ sign: what }),
   encrypt: (idp, cipher) => idp.control({ cipher: cipher && CIPHERS[cipher] }),
   signedRequestsOnly: (idp, yes) => idp.control({ want_signed_requests: yes }),
   headers: { "x-forwarded-preferred-username": "alice@university.example" },
   groups: ["finance%2C and more", "staff"],
+  attributes: {
+    "urn:oid:0.9.2342.19200300.100.1.3": ["alice@university.example"],
+    "urn:oid:1.3.6.1.4.1.5923.1.5.1.1": ["finance, and more", "staff"],
+  },
   tile: ({ idp }) => `${idp.origin}/my-apps`,
   logoutBy: ({ idp }, binding) => idp.control({ slo_by: binding }),
   signOutThere: async ({ idp }, agent) => relay(agent, await agent.open(`${idp.origin}/sign-out`)),
@@ -49,10 +53,11 @@ export const keycloak = (server) => ({
   pages: keycloakSamlPages,
   headers: { "x-forwarded-preferred-username": "alice@keycloak.example", "x-anteroom-role": "Admin" },
   groups: ["finance", "staff"],
+  attributes: { email: ["alice@keycloak.example"], groups: ["finance", "staff"] },
   start: (name = `saml-${(realms += 1)}`) => KeycloakSamlRealm.make(server(), name),
-  usual: async (idp) => {
-    await idp.change({ idpInitiatedName: "campus" });
-  },
+  /** "Sign documents" signs responses, and without it logout messages go unsigned. The import switches encryption on. */
+  usual: (idp) =>
+    idp.change({ idpInitiatedName: "campus", signResponses: true, signAssertions: true, encrypt: false }),
   tile: ({ idp }) => idp.idpInitiatedUrl("campus"),
   logoutBy: ({ idp, door }, binding) => {
     const slo = door.saml(CONNECTOR, "slo");

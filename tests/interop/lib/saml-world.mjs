@@ -20,17 +20,16 @@ const METADATA_LIMIT_MS = 15_000;
  */
 export class SamlWorld {
   /**
-   * `connector` are settings over those that everybody needs; `prepare(idp)` changes the provider before Anteroom reads
-   * its metadata; `host` is the application's.
+   * `connector` are settings over those that everybody needs; `asImported` leaves the provider as its import of our
+   * metadata made it; `host` is the application's.
    */
-  static async start(provider, { connector = {}, prepare = () => {}, host, ...options } = {}) {
+  static async start(provider, { connector = {}, asImported = false, host, ...options } = {}) {
     const world = new SamlWorld();
     Object.assign(world, { provider, pages: provider.pages, person: provider.person, colleague: provider.colleague });
     try {
       world.door = await reserveFrontDoor(host);
       world.upstream = await RecordingUpstream.start();
       world.idp = await provider.start();
-      await prepare(world.idp);
       const settings = typeof connector === "function" ? await connector(world) : connector;
       world.anteroom = await Anteroom.start({
         door: world.door,
@@ -48,7 +47,7 @@ export class SamlWorld {
       });
       world.metadata = await metadataAt(world.door.saml(CONNECTOR, "metadata"));
       await world.idp.register(world.metadata);
-      await provider.usual?.(world.idp);
+      if (!asImported) await provider.usual?.(world.idp);
     } catch (error) {
       await world.close();
       throw error;

@@ -361,3 +361,22 @@ impl App {
         bytes
     }
 }
+
+impl App {
+    /// Stops, and starts again with what it wrote: the same configuration, keys and directory on disk.
+    pub async fn restart(mut self) -> Self {
+        self.running.stop(Stop::Now);
+        self.running.ended().await.unwrap();
+        let served = Served {
+            upstream: self.upstream.clone(),
+            acme: self.acme.clone(),
+            globex: self.globex.clone(),
+            clock: self.clock.clone(),
+            log: Log::memory(),
+            config: self.config.clone(),
+            dir: self._dir.clone(),
+        };
+        drop(self);
+        Self::serve(served, None).await
+    }
+}

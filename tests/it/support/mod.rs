@@ -15,6 +15,7 @@ mod refused;
 mod saml;
 mod saml_encryption;
 mod saml_keys;
+mod saml_logout;
 mod saml_trial;
 mod suite;
 mod upstream;
@@ -31,11 +32,11 @@ pub use provider::{Edit, Provider, Script};
 pub use refusal::{Trial, Watch};
 pub use refused::{until, until_async};
 pub use saml::{
-    Asked, Metadata, NAMESPACES, PASSWORD, PERSISTENT, SUCCESS, SamlProvider, Signing, Words, assertion, attribute,
-    between, new_id, status,
+    Asked, PASSWORD, SUCCESS, SamlProvider, Signing, Words, assertion, attribute, between, status,
 };
 pub use saml_encryption::{Cipher, Encrypted};
 pub use saml_keys::{DS, ENVELOPED, EXC_C14N, RSA_SHA256, SHA256, SamlKey, SignatureForm, transform, x509};
+pub use saml_logout::{LogoutWords, Way, deflated, escape, name_id};
 pub use saml_trial::SamlTrial;
 pub use suite::{PORTAL, SUITE, WIKI};
 pub use upstream::{Backend, Recorded, Upstream, answer};

@@ -23,7 +23,7 @@ impl<'a> Watch<'a> {
     /// Begins to watch; empties the log. `query` is the message; its code and state must not be repeated anywhere.
     pub fn begin(app: &'a App, browser: &Browser, query: &BTreeMap<String, String>) -> Self {
         app.log.taken();
-        let mut secrets: Vec<String> = browser.cookies.values().cloned().collect();
+        let mut secrets: Vec<String> = browser.cookies.values().filter(|value| value.len() > 8).cloned().collect();
         secrets.extend(["code", "state"].iter().filter_map(|name| query.get(*name)).filter(|v| v.len() > 8).cloned());
         secrets.push("canary".to_owned());
         Self { app, upstream: app.upstream.count(), session: browser.session().map(str::to_owned), secrets }

@@ -3,7 +3,6 @@
 
 use std::sync::OnceLock;
 
-use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
@@ -43,8 +42,7 @@ impl SamlKey {
         let certificate = params.self_signed(&key).unwrap().der().to_vec();
         let pair = KeyPair::from_pkcs8(key.serialized_der()).unwrap();
         let algorithm = load_x509_cert_der(&certificate).unwrap().data.algorithm();
-        let pkcs8 = pair.as_der().unwrap();
-        let data = KeyData::from_pkcs8_der(algorithm, aws_lc_rs::encoding::Pkcs8V1Der::as_ref(&pkcs8)).unwrap();
+        let data = KeyData::from_pkcs8_der(algorithm, key.serialized_der()).unwrap();
         Self { certificate, pair, context: context(data) }
     }
 

@@ -143,7 +143,7 @@ fn what_is_not_taken_is_refused_before_anything_is_opened() {
         gcm.replace("<e:CipherValue>", "<e:CipherReference>").replace("</e:CipherValue>", "</e:CipherReference>");
     refused(&reference, Reason::SamlStructure);
     let none = DecryptionKeys::default();
-    assert!(none.is_empty());
+    assert!(none.0.is_empty());
     let without = judged_with(&gcm, |expected| expected.decryption = Box::leak(Box::new(none))).unwrap_err();
     assert_eq!(without.why(), Reason::SamlDecrypt);
 }
