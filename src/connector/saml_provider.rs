@@ -1,6 +1,6 @@
 //! A provider that speaks SAML 2.0: where people are sent, and whether what comes back is its word.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use url::Url;
@@ -81,6 +81,14 @@ impl SamlProvider {
         let source = MetadataSource::new(id.clone(), config, insecure_http, outgoing, clock.clone());
         let slo_url = format!("{base_url}/saml/{id}/slo");
         Ok(Self { id, connector: config.clone(), domains, source, keys, slo_url, clock })
+    }
+
+    /// Whether our own keys are good, or could be made, for `anteroom check`. Writes nothing.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn check(config: &SamlConnector, keys_dir: &Path) -> Result<(), ProviderError> {
+        OwnKeys::check(keys_dir, config.signing.as_ref(), config.decryption.as_ref())
     }
 
     /// The connector's id.

@@ -15,6 +15,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize};
 use rustls_pki_types::CertificateDer;
@@ -33,6 +34,9 @@ use crate::connector::error::{ProviderError, Reason};
 /// How long a certificate of ours lasts, in years. Providers pin the key and most never look at the date; those that do
 /// should not make somebody roll keys over each year.
 const YEARS: i16 = 10;
+
+/// How long before a certificate of ours expires an operator is told, at the start (T47).
+const AHEAD: Duration = Duration::from_secs(30 * 86_400);
 
 /// Longest common name (RFC 5280, appendix A.1).
 const MAX_COMMON_NAME: usize = 64;
@@ -135,7 +139,7 @@ impl OwnKeys {
             }
         };
         let keys = Self { signing, next, decryption };
-        keys.published()?;
+        keys.published()?.warn(now);
         Ok(keys)
     }
 
@@ -220,18 +224,17 @@ impl OwnKeys {
 }
 
 impl Published {
-    /// The SHA-256 of each certificate, hexadecimal: what tells whether two processes show the same.
-    pub(crate) fn fingerprints(&self) -> Vec<String> {
-        self.parsed().map(|certificate| certificate.fingerprint()).collect()
-    }
-
-    /// When the first of them expires.
-    pub(crate) fn expires(&self) -> Option<Timestamp> {
-        self.parsed().map(|certificate| certificate.not_after()).min()
-    }
-
-    fn parsed(&self) -> impl Iterator<Item = Certificate> {
-        self.signing.iter().chain([&self.encryption]).filter_map(|certificate| Certificate::parse(certificate))
+    /// Tells of certificates that expire soon: most providers do not look, and one that does refuses every sign-in then.
+    fn warn(&self, now: Timestamp) {
+        let certificates = self.signing.iter().chain([&self.encryption]).filter_map(|der| Certificate::parse(der));
+        for certificate in certificates.filter(|certificate| certificate.not_after() <= now.plus(AHEAD)) {
+            let (certificate, expires) = (certificate.fingerprint(), certificate.not_after().rfc3339());
+            tracing::warn!(
+                certificate,
+                expires,
+                "a certificate in our own SAML metadata expires soon: roll its key over"
+            );
+        }
     }
 }
 

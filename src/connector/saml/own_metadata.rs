@@ -78,7 +78,7 @@ fn key(out: &mut String, usage: &str, certificate: &CertificateDer<'_>, methods:
 mod tests {
     use super::*;
     use crate::connector::saml::certificate::fixtures::Made;
-    use crate::connector::saml::xml::{Policy, Tree};
+    use crate::connector::saml::xml::{Element, Policy, Tree};
 
     fn written(name_id_format: Option<&str>, signs_requests: bool) -> (String, Made, Made) {
         let (signing, encryption) = (Made::new("signing", 2030), Made::new("encryption", 2030));
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(keys, [("signing", signing), ("signing", encryption.clone()), ("encryption", encryption)]);
         assert_eq!(role.child(MD, "NameIDFormat").unwrap().text(), format);
         // The order is the schema's.
-        let order: Vec<&str> = role.children().map(|child| child.name()).collect();
+        let order: Vec<&str> = role.children().map(Element::name).collect();
         let expected = "KeyDescriptor KeyDescriptor KeyDescriptor SingleLogoutService SingleLogoutService NameIDFormat \
                         AssertionConsumerService";
         assert_eq!(order.join(" "), expected);

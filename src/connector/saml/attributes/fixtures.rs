@@ -3,7 +3,7 @@
 use crate::base::clock::Timestamp;
 use crate::connector::saml::NameId;
 use crate::connector::saml::types::{Assertion, Attribute};
-use crate::connector::saml::xml::{Policy, SAML, Tree};
+use crate::connector::saml::xml::{Element, Policy, SAML, Tree};
 
 pub(super) const TENANT: &str = "11111111-2222-4333-8444-555555555555";
 pub(super) const OBJECT: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
@@ -21,7 +21,7 @@ pub(super) fn assertion(subject_and_attributes: &str) -> Assertion {
     let attributes = tree.root().descendants().filter(|e| e.is(SAML, "Attribute")).map(|e| Attribute {
         name: e.attribute("Name").unwrap().to_owned(),
         friendly_name: e.attribute("FriendlyName").map(str::to_owned),
-        values: e.children_named(SAML, "AttributeValue").map(|value| value.text()).collect(),
+        values: e.children_named(SAML, "AttributeValue").map(Element::text).collect(),
     });
     Assertion {
         id: "_a".into(),

@@ -78,10 +78,13 @@ fn hosted(domains: &[&str]) -> SamlPreset {
     SamlPreset::Google { hosted_domains: domains.iter().map(|domain| domain.parse().unwrap()).collect() }
 }
 
+/// What a product sends, and subject, user name, groups and role that are read from it.
+type Expected<'a> = (SamlPreset, &'a str, &'a str, Option<&'a str>, &'a [&'a str], Option<Role>);
+
 #[test]
 fn what_each_product_sends_by_default_is_a_person() {
     let entra = entra();
-    let all: [(SamlPreset, &str, &str, Option<&str>, &[&str], Option<Role>); 7] = [
+    let all: [Expected<'_>; 7] = [
         (
             SamlPreset::Entra { allowed_tenants: Vec::new() },
             &entra,
