@@ -28,9 +28,6 @@ pub(crate) const MAX_METADATA: usize = 4 * 1024 * 1024;
 const MAX_DEPTH: u32 = 20;
 /// Most attributes, namespace declarations among them, that a tag may have. The parser compares each with each.
 const MAX_ATTRIBUTES: usize = 32;
-/// Most namespace declarations of a tag. For every prefix the parser looks through all that are in scope, so this and the
-/// depth bound what a byte can cost.
-const MAX_DECLARATIONS: usize = 12;
 /// Most namespace declarations in scope at one element: canonicalisation looks at them for every element.
 const MAX_NAMESPACES: usize = 128;
 
@@ -49,6 +46,15 @@ impl Policy {
         match self {
             Self::Message => MAX_MESSAGE,
             Self::Metadata => MAX_METADATA,
+        }
+    }
+
+    /// Namespace declarations of a tag. For every prefix the parser looks through all that are in scope, so this and the
+    /// depth bound what a byte can cost. Federations declare some twenty at the root of their metadata.
+    const fn max_declarations(self) -> usize {
+        match self {
+            Self::Message => 12,
+            Self::Metadata => 32,
         }
     }
 
@@ -176,8 +182,9 @@ fn scan(text: &[u8], policy: Policy) -> Result<(), ProviderError> {
         if values.take(MAX_ATTRIBUTES + 1).count() > MAX_ATTRIBUTES {
             return Err(too_large("attributes of a tag", MAX_ATTRIBUTES, "more"));
         }
-        if memmem::find_iter(piece, b"xmlns").take(MAX_DECLARATIONS + 1).count() > MAX_DECLARATIONS {
-            return Err(too_large("namespaces of a tag", MAX_DECLARATIONS, "more"));
+        let most = policy.max_declarations();
+        if memmem::find_iter(piece, b"xmlns").take(most + 1).count() > most {
+            return Err(too_large("namespaces of a tag", most, "more"));
         }
         match piece.first() {
             Some(b'/') => depth = depth.saturating_sub(1),
