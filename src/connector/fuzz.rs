@@ -79,6 +79,7 @@ mod tests {
     use super::*;
     use crate::connector::saml::fixture;
 
+    #[expect(clippy::disallowed_methods, reason = "the corpus of the tests")]
     fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
         let files = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());

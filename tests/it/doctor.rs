@@ -107,7 +107,7 @@ impl Deployment {
 
 /// One finding that is not ok.
 #[track_caller]
-fn one(found: (i32, Vec<Bad>), code: i32, about: &str, says: &str) {
+fn one(found: &(i32, Vec<Bad>), code: i32, about: &str, says: &str) {
     let state = if code == 1 { "warning" } else { "problem" };
     assert_eq!(found.1.len(), 1, "{found:?}");
     let (found_state, found_about, text) = &found.1[0];
@@ -149,17 +149,17 @@ async fn what_will_fail_soon_is_a_warning_and_exit_code_1() {
         (i32::from(date.year()), u8::try_from(date.month()).unwrap(), u8::try_from(date.day()).unwrap())
     };
     let found = Deployment::with_metadata(metadata(day(soon), ""), 0).await.findings(&[]).await;
-    one(found, 1, about, " expires ");
+    one(&found, 1, about, " expires ");
     let found = Deployment::with_metadata(metadata((2020, 1, 1), ""), 0).await.findings(&[]).await;
-    one(found, 1, about, " expired 2020-01-01 00:00 UTC");
+    one(&found, 1, about, " expired 2020-01-01 00:00 UTC");
     let found = Deployment::with_metadata(metadata((2099, 1, 1), ""), 90).await.findings(&[]).await;
-    one(found, 1, about, "ahead of this machine's");
+    one(&found, 1, about, "ahead of this machine's");
     let found = Deployment::with_metadata(metadata((2099, 1, 1), ""), -90).await.findings(&[]).await;
-    one(found, 1, about, "behind this machine's");
+    one(&found, 1, about, "behind this machine's");
     // A file is not renewed by itself.
     let deployment = Deployment::new("metadata_file = \"globex.xml\"").await;
     deployment.write("globex.xml", &metadata((2099, 1, 1), &format!("validUntil=\"{soon}T00:00:00Z\"")));
-    one(deployment.findings(&[]).await, 1, about, "the provider's metadata expires");
+    one(&deployment.findings(&[]).await, 1, about, "the provider's metadata expires");
     deployment.write("globex.xml", &metadata((2099, 1, 1), "validUntil=\"2099-01-01T00:00:00Z\""));
     assert_eq!(deployment.findings(&[]).await, (0, vec![]));
     // What `check` warns of is a warning here.
@@ -174,24 +174,24 @@ async fn what_does_not_work_is_a_problem_and_exit_code_2() {
     assert_eq!(deployment.findings(&[]).await, (0, vec![]));
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    one(deployment.findings(&["--listen", &address]).await, 2, "server.listen", "Address already in use");
-    one(deployment.findings(&["--ops-listen", &address]).await, 2, "ops.listen", "Address already in use");
+    one(&deployment.findings(&["--listen", &address]).await, 2, "server.listen", "Address already in use");
+    one(&deployment.findings(&["--ops-listen", &address]).await, 2, "ops.listen", "Address already in use");
     let gone = "apps.portal.upstream=http://127.0.0.1:1";
-    one(deployment.findings(&["--set", gone]).await, 2, "apps.portal.upstream", "Connection refused");
+    one(&deployment.findings(&["--set", gone]).await, 2, "apps.portal.upstream", "Connection refused");
     let nobody = "connectors.globex.metadata_url=http://127.0.0.1:1/m";
-    one(deployment.findings(&["--set", nobody]).await, 2, "connectors.globex", "Connection refused");
+    one(&deployment.findings(&["--set", nobody]).await, 2, "connectors.globex", "Connection refused");
     let post = "connectors.globex.request_binding=post";
-    one(deployment.findings(&["--set", post]).await, 2, "connectors.globex", "does not take");
+    one(&deployment.findings(&["--set", post]).await, 2, "connectors.globex", "does not take");
     let entra = "connectors.globex.preset=entra";
-    one(deployment.findings(&["--set", entra]).await, 2, "connectors.globex", "names no tenant");
+    one(&deployment.findings(&["--set", entra]).await, 2, "connectors.globex", "names no tenant");
     let tenant = "connectors.globex.tenant_id=11111111-2222-3333-4444-555555555555";
     assert_eq!(deployment.findings(&["--set", entra, "--set", tenant]).await.1, vec![]);
     deployment.write("anteroom.db", "this was never a database of SQLite's");
-    one(deployment.findings(&[]).await, 2, "directory.url", "damaged or no SQLite database");
+    one(&deployment.findings(&[]).await, 2, "directory.url", "damaged or no SQLite database");
     std::fs::remove_file(deployment.place.dir.path().join("anteroom.db")).unwrap();
     std::fs::create_dir(deployment.place.dir.path().join("keys")).unwrap();
     deployment.write("keys/saml-signing.pem", "no key");
-    one(deployment.findings(&[]).await, 2, "connectors.globex", "saml-signing.pem");
+    one(&deployment.findings(&[]).await, 2, "connectors.globex", "saml-signing.pem");
     deployment.write("keys/sealing-1.key", "no key");
     let (code, found) = deployment.findings(&[]).await;
     assert_eq!((code, found[0].1.as_str(), found.len()), (2, "keys.dir", 2), "{found:?}");

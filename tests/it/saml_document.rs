@@ -93,7 +93,7 @@ async fn a_document_type_is_refused_and_nothing_is_fetched_s10() {
             .await;
         trial
             .accepts("a declaration", |words| {
-                words.after(|xml| format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>{xml}"))
+                words.after(|xml| format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>{xml}"));
             })
             .await;
     }

@@ -135,7 +135,7 @@ async fn a_touched_ciphertext_gets_one_answer_whatever_came_out_s15() {
     // Good ciphertexts of what nobody signed.
     let other = |text: String| {
         move |encrypted: &mut Encrypted, certificate: &Vec<u8>| {
-            *encrypted = Encrypted::new(&text, certificate, Cipher::Cbc)
+            *encrypted = Encrypted::new(&text, certificate, Cipher::Cbc);
         }
     };
     for text in [

@@ -130,7 +130,7 @@ async fn a_response_to_another_request_is_refused_s17() {
         trial.refuses("none in the confirmation", 400, REASON, value(confirmation, "InResponseTo", |_| None)).await;
         trial
             .refuses("its case", 400, REASON, |words| {
-                words.in_response_to = words.in_response_to.as_ref().map(|id| id.to_uppercase())
+                words.in_response_to = words.in_response_to.as_ref().map(|id| id.to_uppercase());
             })
             .await;
     }
@@ -328,7 +328,7 @@ async fn a_status_other_than_success_is_told_in_words_whatever_came_with_it_s23(
         trial.refuses("unknown", 400, "saml_status", |words| words.status = status("urn:x:success", None, None)).await;
         trial
             .refuses("success as a sub-code", 400, "saml_status", |words| {
-                words.status = status(&code("Responder"), Some(SUCCESS), None)
+                words.status = status(&code("Responder"), Some(SUCCESS), None);
             })
             .await;
         trial.refuses("two", 400, "saml_structure", |words| words.status = words.status.repeat(2)).await;

@@ -258,7 +258,7 @@ async fn a_signature_is_of_the_element_around_it_and_of_nothing_else_s07() {
                     let end = xml[start..].find("</ds:Signature>").unwrap() + start + "</ds:Signature>".len();
                     let whole = xml[start..end].to_owned();
                     xml.replacen(&whole, &whole.repeat(2), 1)
-                })
+                });
             }),
         ),
         (
@@ -277,7 +277,7 @@ async fn a_signature_is_of_the_element_around_it_and_of_nothing_else_s07() {
                 words.after(|xml| {
                     let (front, rest) = xml.split_once("<ds:Reference").unwrap();
                     format!("{front}{}", rest.split_once("</ds:Reference>").unwrap().1)
-                })
+                });
             }),
         ),
         ("an object", REASON, Box::new(after("</ds:KeyInfo>", "</ds:KeyInfo><ds:Object>text</ds:Object>"))),
