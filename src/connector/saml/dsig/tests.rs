@@ -140,6 +140,10 @@ fn a_signature_of_another_form_is_refused() {
         ("rsa-sha256\"/>", "rsa-sha256\"><ds:HMACOutputLength>8</ds:HMACOutputLength></ds:SignatureMethod>"),
         ("<ds:SignatureMethod ", "<ds:SignatureMethod xmlns:x=\"urn:x\" x:Algorithm=\"urn:x\" "),
         ("<ds:DigestMethod ", "<ds:DigestMethod xmlns:x=\"urn:x\" x:Algorithm=\"urn:x\" "),
+        (
+            "<ds:Transform Algorithm=\"http://www.w3.org/2000/09/xmldsig#env",
+            "<ds:Transform xmlns:x=\"urn:x\" x:Algorithm=\"urn:x\" Algorithm=\"http://www.w3.org/2000/09/xmldsig#env",
+        ),
         (&value_of("DigestValue"), "<ds:X/>"),
         (&value_of("SignatureValue"), "<ds:X/>"),
         ("<ds:SignedInfo>", "<x:SignedInfo xmlns:x=\"urn:x\"/><ds:SignedInfo>"),

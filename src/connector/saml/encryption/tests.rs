@@ -231,6 +231,20 @@ fn padding_of_every_length_is_taken() {
     }
 }
 
+/// Content that fills its blocks: without a last octet that counts, it is not what XML Encryption makes.
+#[test]
+fn content_without_padding_is_refused() {
+    let fills = |xml: &String| range(xml, SAML, "Assertion").len() % 16 == 0;
+    let of = |more: usize| sign(&replace(&honest(), ">advice<", &format!(">{}<", "x".repeat(more))), How::Assertion);
+    let signed = (0..16).map(of).find(fills).unwrap();
+    let range = range(&signed, SAML, "Assertion");
+    let cut = &signed[range.start..range.end - 1];
+    let unpadded =
+        Encryption { padding: Some(b'>'), ..Encryption::new(Cipher::Cbc) }.encrypted_assertion(cut.as_bytes());
+    refused(&format!("{}{unpadded}{}", &signed[..range.start], &signed[range.end..]), Reason::SamlDecrypt);
+    taken(&Encryption::new(Cipher::Cbc).encrypt(&signed));
+}
+
 /// S05, S06 after opening: the shape is checked again over the whole document.
 #[test]
 fn what_comes_out_is_checked_like_what_comes_in() {
