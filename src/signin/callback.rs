@@ -115,7 +115,7 @@ impl Failed {
     }
 
     /// With what a new attempt in place of `attempt` would be for.
-    fn towards(mut self, attempt: &Attempt, sign_in: &SignIn, visitor: Visitor<'_>) -> Self {
+    pub(super) fn towards(mut self, attempt: &Attempt, sign_in: &SignIn, visitor: Visitor<'_>) -> Self {
         self.return_to = sign_in.return_to(visitor.host, &attempt.return_to);
         self.purpose.clone_from(&attempt.purpose);
         self

@@ -85,13 +85,10 @@ impl SignIn {
         let over = |failed: Failed, attempt: &Attempt| failed.of(id, attempt, self, visitor);
         let Step::Pending(pending) = &attempt.step else { return Err(Failed::new("state_mismatch")) };
         self.check_connector(provider.id()).map_err(|reason| over(Failed::new(reason), &attempt))?;
-        let away =
-            |error| Failed { return_to: self.return_to(visitor.host, &attempt.return_to), ..Failed::directory(&error) };
+        let away = |error| Failed::directory(&error).towards(&attempt, self, visitor);
         // Before the attempt is used up: without the provider's keys nothing can be judged, and the same post works again.
-        provider.ready().await.map_err(|cause| {
-            let return_to = self.return_to(visitor.host, &attempt.return_to);
-            Failed { return_to, ..Failed::because(cause) }
-        })?;
+        let unready = |cause| Failed::because(cause).towards(&attempt, self, visitor);
+        provider.ready().await.map_err(unready)?;
         // Read first: what is revoked from now on is not to become a session.
         let born = self.directory.changes.newest().await.map_err(away)?;
         // However it ends: one response to one attempt (S17, S19).
@@ -244,8 +241,7 @@ impl SignIn {
             return Err(Failed::new("idp_mixup"));
         }
         let over = |failed: Failed| failed.of(&id, &attempt, self, visitor);
-        let away =
-            |error| Failed { return_to: self.return_to(visitor.host, &attempt.return_to), ..Failed::directory(&error) };
+        let away = |error| Failed::directory(&error).towards(&attempt, self, visitor);
         let waiting = self.directory.kept.take(KeptKind::Verified, key, self.clock.now()).await.map_err(away)?;
         if attempt.is_expired(&self.clock) {
             return Err(over(Failed::new("state_expired")));
