@@ -234,7 +234,7 @@ fn padding_of_every_length_is_taken() {
 /// Content that fills its blocks: without a last octet that counts, it is not what XML Encryption makes.
 #[test]
 fn content_without_padding_is_refused() {
-    let fills = |xml: &String| range(xml, SAML, "Assertion").len() % 16 == 0;
+    let fills = |xml: &String| range(xml, SAML, "Assertion").len().is_multiple_of(16);
     let of = |more: usize| sign(&replace(&honest(), ">advice<", &format!(">{}<", "x".repeat(more))), How::Assertion);
     let signed = (0..16).map(of).find(fills).unwrap();
     let range = range(&signed, SAML, "Assertion");
