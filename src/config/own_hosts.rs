@@ -82,6 +82,11 @@ impl OwnHosts {
         self.0.others.iter().filter(|host| !host.has_app)
     }
 
+    /// Whether the host called `name` is one of those.
+    pub fn is_acs_alone(&self, name: &str) -> bool {
+        self.other(name).is_some_and(|host| !host.has_app)
+    }
+
     /// Whether `origin` is exactly that of the sign-in host or of an application.
     pub fn is_origin(&self, origin: &[u8]) -> bool {
         let apps = self.0.others.iter().filter(|host| host.has_app);
@@ -189,6 +194,8 @@ mod tests {
         let hosts = of(&format!("{SIGN_IN}{WIKI}{}", connectors.concat()));
         let alone: Vec<&str> = hosts.acs_alone().map(OwnHost::name).collect();
         assert_eq!(alone, ["acs.example.net"]);
+        assert!(hosts.all().all(|host| hosts.is_acs_alone(host.name()) == alone.contains(&host.name())));
+        assert!(!hosts.is_acs_alone("example.net"));
         let acs = hosts.get("acs.example.net").unwrap();
         assert_eq!(
             (acs.origin(), acs.forwarded().port.as_bytes()),

@@ -190,7 +190,7 @@ impl SignIn {
         let (id, attempt) = match found {
             Ok(found) => found,
             Err(stray) => {
-                let stray = self.stray(*stray, callback.headers, visitor).await;
+                let stray = self.stray(*stray, provider.id(), callback.headers, visitor).await;
                 return stray.map_err(|failed| failed.named(response.state.as_deref()));
             }
         };
@@ -208,7 +208,7 @@ impl SignIn {
             // Whatever the provider says ends or renews a session: once.
             if !self.burn(&id).await.map_err(away)? {
                 let stray = Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) };
-                return self.stray(stray, callback.headers, visitor).await;
+                return self.stray(stray, provider.id(), callback.headers, visitor).await;
             }
             let headers = callback.headers;
             let back = Back { provider, id: &id, attempt: &attempt, pending, response, headers };
@@ -232,7 +232,7 @@ impl SignIn {
         let born = self.directory.changes.newest().await.map_err(away)?;
         if !self.burn(&id).await.map_err(away)? {
             let stray = Stray { unfit: Unfit::Redeemed, attempt: Some((id, attempt)) };
-            return self.stray(stray, callback.headers, visitor).await;
+            return self.stray(stray, provider.id(), callback.headers, visitor).await;
         }
         let signed_in = provider
             .redeem(
@@ -292,6 +292,7 @@ impl SignIn {
     pub(super) async fn stray(
         &self,
         stray: Stray,
+        connector: &Id,
         headers: &HeaderMap,
         visitor: Visitor<'_>,
     ) -> Result<Completed, Failed> {
@@ -312,7 +313,7 @@ impl SignIn {
             |(_, attempt)| (self.return_to(visitor.host, &attempt.return_to), attempt.purpose),
         );
         if stale && self.signed_in(headers, visitor.host).await {
-            let location = self.home_from(visitor.host, &return_to);
+            let location = self.location_from(visitor.host, &return_to, connector);
             return Ok(Completed::AlreadySignedIn(Redirect { location, cookies }));
         }
         let reason = match unfit {

@@ -6,7 +6,6 @@ use crate::audit::{Event, Outcome};
 use crate::base::clock::Timestamp;
 use crate::base::cookie::Found;
 use crate::base::id::Id;
-use crate::base::query::with_query;
 use crate::directory::{KeptKind, Selector, SessionRow};
 use crate::explain;
 use crate::session::{CreateError, NewSession, SessionId, SessionKey};
@@ -93,15 +92,7 @@ impl SignIn {
         self.count(Some(connector), "success", "");
         let mut cookies = self.cookies.set_session(&id, visitor.host);
         cookies.push(self.cookies.set_done(headers, self.clock.now()));
-        let location = match self.leads_away_from(visitor.host) {
-            // Nothing was asked for, and nothing is here: the sign-in host gets its session by a sign-in of its own,
-            // which the provider answers at once.
-            Some(sign_in) if return_to.as_str() == "/" => {
-                let to = format!("{}{}/sign-in/go", sign_in.origin(), self.prefix);
-                with_query(to, &[("connector", connector.as_str())])
-            }
-            _ => self.location(&return_to),
-        };
+        let location = self.location_from(visitor.host, &return_to, connector);
         Ok(Redirect { location, cookies })
     }
 

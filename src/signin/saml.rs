@@ -11,6 +11,7 @@ use crate::base::email::EmailAddress;
 use crate::base::id::Id;
 use crate::base::query::with_query;
 use crate::base::random;
+use crate::config::Requirement;
 use crate::connector::{Asserted, Reason, SamlProvider};
 use crate::directory::{KeptKind, OnceKind};
 use crate::explain;
@@ -128,7 +129,7 @@ impl SignIn {
         self.check_connector(provider.id()).map_err(Failed::by_anybody)?;
         let born = self.directory.changes.newest().await.map_err(|error| Failed::directory(&error))?;
         let now = self.clock.now();
-        let asserted = provider.response(posted.response, None, &Default::default(), now).await;
+        let asserted = provider.response(posted.response, None, &Requirement::default(), now).await;
         let asserted = asserted.map_err(|cause| Failed { anybody: true, ..Failed::because(cause) })?;
         // Whatever came as `RelayState` is nobody's word: the first page (S20).
         let verified = self.used(asserted, root().as_str(), visitor, born).await?;
@@ -231,11 +232,13 @@ impl SignIn {
         let id = one("attempt").unwrap_or_default();
         let attempt = Attempt::open(&id, headers, &self.cookies, &self.sealer);
         let stray = |unfit| Stray { unfit, attempt: None };
-        let Some(attempt) = attempt else { return self.stray(stray(Unfit::NotBound), headers, visitor).await };
+        let Some(attempt) = attempt else {
+            return self.stray(stray(Unfit::NotBound), provider.id(), headers, visitor).await;
+        };
         let Step::Received { key, hint } = &attempt.step else {
             // The page was loaded again, and a page of ours has asked meanwhile.
             let stray = Stray { unfit: Unfit::Redeemed, attempt: Some((id.into_owned(), attempt)) };
-            return self.stray(stray, headers, visitor).await;
+            return self.stray(stray, provider.id(), headers, visitor).await;
         };
         if attempt.connector != provider.id().as_str() {
             return Err(Failed::new("idp_mixup"));
@@ -251,7 +254,9 @@ impl SignIn {
         let Some(verified) = verified else {
             let (id, hint) = (id.into_owned(), None);
             let moved = Attempt { step: Step::Received { key: String::new(), hint }, ..attempt };
-            return self.stray(Stray { unfit: Unfit::Redeemed, attempt: Some((id, moved)) }, headers, visitor).await;
+            return self
+                .stray(Stray { unfit: Unfit::Redeemed, attempt: Some((id, moved)) }, provider.id(), headers, visitor)
+                .await;
         };
         self.check_enabled(&verified.row.identity).map_err(|reason| over(Failed::new(reason)))?;
         let typed = hint.as_ref().and_then(|hint| hint.parse::<EmailAddress>().ok());
@@ -274,7 +279,7 @@ impl SignIn {
         let note = note.filter(|note| note.connector == provider.id().as_str());
         let note = note.ok_or_else(|| Failed::by_anybody("tx_not_bound"))?;
         if self.signed_in(headers, visitor.host).await {
-            let location = self.home_from(visitor.host, &root());
+            let location = self.location_from(visitor.host, &root(), provider.id());
             return Ok(Completed::AlreadySignedIn(Redirect { location, cookies: vec![] }));
         }
         let reason = match note.reason.as_deref() {

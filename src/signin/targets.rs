@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use http::header::HeaderMap;
 
+use crate::base::id::Id;
 use crate::base::query::with_query;
 use crate::base::return_to::{MAX_LEN, Places, Rejected, ReturnTo};
 use crate::config::{OwnHost, OwnHosts};
@@ -41,7 +42,8 @@ impl SignIn {
     pub fn read_target(&self, host: &str, text: &str) -> Result<ReturnTo, Rejected> {
         let asked = self.host(host);
         let leads_on = asked.name() == self.hosts.sign_in().name() || asked.receives_saml();
-        let others = || self.hosts.all().filter(|other| leads_on && other.name() != asked.name());
+        let is_page = |other: &&OwnHost| other.name() != asked.name() && !self.hosts.is_acs_alone(other.name());
+        let others = || self.hosts.all().filter(|_| leads_on).filter(is_page);
         let elsewhere: Vec<&str> = others().map(OwnHost::origin).collect();
         let hand_off = others().any(|other| !other.shares_cookie());
         ReturnTo::parse(text, &Places { here: asked.origin(), elsewhere: &elsewhere, prefix: &self.prefix, hand_off })
@@ -87,18 +89,18 @@ impl SignIn {
         }
     }
 
-    /// The sign-in host, where `host` is there for SAML responses alone: nothing is to be seen on it.
-    pub fn leads_away_from(&self, host: &str) -> Option<&OwnHost> {
-        let sign_in = self.hosts.sign_in();
-        (host != sign_in.name() && self.snapshot.app_of_host(host).is_none()).then_some(sign_in)
+    /// Where a browser goes on to that nothing was asked for with, on a host that is there for SAML responses alone: to
+    /// the sign-on URL of `connector` on the sign-in host, which knows the way to the application. Its provider answers at
+    /// once. None: the host has pages, or one was asked for.
+    pub fn away_from(&self, host: &str, return_to: &ReturnTo, connector: &Id) -> Option<String> {
+        let nothing_here = self.hosts.is_acs_alone(host) && return_to.as_str() == "/";
+        let sign_on = || format!("{}{}/sign-in/go", self.hosts.sign_in().origin(), self.prefix);
+        nothing_here.then(|| with_query(sign_on(), &[("connector", connector.as_str())]))
     }
 
-    /// As [`location`](Self::location), for a browser on any host of ours that has a session there.
-    pub(super) fn home_from(&self, host: &str, return_to: &ReturnTo) -> String {
-        match self.leads_away_from(host) {
-            Some(sign_in) if return_to.as_str() == "/" => format!("{}/", sign_in.origin()),
-            _ => self.location(return_to),
-        }
+    /// As [`location`](Self::location), for a browser that is on `host` by a sign-in at `connector`.
+    pub(super) fn location_from(&self, host: &str, return_to: &ReturnTo, connector: &Id) -> String {
+        self.away_from(host, return_to, connector).unwrap_or_else(|| self.location(return_to))
     }
 
     /// The origins, beside that of `host`, that a browser may get to on the way from there to `return_to`.

@@ -231,14 +231,9 @@ impl Site {
         if let Some(failed) = self.sign_in.start_refused(start, visit.visitor()) {
             return self.failed_page(visit, start.provider, &failed);
         }
-        if let (Some(sign_in), "/") = (self.sign_in.leads_away_from(&visit.host), start.return_to.as_str()) {
-            // It would end where nothing is: it begins where the first page is.
-            let query = [("connector", start.provider.id().as_str())];
-            return redirect(
-                &format!("{}{}", sign_in.origin(), self.link("sign-in/go", &query)),
-                "hand_off_started",
-                vec![],
-            );
+        // Nothing is there where it would end: it begins where the first page is.
+        if let Some(away) = self.sign_in.away_from(&visit.host, &start.return_to, start.provider.id()) {
+            return redirect(&away, "hand_off_started", vec![]);
         }
         if let Some((there, to)) = self.sign_in.begins_elsewhere(start, &visit.host, &parts.headers) {
             let query = [

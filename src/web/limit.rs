@@ -101,9 +101,12 @@ impl Failures {
     }
 }
 
-/// How much of one source is under way at a time.
-#[derive(Default)]
-pub(super) struct UnderWay(Mutex<HashMap<IpAddr, usize>>);
+/// How much is under way at a time: of one source, so that a slow one keeps nobody else waiting, and of all.
+pub(super) struct UnderWay {
+    of_one: usize,
+    of_all: usize,
+    now: Mutex<HashMap<IpAddr, usize>>,
+}
 
 /// One of them, until it is dropped.
 pub(super) struct Turn<'a> {
@@ -112,23 +115,26 @@ pub(super) struct Turn<'a> {
 }
 
 impl UnderWay {
-    /// One more of `client`, unless there are `most` already.
-    pub(super) fn begin(&self, client: IpAddr, most: usize) -> Option<Turn<'_>> {
+    pub(super) fn new(of_one: usize, of_all: usize) -> Self {
+        Self { of_one, of_all, now: Mutex::default() }
+    }
+
+    /// One more of `client`, unless there are as many as there may be.
+    pub(super) fn begin(&self, client: IpAddr) -> Option<Turn<'_>> {
         let source = source(client);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = all.entry(source).or_default();
-        if *count >= most {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.values().sum::<usize>() >= self.of_all || now.get(&source).is_some_and(|count| *count >= self.of_one) {
             return None;
         }
-        *count += 1;
+        *now.entry(source).or_default() += 1;
         Some(Turn { all: self, source })
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut count) = all.entry(self.source) {
+        let mut now = self.all.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = now.entry(self.source) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
@@ -185,5 +191,19 @@ mod tests {
         let v6 = (0..200).position(|i| limit.check(ip(&format!("2001:db8::{i}"))).is_err());
         assert_eq!(v6, Some(120), "a /64 is one source");
         assert_eq!(limit.check(ip("2001:db8:0:1::1")), Ok(()));
+    }
+
+    #[test]
+    fn one_source_and_all_together_have_no_more_under_way_than_they_may() {
+        let under_way = UnderWay::new(2, 3);
+        let of = |last: u8| under_way.begin(IpAddr::V4(Ipv4Addr::new(192, 0, last, 1)));
+        let (first, second) = (of(1), of(1));
+        assert!(first.is_some() && second.is_some() && of(1).is_none(), "two of one source");
+        let third = of(2);
+        assert!(third.is_some() && of(3).is_none(), "three of all");
+        drop(first);
+        assert!(of(3).is_some() && of(1).is_some(), "whoever is done makes room");
+        drop((second, third));
+        assert!(under_way.now.lock().unwrap().is_empty(), "nothing is remembered of who is done");
     }
 }

@@ -1,7 +1,7 @@
 //! `saml/<connector>/…`: our metadata, the assertion consumer service, what follows it, and single logout.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
@@ -20,9 +20,6 @@ use super::site::{Site, json, redirect};
 
 /// Bytes of a posted message: what is read of one as XML, in Base64 that a form has escaped, with some room.
 const MAX_POST: usize = 512 * 1024;
-
-/// Messages of one source that are read at a time: an office behind one address, each for a fraction of a second.
-const UPLOADS: usize = 32;
 
 /// What the metadata is sent as (SAML 2.0 Metadata, section 4.1.1).
 const METADATA: &str = "application/samlmetadata+xml";
@@ -109,7 +106,7 @@ impl Site {
         }
         let form = match self.read_message(visit, parts, body).await {
             Ok(form) => form,
-            Err(bad) => return self.bad_message(visit, saml, "login.rejected", bad),
+            Err(bad) => return self.bad_message(visit, saml, "login.rejected", &self.bad_messages, bad),
         };
         let relay_state = form.get("RelayState");
         // Only the browser's own person can have begun what is waited for: what any page makes it send (S15) must not
@@ -124,7 +121,7 @@ impl Site {
         }
         let Some(response) = form.get("SAMLResponse") else {
             let bad = BadForm { status: StatusCode::BAD_REQUEST, reason: "saml_response_missing" };
-            return self.bad_message(visit, saml, "login.rejected", bad);
+            return self.bad_message(visit, saml, "login.rejected", failures, bad);
         };
         let _turn = self.judging.acquire().await;
         let posted = Posted { provider: saml, response, relay_state, headers: &parts.headers };
@@ -180,7 +177,7 @@ impl Site {
         let posted = if parts.method == Method::POST {
             form = match self.read_message(visit, parts, body).await {
                 Ok(form) => form,
-                Err(bad) => return self.bad_message(visit, saml, "logout.rejected", bad),
+                Err(bad) => return self.bad_message(visit, saml, "logout.rejected", &self.bad_logouts, bad),
             };
             let (request, response) = (form.get("SAMLRequest"), form.get("SAMLResponse"));
             LogoutPosted::Form { request, response, relay_state: form.get("RelayState") }
@@ -235,17 +232,31 @@ impl Site {
     /// Reads a posted message. Few of one source at a time: whoever sends slowly keeps nobody else waiting.
     async fn read_message(&self, visit: &Visit, parts: &Parts, body: Incoming) -> Result<Form, BadForm> {
         let busy = BadForm { status: StatusCode::SERVICE_UNAVAILABLE, reason: "too_many_uploads" };
-        let _upload = self.uploads.begin(visit.client, UPLOADS).ok_or(busy)?;
+        let _upload = self.uploads.begin(visit.client).ok_or(busy)?;
         Form::read_up_to(MAX_POST, &parts.headers, body).await
     }
 
-    /// A post that is no message at all.
-    fn bad_message(&self, visit: &Visit, saml: &SamlProvider, event: &'static str, bad: BadForm) -> Response<Bytes> {
-        self.bad_messages.count(visit.client);
+    /// A post that is no message at all, counted among the `failures` of its kind.
+    fn bad_message(
+        &self,
+        visit: &Visit,
+        saml: &SamlProvider,
+        event: &'static str,
+        failures: &Failures,
+        bad: BadForm,
+    ) -> Response<Bytes> {
+        // That others send too is nobody's fault.
+        if bad.status != StatusCode::SERVICE_UNAVAILABLE {
+            failures.count(visit.client);
+        }
         let event = Event::new(event, Outcome::Failure, bad.reason)
             .from_client(visit.client, &visit.request_id)
             .with("connector", saml.id().as_str());
         self.audit.record_frequent(event);
-        self.refusal(bad.status, bad.reason, visit.asker, &visit.request_id)
+        let mut response = self.refusal(bad.status, bad.reason, visit.asker, &visit.request_id);
+        if bad.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
     }
 }

@@ -22,6 +22,11 @@ use super::pages::{Setting, X_ANTEROOM};
 /// Forms that are read at a time to be kept: each takes up to 64 KB of memory, from anybody who asks.
 const READING: usize = 64;
 
+/// SAML messages that are read at a time, of one source (an office behind one address, each for a fraction of a second)
+/// and of all: each may be half a MB.
+const UPLOADS_OF_ONE: usize = 32;
+const UPLOADS: usize = 512;
+
 /// SAML messages that are judged at a time: some wait for the directory, and each takes up to a few MB of memory.
 const JUDGING: usize = 16;
 
@@ -67,7 +72,7 @@ impl Site {
             kept_posts: Limit::new(KEPT_POSTS, clock.clone()),
             reading: Semaphore::new(READING),
             judging: Semaphore::new(JUDGING),
-            uploads: UnderWay::default(),
+            uploads: UnderWay::new(UPLOADS_OF_ONE, UPLOADS),
             bad_messages: Failures::new(BAD_MESSAGES, clock.clone()),
             bad_answers: Failures::new(BAD_ANSWERS, clock.clone()),
             bad_logouts: Failures::new(BAD_MESSAGES, clock.clone()),

@@ -267,6 +267,44 @@ async fn an_existing_registration_with_a_reply_url_on_another_host_goes_on_worki
     assert_eq!(app.upstream.last().header("x-forwarded-email"), Some("carol@initech.com"));
 }
 
+/// R8, R10, S20: nothing is to be seen where its responses are posted to. Whoever comes from the provider's portal, signed
+/// in there or not, gets to the application all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tile_leads_to_the_application_though_responses_are_posted_to_a_host_without_one_s20() {
+    for (taken, sign_ins) in [("allow_idp_initiated = true\n", 2), ("", 1)] {
+        let idp = SamlProvider::new("initech", "carol");
+        let settings = format!("acs_url = \"https://login.example.com/acs\"\n{taken}");
+        let app = App::start_with(Setup::new().with(&idp.connector(&settings))).await;
+        let trial = SamlTrial::new(&app, &idp);
+        let post = async |browser: &mut Browser, xml: &str, relay_state: Option<&str>| {
+            let ask = trial.ask(xml, relay_state).to("/acs").host("login.example.com");
+            let posted = browser.send_from_elsewhere(ask).await;
+            assert_eq!((posted.status, posted.reason()), (303, "saml_received"), "{posted:?}");
+            let next = url::Url::parse("https://login.example.com").unwrap().join(posted.location()).unwrap();
+            travel(browser, next.as_str()).await
+        };
+        let mut browser = app.browser();
+        // What a real request says of our address and name; this browser made none.
+        let shown = travel(&mut app.browser(), &format!("{PORTAL}/.anteroom/sign-in/go?connector=initech")).await;
+        let mut tile = trial.words(&Asked::read(&shown));
+        tile.in_response_to = None;
+        let to_provider = post(&mut browser, &tile.response(), None).await;
+        let asked = Asked::read(&to_provider);
+        let page = post(&mut browser, &trial.words(&asked).response(), asked.relay_state.as_deref()).await;
+        assert_eq!((page.status, page.text().as_str()), (200, "the application"), "{taken}{page:?}");
+        assert_eq!(app.upstream.last().header("x-forwarded-email"), Some("carol@initech.com"));
+        let accepted = app.events().iter().filter(|event| event["event"] == "login.accepted").count();
+        assert_eq!(accepted, sign_ins, "{taken}");
+        // Again, by somebody who is signed in on both hosts.
+        tile = trial.words(&Asked::read(&shown));
+        tile.in_response_to = None;
+        let again = post(&mut browser, &tile.response(), None).await;
+        let asked = Asked::read(&again);
+        let page = post(&mut browser, &trial.words(&asked).response(), asked.relay_state.as_deref()).await;
+        assert_eq!((page.status, page.text().as_str()), (200, "the application"), "{taken}{page:?}");
+    }
+}
+
 /// Follows redirects between our hosts; the answer that is none, or that leads to a provider.
 async fn travel(browser: &mut Browser, from: &str) -> Answer {
     let mut url = url::Url::parse(from).unwrap();

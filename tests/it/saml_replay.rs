@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anteroom::directory::Directory;
 
-use crate::support::{Answer, App, Ask, Browser, SamlProvider, SamlTrial, Setup, Signing, Words};
+use crate::support::{Answer, App, Ask, Asked, Browser, SamlProvider, SamlTrial, Setup, Signing, Words};
 
 async fn start(settings: &str) -> (App, SamlProvider) {
     let idp = SamlProvider::new("initech", "carol");
@@ -23,7 +23,7 @@ async fn under_way(trial: &SamlTrial<'_>) -> (Browser, Ask) {
 
 /// A response that answers nothing.
 fn unasked(trial: &SamlTrial<'_>) -> Words {
-    let asked = crate::support::Asked {
+    let asked = Asked {
         xml: String::new(),
         to: String::new(),
         id: String::new(),
@@ -72,8 +72,8 @@ async fn a_response_works_once_in_every_process_s19() {
     }
 }
 
-fn empty() -> crate::support::Asked {
-    crate::support::Asked {
+fn empty() -> Asked {
+    Asked {
         xml: String::new(),
         to: String::new(),
         id: String::new(),
@@ -162,7 +162,7 @@ async fn an_unasked_response_begins_a_sign_in_where_it_is_not_taken_s20() {
             assert_eq!((started.status, started.reason()), (303, "sign_in_started"), "{started:?}");
             assert_eq!(browser.session(), None, "no session from it");
             assert!(!app.log.taken().contains("canary"));
-            let asked = crate::support::Asked::read(&started);
+            let asked = Asked::read(&started);
             assert_ne!(asked.relay_state.as_deref(), relay_state);
             // The provider that sends nothing else does not keep the browser in a circle.
             let posted = browser.send_from_elsewhere(ask()).await;
@@ -423,4 +423,29 @@ async fn more_than_sixty_bad_messages_a_minute_are_not_judged_s15() {
     assert_eq!((neighbour.status, neighbour.reason()), (400, "saml_structure"), "another source is heard");
     app.advance(Duration::from_secs(61));
     assert_eq!(app.send(&from(&bad, "192.0.2.1")).await.status, 400, "heard again");
+}
+
+/// Bad answers to attempts of one's own, which is what it takes to ask about a ciphertext, have a limit too (S15).
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_answers_to_ones_own_attempts_have_a_limit_of_their_own_s15() {
+    let idp = SamlProvider::new("initech", "carol");
+    let behind = "environment = \"production\"\ntrusted_proxies = [\"127.0.0.0/8\"]\nworkers";
+    let setup = Setup::new().with(&idp.connector("")).replacing("environment = \"production\"\nworkers", behind);
+    let app = App::start_with(setup.directory(Directory::in_memory())).await;
+    let trial = SamlTrial::new(&app, &idp);
+    let from = |ask: Ask, client: &str| ask.with("X-Forwarded-For", client);
+    let (mut browser, honest) = under_way(&trial).await;
+    let mut answers = vec![];
+    for _ in 0..310 {
+        let mut browser = app.browser();
+        let started = browser.visit("/.anteroom/sign-in/go?connector=initech").await;
+        let ask = trial.ask("<x/>", Asked::read(&started).relay_state.as_deref());
+        answers.push(browser.send_from_elsewhere(from(ask, "203.0.113.1")).await.status);
+    }
+    let count = |wanted: u16| answers.iter().filter(|status| **status == wanted).count();
+    assert_eq!((count(400), count(429)), (301, 9), "the one too many is the last that is judged");
+    let waits = browser.clone().send_from_elsewhere(from(honest.clone(), "203.0.113.1")).await;
+    assert_eq!(waits.status, 429, "good ones of that source wait too, and are not used up");
+    let posted = browser.send_from_elsewhere(from(honest, "198.51.100.1")).await;
+    assert_eq!(posted.reason(), "saml_received", "{posted:?}");
 }
