@@ -153,9 +153,11 @@ impl Inner {
     /// Reads and judges what is there now. The caller holds the flight.
     async fn look(&self, flight: &mut Flight) {
         let good = self.good.load_full();
+        // What is read is as old as the beginning of the read.
+        let began = self.clock.tick();
         let read = self.place.read(good.as_ref().map(|good| &good.digest), self.clock.now()).await;
         let (now, tick) = (self.clock.now(), self.clock.tick());
-        let wait = match read {
+        let due = match read {
             Ok(read) => {
                 if let Some((metadata, digest)) = read {
                     let metadata = Arc::new(metadata);
@@ -167,16 +169,16 @@ impl Inner {
                 let good = self.good.load();
                 let metadata = good.as_ref().map(|good| &*good.metadata);
                 flight.reporter.remind(metadata, now);
-                schedule::after_success(self.place.is_remote(), metadata, now)
+                began.plus(schedule::after_success(self.place.is_remote(), metadata, now))
             }
             Err(error) => {
                 flight.reporter.failed(&error, good.is_some(), tick);
                 flight.failures = flight.failures.saturating_add(1);
                 flight.failed = Some(error);
-                schedule::after_failure(self.place.is_remote(), flight.failures, good.is_some())
+                tick.plus(schedule::after_failure(self.place.is_remote(), flight.failures, good.is_some()))
             }
         };
-        self.set_due(tick.plus(wait));
+        self.set_due(due);
     }
 
     fn set_due(&self, at: Tick) {

@@ -85,10 +85,12 @@ impl<T> Slot<T> {
         clock: &Clock,
         fetch: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<Arc<T>, ProviderError> {
+        // What is fetched is as old as the beginning of the fetch.
+        let at = clock.tick();
         match fetch.await {
             Ok(value) => {
                 let value = Arc::new(value);
-                self.good.store(Some(Arc::new(Good { value: Arc::clone(&value), at: clock.tick() })));
+                self.good.store(Some(Arc::new(Good { value: Arc::clone(&value), at })));
                 flight.failed = None;
                 Ok(value)
             }
