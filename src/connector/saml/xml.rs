@@ -204,8 +204,13 @@ fn begins_value(after_equals: &[u8]) -> bool {
     matches!(after_equals.iter().find(|b| !b.is_ascii_whitespace()), Some(b'"' | b'\''))
 }
 
-/// Names with more colons than one are well-formed but have no meaning under namespaces, which the parser lets pass.
+/// What is well-formed but has no meaning under namespaces, which the parser lets pass: names with more colons than one,
+/// and a prefix that is taken back (`xmlns:saml=""`). Canonicalisation does not write the latter, so that no signature
+/// would notice that an element is in no namespace any more, and is passed over.
 fn check_names(element: &uppsala::Element<'_>) -> Result<(), ProviderError> {
+    if element.namespace_declarations.iter().any(|(prefix, uri)| !prefix.is_empty() && uri.is_empty()) {
+        return Err(ProviderError::new(Reason::SamlMalformed).saying("prefixes of namespaces", "one of none"));
+    }
     let names = std::iter::once(&element.name).chain(element.attributes.iter().map(|a| &a.name));
     if names.into_iter().any(|name| name.local_name.contains(':')) {
         return Err(ProviderError::new(Reason::SamlMalformed).saying("names with one prefix", "more colons"));

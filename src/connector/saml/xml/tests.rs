@@ -110,6 +110,9 @@ fn what_is_no_xml_in_utf_8_is_malformed() {
         "<?xml version='1.0' encoding='UTF-7'?><a/>",
         "<a xmlns:p='u'><p:b:c/></a>",
         "<:a/>",
+        "<a xmlns:p=''/>",
+        "<p:a xmlns:p='u'><p:b xmlns:p=''/></p:a>",
+        "<p:a xmlns:p='u'><b xmlns:p=\"\" p:c=''/></p:a>",
         "<a><!doctype b></a>",
     ] {
         assert_eq!(refused(text, Policy::Message), Reason::SamlMalformed, "{text:?}");
@@ -119,6 +122,7 @@ fn what_is_no_xml_in_utf_8_is_malformed() {
         "<?xml version='1.0' encoding='utf-8' standalone='yes'?><a xmlns:p='u'><p:b c='' p:c=''/></a>",
         Policy::Message,
     );
+    taken("<a xmlns='u'><b xmlns=''><c xmlns='u'/></b></a>", Policy::Message);
 }
 
 #[test]

@@ -193,3 +193,24 @@ fn nothing_foreign_stands_beside_what_is_used() {
         }
     }
 }
+
+/// A prefix that is taken back (`xmlns:saml=""`, which namespaces in XML 1.0 do not have) is not written when an element
+/// is canonicalised, so that no signature notices: what was signed as an element of SAML would be one of nobody's, and
+/// be passed over. That would hide what speaks against somebody.
+#[test]
+fn nothing_that_is_signed_can_be_hidden_by_taking_its_prefix_back() {
+    for how in How::ALL {
+        let xml = sign(&honest(), how);
+        taken(&xml);
+        for (from, to) in [
+            (
+                "<saml:AttributeValue xsi:type=\"xs:string\">staff<",
+                "<saml:AttributeValue xmlns:saml=\"\" xsi:type=\"xs:string\">staff<",
+            ),
+            ("<saml:Attribute Name=\"groups\">", "<saml:Attribute xmlns:saml=\"\" Name=\"groups\">"),
+            ("<saml:AuthnContext>", "<saml:AuthnContext xmlns:saml=''>"),
+        ] {
+            refused(&replace(&xml, from, to), Reason::SamlMalformed);
+        }
+    }
+}
