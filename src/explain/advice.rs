@@ -97,7 +97,7 @@ const ADVICE: &[(&[&str], &str)] = &[
         NOT_OURS,
     ),
     (
-        &["cross_site", "cross_site_post", "form_expected", "form_too_large", "not_a_page"],
+        &["cross_site", "cross_site_post", "form_expected", "form_too_large", "form_too_many_fields", "not_a_page"],
         "The request did not come from Anteroom's own pages, as it must. A link or form of another site was refused.",
     ),
     (&["rate_limited"], "Too many look-ups from one network. Behind an ingress, list it in server.trusted_proxies."),

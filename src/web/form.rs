@@ -12,6 +12,9 @@ use hyper::body::Body;
 /// Bytes of a form that are read.
 const MAX_FORM: usize = 16 * 1024;
 
+/// Fields of a form: ours have three, a provider's two. Each is compared with each.
+const MAX_FIELDS: usize = 32;
+
 /// How long a form may take to arrive: the smallest of ours fits into one packet.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
@@ -33,8 +36,8 @@ impl Form {
     /// Reads a form that was posted from our own pages.
     ///
     /// # Errors
-    /// It came from elsewhere (403), is no urlencoded form (415), is too large (413), too slow (408) or names a field
-    /// twice (400).
+    /// It came from elsewhere (403), is no urlencoded form (415), is too large (413), too slow (408), names a field twice
+    /// or has too many (400).
     pub(super) async fn read<B>(headers: &HeaderMap, body: B, origin: &str) -> Result<Self, BadForm>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
@@ -74,6 +77,9 @@ impl Form {
         for (name, value) in url::form_urlencoded::parse(body) {
             if fields.iter().any(|(known, _)| *known == name) {
                 return Err(bad(StatusCode::BAD_REQUEST, "duplicate_parameter"));
+            }
+            if fields.len() == MAX_FIELDS {
+                return Err(bad(StatusCode::BAD_REQUEST, "form_too_many_fields"));
             }
             fields.push((name.into_owned(), value.into_owned()));
         }
@@ -174,5 +180,16 @@ mod tests {
         let form = Form::parse(&Bytes::from_static(b"email=a%40b.c&rd=%2F")).unwrap_or_else(|_| Form(vec![]));
         assert_eq!(form.get("email"), Some("a@b.c"));
         assert!(Form::parse(&Bytes::from_static(b"email=a&email=b")).is_err());
+    }
+
+    /// S28: half a megabyte has room for 80,000 names, of which each would be compared with each.
+    #[test]
+    fn a_form_has_no_more_fields_than_can_be_compared() {
+        let form = |fields: usize| (0..fields).map(|i| format!("{i:x}&")).collect::<String>();
+        let parsed = |fields| Form::parse(&form(fields).into()).map(|form| form.0.len());
+        assert_eq!(parsed(MAX_FIELDS), Ok(MAX_FIELDS));
+        for many in [MAX_FIELDS + 1, 80_000] {
+            assert_eq!(parsed(many), Err(bad(StatusCode::BAD_REQUEST, "form_too_many_fields")), "{many}");
+        }
     }
 }

@@ -173,6 +173,12 @@ async fn a_post_that_is_no_message_is_refused_s31() {
         ),
         ("a field in another case", 400, "saml_response_missing", ask().body(format!("samlresponse={field}"))),
         ("nothing", 400, "saml_response_missing", ask().body("")),
+        (
+            "many fields",
+            400,
+            "form_too_many_fields",
+            ask().body((0..60_000).map(|n| format!("{n:x}&")).collect::<String>()),
+        ),
     ] {
         let watch = trial.watch(&browser, &asked, &xml);
         let answer = browser.send_from_elsewhere(ask).await;
