@@ -94,7 +94,7 @@ impl SignIn {
         visitor: Visitor<'_>,
     ) -> Result<(), LogoutRefused> {
         let connector = provider.id().clone();
-        let person = request.name_id.value.trim();
+        let person = request.name_id.person();
         let mut selectors = if request.session_indexes.is_empty() {
             vec![Selector::Subject { connector: connector.clone(), sub: person.to_owned() }]
         } else {

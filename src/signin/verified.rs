@@ -90,7 +90,7 @@ impl Verified {
             reference: Uuid::from_bytes(random::bytes()),
             identity: asserted.identity,
             auth: AuthMethod::Saml,
-            provider_sub: asserted.name_id.value.trim().to_owned(),
+            provider_sub: asserted.name_id.person().to_owned(),
             provider_sid: asserted.session_index,
             auth_time: Some(asserted.authn_instant),
             acr: asserted.authn_context_class,

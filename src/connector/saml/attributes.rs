@@ -138,8 +138,8 @@ impl Reader<'_> {
                 return Ok(Some(found));
             }
         }
-        let NameId { value, format, .. } = statement.name_id();
-        Ok(preset.names_by_address(format.as_deref()).then_some(value.trim()))
+        let name = statement.name_id();
+        Ok(preset.names_by_address(name.format.as_deref()).then_some(name.person()))
     }
 
     fn name(&self, statement: &Statement<'_>, preset: &Preset) -> Result<Option<String>, ProviderError> {
@@ -206,7 +206,7 @@ fn lasting(name_id: &NameId) -> Result<String, ProviderError> {
             let expected = "a persistent NameID, or an attribute named in attributes.subject";
             Err(ProviderError::new(Reason::SamlSubject).saying(expected, format))
         }
-        _ => sound(name_id.value.trim()),
+        _ => sound(name_id.person()),
     }
 }
 

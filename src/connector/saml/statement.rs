@@ -1,6 +1,7 @@
 //! The attributes of an assertion, looked up by name.
 
 use super::types::{Assertion, NameId};
+use super::xml::trimmed;
 use crate::connector::error::{ProviderError, Reason};
 
 /// In a connector's settings the name of no attribute, but of the assertion's `NameID`.
@@ -27,7 +28,7 @@ impl<'a> Statement<'a> {
         let attributes = self.0.attributes.iter().filter(|attribute| attribute.name == name);
         let name_id = (name == NAME_ID).then_some(&self.0.name_id.value);
         for value in attributes.flat_map(|attribute| &attribute.values).chain(name_id) {
-            let value = value.trim();
+            let value = trimmed(value);
             if !value.is_empty() && seen.insert(value) {
                 values.push(value);
             }

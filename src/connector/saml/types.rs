@@ -1,6 +1,6 @@
 //! What a verified assertion says.
 
-use super::xml::Element;
+use super::xml::{Element, trimmed};
 use crate::base::clock::Timestamp;
 use crate::connector::error::{ProviderError, Reason};
 
@@ -18,6 +18,11 @@ pub struct NameId {
 }
 
 impl NameId {
+    /// Whom it names: without the white space that the document is laid out with.
+    pub fn person(&self) -> &str {
+        trimmed(&self.value)
+    }
+
     /// From a `NameID` of an assertion or a logout request: the same name reads the same in both.
     ///
     /// # Errors
@@ -25,7 +30,7 @@ impl NameId {
     pub(super) fn read(name: Element<'_>) -> Result<Self, ProviderError> {
         // As it came: at sign-out it is sent back.
         let value = name.text();
-        if value.trim().is_empty() || !name.is_plain_text() {
+        if trimmed(&value).is_empty() || !name.is_plain_text() {
             return Err(ProviderError::new(Reason::SamlSubject).saying("a NameID with text", "none"));
         }
         if value.len() > MAX_NAME {

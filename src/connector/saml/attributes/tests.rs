@@ -217,6 +217,9 @@ fn an_address_is_one_and_of_the_connectors_domains_i08_i12() {
         ("ann@acme.com ann@evil.com", Err("email_invalid")),
         ("\"ann@acme.com\"@evil.com", Err("email_invalid")),
         ("Ann <ann@acme.com>", Err("email_invalid")),
+        // To the provider another address than Ann's, so that she has to be asked for nothing.
+        ("ann@acme.com\u{a0}", Err("email_invalid")),
+        ("\u{2003}ann@acme.com", Err("email_invalid")),
     ] {
         let found = setup.email(&with(assertion(OKTA), "email", &[value]));
         assert_eq!(found.as_deref().map_err(|e| *e), want, "{value}");
@@ -224,6 +227,18 @@ fn an_address_is_one_and_of_the_connectors_domains_i08_i12() {
     let error = setup.read(&with(assertion(OKTA), "email", &["ann@evil.com"])).err().unwrap();
     assert_eq!(error.address().unwrap().as_str(), "ann@evil.com");
     assert_eq!(error.detail(), Some(("acme.com acme.de", "evil.com")));
+}
+
+/// S09: a blank that the provider counts is not cut off, or two of its people would be one here.
+#[test]
+fn only_white_space_of_the_layout_is_not_part_of_a_name_s09() {
+    let setup = Setup::of(SamlPreset::Generic);
+    let mail = || with(assertion(OKTA), "email", &["ann@acme.com"]);
+    let subject = |name: &str| setup.read(&named(mail(), None, name)).map(|person| person.attributes.subject);
+    assert_eq!(subject("\r\n\t ann \n").unwrap(), "ann");
+    for other in ["ann\u{a0}", "\u{3000}ann", "ann\u{2028}"] {
+        assert_eq!(subject(other).unwrap(), other);
+    }
 }
 
 #[test]
