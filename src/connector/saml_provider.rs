@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
 use super::metadata_source::MetadataSource;
@@ -24,6 +25,10 @@ use crate::base::outgoing::Outgoing;
 use crate::config::{RequestBinding, SamlConnector};
 use crate::connector::PostForm;
 use crate::identity::Identity;
+
+/// Messages of one provider that are judged at a time: some wait for the directory or for the provider's metadata, and
+/// each takes up to a few MB of memory.
+const JUDGING: usize = 16;
 
 /// A request for a sign-in.
 pub struct SamlRequest<'a> {
@@ -60,6 +65,7 @@ pub struct SamlProvider {
     pub(super) keys: OwnKeys,
     pub(super) slo_url: String,
     pub(super) clock: Clock,
+    judging: Semaphore,
 }
 
 impl SamlProvider {
@@ -80,7 +86,16 @@ impl SamlProvider {
         let keys = OwnKeys::open(&keys_dir, signing, decryption, host.as_deref().unwrap_or("Anteroom"), clock.now())?;
         let source = MetadataSource::new(id.clone(), config, insecure_http, outgoing, clock.clone());
         let slo_url = format!("{base_url}/saml/{id}/slo");
-        Ok(Self { id, connector: config.clone(), domains, source, keys, slo_url, clock })
+        Ok(Self {
+            id,
+            connector: config.clone(),
+            domains,
+            source,
+            keys,
+            slo_url,
+            clock,
+            judging: Semaphore::new(JUDGING),
+        })
     }
 
     /// Whether our own keys are good, or could be made, for `anteroom check`. Writes nothing.
@@ -119,6 +134,13 @@ impl SamlProvider {
     /// Whether responses that answer no request are taken.
     pub fn allows_idp_initiated(&self) -> bool {
         self.connector.allow_idp_initiated
+    }
+
+    /// Waits until a message of this provider may be judged. Each has its own turns: one whose metadata is slow to be had
+    /// keeps nobody waiting who comes from another (T22).
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed.
+        self.judging.acquire().await.ok()
     }
 
     /// Whether responses can be judged: the provider's metadata and its keys are at hand. Fetches them at first use.

@@ -123,7 +123,7 @@ impl Site {
             let bad = BadForm { status: StatusCode::BAD_REQUEST, reason: "saml_response_missing" };
             return self.bad_message(visit, saml, "login.rejected", failures, bad);
         };
-        let _turn = self.judging.acquire().await;
+        let _turn = saml.turn().await;
         let posted = Posted { provider: saml, response, relay_state, headers: &parts.headers };
         match self.sign_in.assertion(&posted, visit.visitor()).await {
             Ok(Received { to, stray }) => {
@@ -184,7 +184,7 @@ impl Site {
         } else {
             LogoutPosted::Query(parts.uri.query().unwrap_or_default())
         };
-        let _turn = self.judging.acquire().await;
+        let _turn = saml.turn().await;
         match self.sign_in.saml_logout(saml, &posted, visit.visitor()).await {
             Ok(SingleLogout::Answer(to)) => self.to_provider(provider, Started { to, cookies: vec![] }, "saml_logout"),
             Ok(SingleLogout::Done { partial }) => {

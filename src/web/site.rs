@@ -27,9 +27,6 @@ const READING: usize = 64;
 const UPLOADS_OF_ONE: usize = 32;
 const UPLOADS: usize = 512;
 
-/// SAML messages that are judged at a time: some wait for the directory, and each takes up to a few MB of memory.
-const JUDGING: usize = 16;
-
 /// The own site of one Anteroom.
 pub struct Site {
     pub(super) sign_in: SignIn,
@@ -42,8 +39,6 @@ pub struct Site {
     pub(super) reading: Semaphore,
     /// SAML messages that are read at a time, by source.
     pub(super) uploads: UnderWay,
-    /// SAML messages that are judged at a time.
-    pub(super) judging: Semaphore,
     pub(super) bad_messages: Failures,
     pub(super) bad_answers: Failures,
     pub(super) bad_logouts: Failures,
@@ -71,7 +66,6 @@ impl Site {
             lookups: Limit::new(LOOKUPS, clock.clone()),
             kept_posts: Limit::new(KEPT_POSTS, clock.clone()),
             reading: Semaphore::new(READING),
-            judging: Semaphore::new(JUDGING),
             uploads: UnderWay::new(UPLOADS_OF_ONE, UPLOADS),
             bad_messages: Failures::new(BAD_MESSAGES, clock.clone()),
             bad_answers: Failures::new(BAD_ANSWERS, clock.clone()),

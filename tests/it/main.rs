@@ -51,6 +51,7 @@ mod saml_document;
 mod saml_encrypted;
 mod saml_flow;
 mod saml_identity;
+mod saml_load;
 mod saml_logout;
 mod saml_logout_refused;
 mod saml_metadata;

@@ -223,6 +223,26 @@ async fn a_url_is_polled_and_a_use_never_waits_for_that() {
     assert_eq!(server.asked(), 2);
 }
 
+/// S30; T63: whoever signs with a key of their own makes nobody fetch again and again.
+#[tokio::test]
+async fn an_unknown_key_is_looked_for_at_once_and_then_not_for_a_while() {
+    let (old, new) = (Made::new("old", 2029), Made::new("new", 2030));
+    let (server, clock) = (Server::start(document(&[&old], "")).await, clock());
+    let source = source(server.from(), None, &clock);
+    let known = source.current().await.unwrap();
+    for _ in 0..50 {
+        assert!(source.look_for_key(&known).await.is_none());
+    }
+    assert_eq!(server.asked(), 2, "once for all of them");
+    server.answer(StatusCode::OK, &document(&[&old, &new], ""));
+    clock.advance(UNKNOWN_KEY_FLOOR);
+    let newer = source.look_for_key(&known).await.unwrap();
+    assert_eq!((newer.certificates.len(), server.asked()), (2, 3));
+    // Whoever judged by the old document a moment ago is given what is at hand.
+    assert!(Arc::ptr_eq(&source.look_for_key(&known).await.unwrap(), &newer));
+    assert_eq!(server.asked(), 3);
+}
+
 #[tokio::test]
 async fn the_provider_says_how_often_within_bounds() {
     for (attributes, early, due) in [

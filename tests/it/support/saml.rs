@@ -96,6 +96,17 @@ impl SamlProvider {
         )
     }
 
+    /// What it publishes now.
+    pub fn published(&self) -> String {
+        std::fs::read_to_string(&self.file).unwrap()
+    }
+
+    /// Its connector with metadata at this address, in place of the file.
+    pub fn connector_at(&self, url: &str) -> String {
+        let file = format!("metadata_file = {:?}", self.file.to_string_lossy());
+        self.connector("").replace(&file, &format!("metadata_url = {url:?}"))
+    }
+
     /// Where its pages are.
     pub fn origin(&self) -> String {
         format!("https://idp.{}.example", self.name)
