@@ -58,6 +58,7 @@ mod saml_metadata;
 mod saml_replay;
 mod saml_response;
 mod saml_signature;
+mod saml_stranger;
 mod saml_wrapping;
 mod secrets;
 mod shared_cookie;
