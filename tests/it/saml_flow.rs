@@ -1,5 +1,8 @@
 //! The main road of a sign-in over SAML, from the application's page to the provider and back.
 
+use std::time::Duration;
+
+use anteroom::directory::Directory;
 use serde_json::Value;
 
 use crate::support::{
@@ -58,7 +61,7 @@ async fn an_address_leads_to_the_provider_and_back_to_the_page_first_asked_for()
         assert_eq!(seen.header("x-anteroom-connector"), Some("initech"));
         assert_eq!(seen.header("cookie"), None, "our cookies end here");
         assert_eq!(told(&app)["email"], "carol@initech.com");
-        app.advance(std::time::Duration::from_secs(1));
+        app.advance(Duration::from_secs(1));
     }
 }
 
@@ -110,6 +113,31 @@ async fn a_new_sign_in_takes_the_place_of_the_browsers_session() {
 }
 
 /// R09: where the response goes does not depend on who asks how.
+/// The provider says how long a session may last (S18): in the process that made it and in another, not a moment longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_when_its_provider_says_s18() {
+    let idp = SamlProvider::new("initech", "carol");
+    let app = App::start_with(Setup::new().with(&idp.connector("")).directory(Directory::in_memory())).await;
+    let (trial, another) = (SamlTrial::new(&app, &idp), app.another().await);
+    let (mut bounded, mut unbounded) = (app.browser(), app.browser());
+    let end = app.clock.now().plus(Duration::from_secs(20 * 60));
+    trial
+        .accepted("until then", &mut bounded, |words| {
+            let more = format!("<saml:AuthnStatement SessionNotOnOrAfter=\"{}\"", end.rfc3339());
+            words.before(move |xml| xml.replacen("<saml:AuthnStatement", &more, 1));
+        })
+        .await;
+    trial.accepted("without an end", &mut unbounded, |_| {}).await;
+    let mut elsewhere = bounded.at(another.address);
+    app.advance(end.since(app.clock.now()) - Duration::from_secs(2));
+    assert_eq!((bounded.visit("/").await.status, elsewhere.visit("/").await.status), (200, 200));
+    app.advance(Duration::from_secs(3));
+    for (row, browser) in [("here", &mut bounded), ("elsewhere", &mut elsewhere)] {
+        assert_eq!(browser.visit("/").await.status, 302, "{row}");
+    }
+    assert_eq!(unbounded.visit("/").await.status, 200, "the twin");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_header_changes_what_the_provider_is_told_r09() {
     let idp = SamlProvider::new("initech", "carol");
