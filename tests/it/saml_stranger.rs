@@ -64,6 +64,26 @@ async fn a_note_is_of_its_connector_and_of_its_minute_s20() {
     watch.refused("an old one", &browser, &page, 400, "tx_not_bound");
 }
 
+/// What was posted waits for its browser as long as an attempt lasts.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_to_done_too_late_is_not_signed_in_s20() {
+    let (app, idp, _) = start().await;
+    let trial = SamlTrial::new(&app, &idp);
+    for (wait, good) in [(599, true), (601, false)] {
+        let mut browser = app.browser();
+        let asked = trial.begin(&mut browser).await;
+        let posted = trial.post(&mut browser, &asked, &trial.words(&asked)).await;
+        app.advance(Duration::from_secs(wait));
+        let watch = trial.watch(&browser, &asked, "");
+        let page = trial.follow(&mut browser, posted).await;
+        if good {
+            assert_eq!((page.status, page.reason()), (303, "signed_in"), "{page:?}");
+        } else {
+            watch.refused("too late", &browser, &page, 400, "state_expired");
+        }
+    }
+}
+
 /// What is signed cannot be hidden from who reads it: not by a prefix that is taken back, of which a signature says
 /// nothing. Here it would hide the second of two addresses (S25).
 #[tokio::test(flavor = "multi_thread")]
