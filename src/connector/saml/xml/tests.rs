@@ -61,6 +61,10 @@ fn limits_are_found_before_the_parser_works() {
             |i: usize| format!("<a {}>", (0..12).map(|k| format!("xmlns:p{i}x{k}='x'")).collect::<Vec<_>>().join(" "));
         format!("{}{}", (0..n).map(start).collect::<String>(), "</a>".repeat(n))
     };
+    let declared = |prefix: usize, uri: usize| {
+        format!("<a xmlns:{} = '{}' b='{}'/>", "p".repeat(prefix), "u".repeat(uri), "b".repeat(1_000))
+    };
+    let many = |n: usize| format!("<a>{}</a>", format!("<b {}/>", "xmlns='u' c='' d='' e='' f=''").repeat(n));
     for (honest, too_much) in [
         (attributes(32), attributes(33)),
         (attributes(32), attributes(50_000)),
@@ -69,17 +73,23 @@ fn limits_are_found_before_the_parser_works() {
         (nested(10), nested(11)),
         (deep(20), deep(21)),
         (deep(20), deep(10_000)),
-        (wide(9_000), wide(10_000)),
+        (wide(4_900), wide(5_000)),
+        (wide(4_900).replace("<b/>", "<b></b>"), wide(5_000).replace("<b/>", "<b></b>")),
+        (declared(8, 300), declared(8, 303)),
+        (declared(308, 0), declared(312, 0)),
+        (declared(8, 8), declared(8, 100_000)),
+        ("<a b=\"xmlns='\" c=\"".to_owned() + &"d".repeat(200) + "\"/>", "<a xmlns='".to_owned() + &"u".repeat(1_000)),
+        (many(2_000), many(2_001)),
         (long(250_000), long(MAX_MESSAGE)),
     ] {
         taken(&honest, Policy::Message);
         assert_eq!(refused(&too_much, Policy::Message), Reason::SamlTooLarge);
     }
     taken(&long(MAX_MESSAGE), Policy::Metadata);
-    taken(&wide(10_000), Policy::Metadata);
+    taken(&wide(30_000), Policy::Metadata);
     taken(&namespaces(20), Policy::Metadata);
     assert_eq!(refused(&long(MAX_METADATA), Policy::Metadata), Reason::SamlTooLarge);
-    assert_eq!(refused(&wide(80_000), Policy::Metadata), Reason::SamlTooLarge);
+    assert_eq!(refused(&wide(40_000), Policy::Metadata), Reason::SamlTooLarge);
 }
 
 /// The depth that is counted over the bytes may be deceived; the parser's cannot.
