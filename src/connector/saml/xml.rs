@@ -241,11 +241,15 @@ fn begins_value(after_equals: &[u8]) -> bool {
     matches!(after_equals.iter().find(|b| !b.is_ascii_whitespace()), Some(b'"' | b'\''))
 }
 
-/// Names with more colons than one are well-formed but have no meaning under namespaces, which the parser lets pass.
+/// What is well-formed but has no meaning under namespaces, and the parser lets pass: names with more colons than one, and
+/// a prefix without a namespace (Namespaces in XML 1.0, section 5).
 fn check_names(element: &uppsala::Element<'_>) -> Result<(), ProviderError> {
     let names = std::iter::once(&element.name).chain(element.attributes.iter().map(|a| &a.name));
     if names.into_iter().any(|name| name.local_name.contains(':')) {
         return Err(ProviderError::new(Reason::SamlMalformed).saying("names with one prefix", "more colons"));
+    }
+    if element.namespace_declarations.iter().any(|(prefix, uri)| !prefix.is_empty() && uri.is_empty()) {
+        return Err(ProviderError::new(Reason::SamlMalformed).saying("prefixes with a namespace", "one without"));
     }
     Ok(())
 }
@@ -397,7 +401,8 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
 }
 
 /// A time of a message: xs:dateTime in UTC (SAML 2.0 Core, section 1.3.3). `+00:00` for `Z` is taken, another time zone
-/// or none is not. What is finer than a millisecond is cut.
+/// or none is not. What is finer than a millisecond is cut. The last day of the year 9999, which is how some write that
+/// something never ends, is the last moment that a [`Timestamp`] can be printed with; later years are no times here.
 pub(crate) fn time(text: &str) -> Option<Timestamp> {
     let text = text.trim_matches(is_space);
     let local = ["Z", "+00:00", "-00:00"].iter().find_map(|zone| text.strip_suffix(zone))?;
@@ -407,9 +412,15 @@ pub(crate) fn time(text: &str) -> Option<Timestamp> {
     if !shaped || !digits(fraction) {
         return None;
     }
-    let seconds: jiff::Timestamp = format!("{seconds}Z").parse().ok()?;
+    let seconds: jiff::civil::DateTime = seconds.parse().ok()?;
     let millis: i64 = format!("{fraction:0<3.3}").parse().ok()?;
-    Some(Timestamp::from_millis(seconds.as_millisecond().checked_add(millis)?))
+    let last = jiff::Timestamp::MAX;
+    let Ok(seconds) = jiff::tz::Offset::UTC.to_timestamp(seconds) else {
+        // Nor is the first day of the year -9999 one, which has another shape.
+        return Some(Timestamp::from_millis(last.as_millisecond()));
+    };
+    let millis = seconds.as_millisecond().checked_add(millis)?;
+    Some(Timestamp::from_millis(millis.min(last.as_millisecond())))
 }
 
 /// `time` as messages have it: UTC, whole seconds.
