@@ -269,3 +269,25 @@ fn failed(error: OutgoingError, invalid: Reason) -> ProviderError {
     };
     ProviderError::new(reason).saying("", &error).caused_by(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Timestamp;
+
+    #[tokio::test]
+    async fn a_document_is_as_old_as_the_beginning_of_its_fetch() {
+        let (slot, clock) = (Slot::new(), Clock::manual(Timestamp::from_secs(1_800_000_000)));
+        let mut flight = slot.flight.lock().await;
+        let slow = async {
+            clock.advance(FRESH / 2);
+            Ok(7)
+        };
+        assert_eq!(*slot.fetch(&mut flight, &clock, slow).await.unwrap(), 7);
+        assert!(!slot.is_old(clock.tick()));
+        clock.advance(FRESH / 2 - Duration::from_millis(1));
+        assert!(!slot.is_old(clock.tick()));
+        clock.advance(Duration::from_millis(1));
+        assert!(slot.is_old(clock.tick()));
+    }
+}

@@ -252,13 +252,13 @@ impl SamlProvider {
         };
         let mut judged = judge(&metadata);
         // A certificate that the provider has changed since its metadata were read.
-        if judged.as_ref().is_err_and(|error| error.why() == Reason::SamlKeyUntrusted)
+        if judged.as_ref().is_err_and(|refusal| refusal.unknown_key)
             && let Some(newer) = self.source.look_for_key(&metadata).await
         {
             metadata = newer;
             judged = judge(&metadata);
         }
-        let assertion = judged?;
+        let assertion = judged.map_err(|refusal| refusal.error)?;
         let assurance = Assurance {
             auth_time: Some(assertion.authn_instant.min(now)),
             acr: assertion.authn_context_class.clone(),

@@ -123,6 +123,9 @@ impl Site {
             let bad = BadForm { status: StatusCode::BAD_REQUEST, reason: "saml_response_missing" };
             return self.bad_message(visit, saml, "login.rejected", failures, bad);
         };
+        // Judged on this very thread. The limits on a message (`connector::saml::xml`) hold the worst of them to less than a
+        // hundred honest ones of 8 KB, which should be some ten milliseconds where the code is optimised; these threads are
+        // the control plane's, and no proxied request waits for one.
         let _turn = saml.turn().await;
         let posted = Posted { provider: saml, response, relay_state, headers: &parts.headers };
         match self.sign_in.assertion(&posted, visit.visitor()).await {

@@ -1,10 +1,14 @@
 //! Assertions that are encrypted to us (security cases S14, S15).
 
+use std::time::Duration;
+
 use anteroom::directory::Directory;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::{App, Ask, Cipher, Encrypted, SamlProvider, SamlTrial, Setup, Signing, Words, assertion, between};
+use crate::support::{
+    App, Ask, Cipher, Encrypted, SamlKey, SamlProvider, SamlTrial, Setup, Signing, Words, assertion, between,
+};
 
 async fn start(settings: &str) -> (App, SamlProvider, Vec<u8>) {
     let idp = SamlProvider::new("initech", "carol");
@@ -154,4 +158,32 @@ async fn a_touched_ciphertext_gets_one_answer_whatever_came_out_s15() {
     .await;
     assert!(rows > 60);
     assert_eq!(pages.len(), 1, "all answers are the same: {pages:#?}");
+}
+
+/// A provider changes its certificate from one moment to the next: what it encrypts and signs with the new one is taken at
+/// once, though nothing outside of the ciphertext says which key that is (S15, S30).
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypted_assertion_by_a_new_key_is_taken_as_soon_as_the_metadata_has_it_s30() {
+    let (app, idp, certificate) = start("allow_aes_cbc = true").await;
+    let trial = SamlTrial::new(&app, &idp).signing(Signing::Assertion);
+    let (mut known, mut other) = (SamlKey::number(0), SamlKey::number(1));
+    for cipher in [Cipher::Cbc, Cipher::Gcm] {
+        let by = |key: &'static SamlKey| {
+            let certificate = certificate.clone();
+            move |words: &mut Words| {
+                words.encrypted = Some((cipher, certificate));
+                words.key = key;
+            }
+        };
+        let reason = if cipher == Cipher::Gcm { "saml_key_untrusted" } else { "saml_decrypt" };
+        idp.publish(move |metadata| metadata.keys = vec![known]);
+        app.advance(Duration::from_secs(31));
+        trial.accepts("the key of the metadata", by(known)).await;
+        trial.refuses("a stranger's", 400, reason, by(other)).await;
+        app.advance(Duration::from_secs(31));
+        trial.accepts("the key of the metadata, read again", by(known)).await;
+        idp.publish(move |metadata| metadata.keys = vec![other]);
+        trial.accepts("the new key", by(other)).await;
+        std::mem::swap(&mut known, &mut other);
+    }
 }

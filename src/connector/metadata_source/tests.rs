@@ -96,6 +96,8 @@ struct Server {
     address: SocketAddr,
     answer: Arc<SyncMutex<(StatusCode, String)>>,
     asked: Arc<AtomicU64>,
+    /// How far a clock moves while it answers.
+    takes: Arc<SyncMutex<Option<(Clock, Duration)>>>,
 }
 
 impl Server {
@@ -104,12 +106,17 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let answer = Arc::new(SyncMutex::new((StatusCode::OK, document)));
         let asked = Arc::new(AtomicU64::new(0));
-        let server = Self { address, answer: Arc::clone(&answer), asked: Arc::clone(&asked) };
+        let takes = Arc::new(SyncMutex::new(None::<(Clock, Duration)>));
+        let server =
+            Self { address, answer: Arc::clone(&answer), asked: Arc::clone(&asked), takes: Arc::clone(&takes) };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (answer, asked) = (Arc::clone(&answer), Arc::clone(&asked));
+                let (answer, asked, takes) = (Arc::clone(&answer), Arc::clone(&asked), Arc::clone(&takes));
                 let service = service_fn(move |_: Request<hyper::body::Incoming>| {
                     asked.fetch_add(1, Ordering::Relaxed);
+                    if let Some((clock, by)) = &*takes.lock().unwrap() {
+                        clock.advance(*by);
+                    }
                     let (status, body) = answer.lock().unwrap().clone();
                     let response = Response::builder().status(status).body(Full::new(Bytes::from(body)));
                     async move { Ok::<_, Infallible>(response.unwrap()) }
@@ -132,6 +139,54 @@ impl Server {
 
     fn asked(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)
+    }
+
+    fn takes(&self, clock: &Clock, by: Duration) {
+        *self.takes.lock().unwrap() = Some((clock.clone(), by));
+    }
+}
+
+#[tokio::test]
+async fn a_document_is_as_old_as_the_beginning_of_its_fetch() {
+    let (server, clock) = (Server::start(document(&[&Made::new("a", 2030)], "")).await, clock());
+    let source = source(server.from(), None, &clock);
+    server.takes(&clock, schedule::URL_EVERY / 2);
+    source.refresh().await;
+    source.refresh().await;
+    assert_eq!(server.asked(), 1, "not before it is due");
+    clock.advance(schedule::URL_EVERY / 2);
+    source.refresh().await;
+    assert_eq!(server.asked(), 2);
+}
+
+/// S30: a provider changes its certificate from one moment to the next.
+#[tokio::test]
+async fn an_unknown_key_is_looked_for_at_once_and_at_most_every_thirty_seconds() {
+    let (old, new) = (document(&[&Made::new("old", 2029)], ""), document(&[&Made::new("new", 2030)], ""));
+    let (server, clock) = (Server::start(old.clone()).await, clock());
+    let source = source(server.from(), None, &clock);
+    let known = source.current().await.unwrap();
+    let names = |metadata: Option<Arc<IdpMetadata>>| {
+        metadata.map(|metadata| metadata.certificates[0].subject().to_owned()).unwrap_or_default()
+    };
+    assert_eq!((names(source.look_for_key(&known).await), server.asked()), (String::new(), 2), "the same document");
+    server.answer(StatusCode::OK, &new);
+    clock.advance(UNKNOWN_KEY_FLOOR - Duration::from_millis(1));
+    assert_eq!((names(source.look_for_key(&known).await), server.asked()), (String::new(), 2), "not yet again");
+    clock.advance(Duration::from_millis(1));
+    assert_eq!((names(source.look_for_key(&known).await), server.asked()), ("CN=new".into(), 3));
+    // Whoever still has the old one gets it without another look.
+    assert_eq!((names(source.look_for_key(&known).await), server.asked()), ("CN=new".into(), 3));
+    let known = source.current().await.unwrap();
+    clock.advance(UNKNOWN_KEY_FLOOR);
+    for (status, body) in [(StatusCode::INTERNAL_SERVER_ERROR, old.as_str()), (StatusCode::OK, "<x/>")] {
+        let asked = server.asked();
+        server.answer(status, body);
+        assert_eq!((names(source.look_for_key(&known).await), server.asked()), (String::new(), asked + 1), "{body}");
+        assert_eq!(subjects(&source).await, ["CN=new"], "the last good one stays");
+        // A look that failed counts.
+        assert_eq!((names(source.look_for_key(&known).await), server.asked()), (String::new(), asked + 1), "{body}");
+        clock.advance(UNKNOWN_KEY_FLOOR);
     }
 }
 

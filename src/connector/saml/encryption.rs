@@ -3,7 +3,9 @@
 //! Whoever may send responses may ask this code about ciphertexts. AES-CBC is not authentic, so that an answer that
 //! depends on what came out is an oracle for the content of a captured assertion (S15). Therefore one error for
 //! everything from the first Base64 on; a content key that does not open, whatever the cause, is replaced by a random
-//! one, and bad padding is remembered and refused at the end, so that all ways to fail take the same way.
+//! one, content that is no text by nothing, and what is bad is remembered and refused at the end, so that all ways to
+//! fail take the same way. Where one of them ends before a signature is computed, [`response`](super::response) computes
+//! another.
 
 use std::ops::Range;
 
@@ -65,7 +67,7 @@ pub(super) struct Opened {
     pub(super) assertion: Range<usize>,
     /// Whether it is what the sender encrypted. Else it may be anything, and what is wrong with it is not told.
     pub(super) authentic: bool,
-    /// Whether the padding is good. If not, all of it is refused, at the end.
+    /// Whether it opened, with good padding. If not, all of it is refused, at the end.
     pub(super) sound: bool,
 }
 
@@ -142,9 +144,10 @@ fn open(encrypted: Element<'_>, keys: &DecryptionKeys, allow_cbc: bool) -> Resul
     let transport = transport(method(*key)?)?;
     let (wrapped, mut ciphertext) = (cipher_value(*key)?, cipher_value(data)?);
     let content_key = unwrap(&wrapped, transport, keys, content.key_len())?;
-    let (clear, sound) = content.open(&content_key, &mut ciphertext).ok_or_else(refused)?;
-    let text = std::str::from_utf8(clear).map_err(|_| refused())?;
-    Ok(Clear { text: text.trim().to_owned(), authentic: content.authentic(), sound })
+    let opened = content.open(&content_key, &mut ciphertext);
+    let text = opened.and_then(|(clear, sound)| Some((std::str::from_utf8(clear).ok()?, sound)));
+    let (text, sound) = text.unwrap_or_default();
+    Ok(Clear { text: text.trim().to_owned(), authentic: content.authentic() && sound, sound })
 }
 
 /// The content key as one of our keys has it, else a random one: every key is tried, whichever fits.

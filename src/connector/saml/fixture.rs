@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{AES_128, AES_192, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
@@ -18,11 +19,12 @@ use rcgen::{
     CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512,
     PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize, SignatureAlgorithm,
 };
+use rustix::time::{ClockId, clock_gettime};
 use rustls_pki_types::CertificateDer;
 
 use super::dsig::{SigningKey, TrustedKeys};
 use super::encryption::DecryptionKeys;
-use super::response::{Expected, judge};
+use super::response::{Expected, Refusal, judge};
 use super::types::Assertion;
 use super::xml::{DS, Policy, SAML, SAMLP, Tree, XENC};
 use crate::base::clock::Timestamp;
@@ -36,6 +38,34 @@ pub(crate) const NAME: &str = "anna@acme.example";
 pub(crate) const EVIL: &str = "admin@acme.example";
 /// 2023-11-14T22:13:20Z.
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+/// Judges as a running process does, whose keys are at hand.
+pub(crate) fn judged_by(
+    keys: &TrustedKeys,
+    decryption: &DecryptionKeys,
+    xml: &str,
+) -> Result<Assertion, ProviderError> {
+    let expected = Expected {
+        acs_url: ACS,
+        audience: AUDIENCE,
+        idp_entity_id: IDP,
+        in_response_to: Some(REQUEST),
+        now: NOW,
+        keys,
+        decryption,
+        want_encrypted: false,
+        allow_cbc: true,
+    };
+    judge(xml, &expected).map_err(|refusal| refusal.error)
+}
+
+/// The processor time that `work` takes of this thread: others on the machine do not count.
+pub(crate) fn processor_time<T>(work: impl FnOnce() -> T) -> Duration {
+    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+    let before = now();
+    drop(std::hint::black_box(work()));
+    now() - before
+}
 
 /// A provider's key and its certificate.
 pub(crate) struct Pair {
@@ -338,6 +368,11 @@ pub(crate) fn judged(xml: &str) -> Result<Assertion, ProviderError> {
 
 /// Judges under circumstances that `change` changes.
 pub(crate) fn judged_with(xml: &str, change: impl FnOnce(&mut Expected<'_>)) -> Result<Assertion, ProviderError> {
+    judged_wholly(xml, change).map_err(|refusal| refusal.error)
+}
+
+/// The same, with what the answer does not tell.
+pub(crate) fn judged_wholly(xml: &str, change: impl FnOnce(&mut Expected<'_>)) -> Result<Assertion, Refusal> {
     let keys = TrustedKeys::new([&RSA, &EC, &EC_384, &EC_521].map(|pair| pair.certificate.clone()));
     let decryption = DecryptionKeys::from_pems([&STRANGER.key_pem, &OURS.key_pem]).unwrap();
     let mut expected = Expected {

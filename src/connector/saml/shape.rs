@@ -35,7 +35,9 @@ pub(super) const SHA256: &str = "http://www.w3.org/2001/04/xmlenc#sha256";
 const SHA384: &str = "http://www.w3.org/2001/04/xmldsig-more#sha384";
 const SHA512: &str = "http://www.w3.org/2001/04/xmlenc#sha512";
 /// Most prefixes in a list of inclusive namespaces: each is looked up for each element.
-const MAX_PREFIXES: usize = 16;
+const MAX_PREFIXES: usize = 8;
+/// Longest such list, in bytes: the library copies it for each element.
+const MAX_PREFIX_LIST: usize = 128;
 
 /// A response whose shape is the profile's. Says nothing yet about who made it.
 pub(super) struct ResponseShape<'t> {
@@ -253,9 +255,11 @@ fn exclusive(method: Element<'_>, name: &str) -> Result<(), ProviderError> {
         [] => Ok(()),
         [list] if list.is(EXC_C14N, "InclusiveNamespaces") && list.children().next().is_none() => {
             attributes(*list, &["PrefixList"])?;
-            let prefixes = list.attribute("PrefixList").unwrap_or_default().split_whitespace().count();
-            if prefixes > MAX_PREFIXES {
-                return Err(transform(format_args!("at most {MAX_PREFIXES} prefixes"), prefixes));
+            let list = list.attribute("PrefixList").unwrap_or_default();
+            let prefixes = list.split_whitespace().count();
+            if prefixes > MAX_PREFIXES || list.len() > MAX_PREFIX_LIST {
+                let expected = format_args!("at most {MAX_PREFIXES} prefixes in {MAX_PREFIX_LIST} bytes");
+                return Err(transform(expected, format_args!("{prefixes} in {}", list.len())));
             }
             Ok(())
         }

@@ -30,6 +30,10 @@ const MAX_DEPTH: u32 = 20;
 const MAX_ATTRIBUTES: usize = 32;
 /// Most namespace declarations in scope at one element: canonicalisation looks at them for every element.
 const MAX_NAMESPACES: usize = 128;
+/// Longest namespace declaration, from `xmlns` to the quote after its value, in bytes. The parser may copy the value for
+/// every element in that namespace, and canonicalisation writes it for each whose parent is in another: without this, a
+/// message of 256 KB becomes gigabytes.
+const MAX_DECLARATION: usize = 320;
 
 /// What a document is, and so what it may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,11 +62,20 @@ impl Policy {
         }
     }
 
-    /// Tags and comments, start and end counted apart. A person with 2000 groups has about 5000.
-    const fn max_tags(self) -> usize {
+    /// Attributes of all tags, namespace declarations among them: some providers have three with each value.
+    const fn max_attributes(self) -> usize {
         match self {
             Self::Message => 10_000,
             Self::Metadata => 80_000,
+        }
+    }
+
+    /// Elements, and comments and the like. A person with 2000 groups has 2000, or 4000 if each is an attribute of its
+    /// own.
+    const fn max_nodes(self) -> usize {
+        match self {
+            Self::Message => 5_000,
+            Self::Metadata => 40_000,
         }
     }
 }
@@ -170,24 +183,29 @@ impl<'x> Tree<'x> {
 /// The limits that the parser itself has not, in one pass over the bytes. No `<` may stand in an attribute's value, so
 /// what lies between two of them holds at most one tag.
 fn scan(text: &[u8], policy: Policy) -> Result<(), ProviderError> {
-    let (mut tags, mut depth) = (0, 0_u32);
+    let (mut nodes, mut attributes, mut depth) = (0, 0, 0_u32);
     let mut starts = memchr_iter(b'<', text).peekable();
     while let Some(start) = starts.next() {
-        tags += 1;
-        if tags > policy.max_tags() {
-            return Err(too_large("tags", policy.max_tags(), "more"));
-        }
         let piece = text.get(start + 1..starts.peek().copied().unwrap_or(text.len())).unwrap_or_default();
+        if piece.first() == Some(&b'/') {
+            depth = depth.saturating_sub(1);
+            continue;
+        }
+        nodes += 1;
+        if nodes > policy.max_nodes() {
+            return Err(too_large("elements", policy.max_nodes(), "more"));
+        }
         let values = memchr_iter(b'=', piece).filter(|&at| begins_value(piece.get(at + 1..).unwrap_or_default()));
-        if values.take(MAX_ATTRIBUTES + 1).count() > MAX_ATTRIBUTES {
+        let values = values.take(MAX_ATTRIBUTES + 1).count();
+        if values > MAX_ATTRIBUTES {
             return Err(too_large("attributes of a tag", MAX_ATTRIBUTES, "more"));
         }
-        let most = policy.max_declarations();
-        if memmem::find_iter(piece, b"xmlns").take(most + 1).count() > most {
-            return Err(too_large("namespaces of a tag", most, "more"));
+        attributes += values;
+        if attributes > policy.max_attributes() {
+            return Err(too_large("attributes", policy.max_attributes(), "more"));
         }
+        scan_declarations(piece, policy)?;
         match piece.first() {
-            Some(b'/') => depth = depth.saturating_sub(1),
             Some(b'!' | b'?') | None => {}
             // Only for the right word: the parser counts too, and a value with `/>` in it deceives this line alone.
             Some(_) if memmem::find(piece, b"/>").is_some() => {}
@@ -195,6 +213,25 @@ fn scan(text: &[u8], policy: Policy) -> Result<(), ProviderError> {
         }
         if depth > MAX_DEPTH {
             return Err(too_large("nested elements", MAX_DEPTH, "more"));
+        }
+    }
+    Ok(())
+}
+
+/// The namespaces of one tag. A value that looks like a declaration counts as one.
+fn scan_declarations(tag: &[u8], policy: Policy) -> Result<(), ProviderError> {
+    for (nth, at) in memmem::find_iter(tag, b"xmlns").enumerate() {
+        if nth == policy.max_declarations() {
+            return Err(too_large("namespaces of a tag", policy.max_declarations(), "more"));
+        }
+        // Enough of it to tell: its closing quote is in it or it is too long.
+        let rest = tag.get(at..).unwrap_or_default();
+        let rest = rest.get(..MAX_DECLARATION).unwrap_or(rest);
+        let quotes = |b: &u8| matches!(b, b'"' | b'\'');
+        let value = rest.iter().position(quotes).map(|open| rest.get(open..).unwrap_or_default());
+        let ends = value.and_then(<[u8]>::split_first).is_some_and(|(quote, value)| value.contains(quote));
+        if !ends && rest.len() == MAX_DECLARATION {
+            return Err(too_large("bytes of a namespace declaration", MAX_DECLARATION, "more"));
         }
     }
     Ok(())
@@ -371,7 +408,8 @@ pub(crate) fn trimmed(text: &str) -> &str {
 }
 
 /// A time of a message: xs:dateTime in UTC (SAML 2.0 Core, section 1.3.3). `+00:00` for `Z` is taken, another time zone
-/// or none is not. What is finer than a millisecond is cut.
+/// or none is not. What is finer than a millisecond is cut. The last day of the year 9999, which is how some write that
+/// something never ends, is the last moment that a [`Timestamp`] can be printed with; later years are no times here.
 pub(crate) fn time(text: &str) -> Option<Timestamp> {
     let text = text.trim_matches(is_space);
     let local = ["Z", "+00:00", "-00:00"].iter().find_map(|zone| text.strip_suffix(zone))?;
@@ -381,9 +419,15 @@ pub(crate) fn time(text: &str) -> Option<Timestamp> {
     if !shaped || !digits(fraction) {
         return None;
     }
-    let seconds: jiff::Timestamp = format!("{seconds}Z").parse().ok()?;
+    let seconds: jiff::civil::DateTime = seconds.parse().ok()?;
     let millis: i64 = format!("{fraction:0<3.3}").parse().ok()?;
-    Some(Timestamp::from_millis(seconds.as_millisecond().checked_add(millis)?))
+    let last = jiff::Timestamp::MAX;
+    let Ok(seconds) = jiff::tz::Offset::UTC.to_timestamp(seconds) else {
+        // Nor is the first day of the year -9999 one, which has another shape.
+        return Some(Timestamp::from_millis(last.as_millisecond()));
+    };
+    let millis = seconds.as_millisecond().checked_add(millis)?;
+    Some(Timestamp::from_millis(millis.min(last.as_millisecond())))
 }
 
 /// `time` as messages have it: UTC, whole seconds.

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::super::fixture::{Cipher, refused, *};
 use super::super::xml::Policy;
@@ -220,6 +221,82 @@ fn ways_to_fail_cannot_be_told_apart() {
     }
     assert_eq!(answers.len(), 1, "{answers:#?}");
     assert!(answers.first().unwrap().contains("saml_decrypt"));
+}
+
+/// S15: nor by how long the answer takes. Counted in processor time, for content so long that nothing else counts.
+#[test]
+fn ways_to_fail_make_the_same_work() {
+    let keys = RSA.trusted();
+    let decryption = DecryptionKeys::from_pems([&STRANGER.key_pem, &OURS.key_pem]).unwrap();
+    let group = "<saml:AttributeValue>group</saml:AttributeValue>".repeat(1_000);
+    let long = replace(&honest(), "<saml:AttributeValue xsi:type=\"xs:string\">staff</saml:AttributeValue>", &group);
+    let signed = sign(&long, How::Assertion);
+    let stands = range(&signed, SAML, "Assertion");
+    for cipher in CIPHERS {
+        let encryption = Encryption::new(cipher);
+        let good = encryption.encrypt(&signed);
+        let [key, content] = [0, 1].map(|which| STANDARD.decode(value(&good, which)).unwrap());
+        let spoiled = |which: &[u8], at: usize| {
+            let mut bytes = which.to_vec();
+            bytes[at] ^= 0x55;
+            replace(&good, &STANDARD.encode(which), &STANDARD.encode(bytes))
+        };
+        let with = |clear: &str| {
+            let element = encryption.encrypted_assertion(clear.as_bytes());
+            format!("{}{element}{}", &signed[..stands.start], &signed[stands.end..])
+        };
+        let ways = [
+            ("a key that does not open", spoiled(&key, 9)),
+            ("content touched at its start", spoiled(&content, 0)),
+            ("content touched in the middle", spoiled(&content, content.len() / 2)),
+            ("content touched at its end", spoiled(&content, content.len() - 17)),
+            ("text that is no XML", with(&"x <".repeat(signed.len() / 3))),
+            ("text alone", with(&"x".repeat(signed.len()))),
+            ("XML that ends too early", with(&signed[stands.start..stands.end - 20])),
+            ("another element", with(&format!("<a>{}</a>", "<b>somebody</b>".repeat(1_000)))),
+            ("an assertion that nobody signed", encryption.encrypt(&long)),
+            ("an assertion that was changed", encryption.encrypt(&signed.replace(">advice<", ">another<"))),
+            ("another issuer", encryption.encrypt_raw(&signed, &format!(">{IDP}<"), ">https://other.example<")),
+        ];
+        let mut times: Vec<Vec<Duration>> = vec![Vec::new(); ways.len()];
+        for _ in 0..5 {
+            for ((name, xml), times) in ways.iter().zip(&mut times) {
+                let mut answer = None;
+                times.push(processor_time(|| answer = judged_by(&keys, &decryption, xml).err()));
+                assert!(answer.is_some(), "{name} was taken");
+            }
+        }
+        let medians: Vec<_> = ways
+            .iter()
+            .zip(times)
+            .map(|((name, _), mut times)| {
+                times.sort_unstable();
+                (times[2], *name)
+            })
+            .collect();
+        let (least, most) = (medians.iter().min().unwrap(), medians.iter().max().unwrap());
+        assert!(most.0 < least.0 * 5 / 2, "{cipher:?}: {medians:#?}");
+    }
+}
+
+/// S15, S30: that a key is unknown is not told, and newer metadata is looked for all the same.
+#[test]
+fn an_unknown_key_within_is_known_to_us_alone() {
+    let stranger = sign_by(&honest(), How::Assertion, &STRANGER.signing());
+    for cipher in CIPHERS {
+        let encryption = Encryption::new(cipher);
+        let refusal = judged_wholly(&encryption.encrypt(&stranger), |_| {}).unwrap_err();
+        let told = if cipher == Cipher::Gcm { Reason::SamlKeyUntrusted } else { Reason::SamlDecrypt };
+        assert_eq!((refusal.error.why(), refusal.unknown_key), (told, true));
+        let changed = sign(&honest(), How::Assertion).replace(">staff<", ">root<");
+        for other in [encryption.encrypt(&honest()), encryption.encrypt(&changed)] {
+            assert!(!judged_wholly(&other, |_| {}).unwrap_err().unknown_key);
+        }
+    }
+    let cbc = |xml: &str| judged(&Encryption::new(Cipher::Cbc).encrypt(xml)).unwrap_err();
+    assert_eq!(format!("{:?}", cbc(&stranger)), format!("{:?}", cbc(&honest())), "one answer");
+    let open = judged_wholly(&stranger, |_| {}).unwrap_err();
+    assert_eq!((open.error.why(), open.unknown_key), (Reason::SamlKeyUntrusted, true));
 }
 
 /// A whole block of padding, and as little as there can be.

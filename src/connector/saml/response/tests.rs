@@ -3,5 +3,6 @@ use super::super::xml::DS;
 use super::*;
 
 mod attacks;
+mod limits;
 mod rules;
 mod wrapping;

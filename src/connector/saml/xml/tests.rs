@@ -61,6 +61,10 @@ fn limits_are_found_before_the_parser_works() {
             |i: usize| format!("<a {}>", (0..12).map(|k| format!("xmlns:p{i}x{k}='x'")).collect::<Vec<_>>().join(" "));
         format!("{}{}", (0..n).map(start).collect::<String>(), "</a>".repeat(n))
     };
+    let declared = |prefix: usize, uri: usize| {
+        format!("<a xmlns:{} = '{}' b='{}'/>", "p".repeat(prefix), "u".repeat(uri), "b".repeat(1_000))
+    };
+    let many = |n: usize| format!("<a>{}</a>", format!("<b {}/>", "xmlns='u' c='' d='' e='' f=''").repeat(n));
     for (honest, too_much) in [
         (attributes(32), attributes(33)),
         (attributes(32), attributes(50_000)),
@@ -69,17 +73,23 @@ fn limits_are_found_before_the_parser_works() {
         (nested(10), nested(11)),
         (deep(20), deep(21)),
         (deep(20), deep(10_000)),
-        (wide(9_000), wide(10_000)),
+        (wide(4_900), wide(5_000)),
+        (wide(4_900).replace("<b/>", "<b></b>"), wide(5_000).replace("<b/>", "<b></b>")),
+        (declared(8, 301), declared(8, 302)),
+        (declared(308, 1), declared(309, 1)),
+        (declared(8, 8), declared(8, 100_000)),
+        ("<a b=\"xmlns='\" c=\"".to_owned() + &"d".repeat(200) + "\"/>", "<a xmlns='".to_owned() + &"u".repeat(1_000)),
+        (many(2_000), many(2_001)),
         (long(250_000), long(MAX_MESSAGE)),
     ] {
         taken(&honest, Policy::Message);
         assert_eq!(refused(&too_much, Policy::Message), Reason::SamlTooLarge);
     }
     taken(&long(MAX_MESSAGE), Policy::Metadata);
-    taken(&wide(10_000), Policy::Metadata);
+    taken(&wide(30_000), Policy::Metadata);
     taken(&namespaces(20), Policy::Metadata);
     assert_eq!(refused(&long(MAX_METADATA), Policy::Metadata), Reason::SamlTooLarge);
-    assert_eq!(refused(&wide(80_000), Policy::Metadata), Reason::SamlTooLarge);
+    assert_eq!(refused(&wide(40_000), Policy::Metadata), Reason::SamlTooLarge);
 }
 
 /// The depth that is counted over the bytes may be deceived; the parser's cannot.
@@ -119,7 +129,7 @@ fn what_is_no_xml_in_utf_8_is_malformed() {
         assert_eq!(refused(text, Policy::Metadata), Reason::SamlMalformed, "{text:?}");
     }
     taken(
-        "<?xml version='1.0' encoding='utf-8' standalone='yes'?><a xmlns:p='u'><p:b c='' p:c=''/></a>",
+        "<?xml version='1.0' encoding='utf-8' standalone='yes'?><a xmlns:p='u'><p:b c='' p:c=''/><c xmlns=''/></a>",
         Policy::Message,
     );
     taken("<a xmlns='u'><b xmlns=''><c xmlns='u'/></b></a>", Policy::Message);
@@ -167,9 +177,28 @@ fn times_are_utc() {
     }
     assert_eq!(time("2023-11-14T22:13:20.1Z"), Some(Timestamp::from_millis(1_700_000_000_100)));
     assert_eq!(time("2023-11-14T22:13:20.1239999999999Z"), Some(Timestamp::from_millis(1_700_000_000_123)));
+    let long = format!("2023-11-14T22:13:20.{}Z", "9".repeat(100_000));
+    assert_eq!(time(&long), Some(Timestamp::from_millis(1_700_000_000_999)));
+    let last = Timestamp::from_millis(jiff::Timestamp::MAX.as_millisecond());
+    for text in [
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59.9999999Z",
+        "9999-12-31T00:00:00+00:00",
+        "9999-12-30T23:00:00Z",
+        "9999-12-30T22:00:00.9999Z",
+    ] {
+        assert_eq!(time(text), Some(last), "{text}");
+        assert!(write_time(time(text).unwrap()).starts_with("9999-12-30T22:00:00"));
+    }
+    assert!(time("9999-12-30T22:00:00.998Z").unwrap() < last);
     for text in [
         "",
         "Z",
+        "9999-12-32T00:00:00Z",
+        "9999-13-01T00:00:00Z",
+        "9999-12-31T25:00:00Z",
+        "10000-01-01T00:00:00Z",
+        "99999-12-31T23:59:59Z",
         "2023-11-14T22:13:20",
         "2023-11-14T22:13:20+01:00",
         "2023-11-14t22:13:20Z",
