@@ -50,7 +50,7 @@ fn cut(from: &'static str, to: &'static str) -> impl Fn(&mut Words) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_addresses_neither_is_taken_s25() {
-    let (app, idp, _) = start("attributes = { preferred_username = \"uid\" }").await;
+    let (app, idp, _) = start("attributes = { preferred_username = \"uid\", roles = \"role\" }").await;
     let named =
         |name: &str, values: &[&str]| (name.to_owned(), values.iter().map(|v| (*v).to_owned()).collect::<Vec<_>>());
     for trial in trials(&app, &idp) {
@@ -71,6 +71,10 @@ async fn of_two_addresses_neither_is_taken_s25() {
         trial.refuses("name", 400, REASON, |words| words.attributes.push(named("displayName", &["Somebody"]))).await;
         // Said twice is said once; of several roles the highest that is known counts, as over OpenID Connect.
         trial.accepts("the same twice", |words| words.attributes[0].1.push("carol@initech.com".to_owned())).await;
-        trial.accepts("two roles", |words| words.attributes.push(named("role", &["ReadOnly"]))).await;
+        let mut browser = app.browser();
+        let two_roles = |words: &mut Words| words.attributes.push(named("role", &["Admin"]));
+        trial.accepted("two roles", &mut browser, two_roles).await;
+        assert_eq!(browser.visit("/").await.status, 200);
+        assert_eq!(app.upstream.last().header("x-anteroom-role"), Some("Admin"));
     }
 }
