@@ -1,5 +1,7 @@
 //! From an assertion's attributes to a person.
 
+use std::collections::HashSet;
+
 use super::entra;
 use super::presets::{self, Preset};
 use super::statement::{self, Statement};
@@ -188,9 +190,14 @@ impl<'a> Statement<'a> {
         if own.is_empty() { self.first(preset) } else { self.first(own) }
     }
 
-    /// [`all`](Self::all) of the operator's names, or, if there are none, of the preset's.
+    /// The values of all of the operator's names together, or, if there are none, [`all`](Self::all) of the preset's, which
+    /// are different names of one thing.
     fn all_of(&self, own: &[String], preset: &[&str]) -> Vec<&'a str> {
-        if own.is_empty() { self.all(preset) } else { self.all(own) }
+        if own.is_empty() {
+            return self.all(preset);
+        }
+        let mut seen = HashSet::new();
+        own.iter().flat_map(|name| self.values(name)).filter(|value| seen.insert(*value)).collect()
     }
 }
 

@@ -145,6 +145,12 @@ fn the_operators_names_stand_over_the_presets() {
     assert_eq!((preferred_username.as_deref(), name.as_deref()), (Some("annie"), Some("annie")));
     assert_eq!((person.groups, role), (owned(&["blue"]), Some(Role::EnterpriseAdmin)));
 
+    // Of groups and roles all that are named, together.
+    let xml = also(also(xml, "crew", &["green", "blue"]), "rank", &["User"]);
+    (setup.names.groups, setup.names.roles) = (owned(&["absent", "crew", "team"]), owned(&["rank", "level"]));
+    let person = setup.read(&xml).unwrap();
+    assert_eq!((person.groups, person.attributes.role), (owned(&["green", "blue"]), Some(Role::EnterpriseAdmin)));
+
     // And nothing else then: an address from elsewhere would be one that the operator did not choose.
     setup.names.email = owned(&["absent"]);
     assert_eq!(setup.why(&xml), "email_missing");
