@@ -70,7 +70,9 @@ fn refuse_keys_of_other_kinds(kind: Kind, protocol: Protocol, raw: &RawConnector
             }
         }
         Protocol::Saml => {
-            for (key, place, has) in of_oidc(raw) {
+            // Entra names methods over SAML too.
+            let of_both = |key: &str| key == "amr" && product == Kind::Entra;
+            for (key, place, has) in of_oidc(raw).into_iter().filter(|(key, ..)| !of_both(key)) {
                 let Some(place) = place else { continue };
                 let has = if has.is_empty() { String::new() } else { format!(" ({has})") };
                 let text = format!("{key} belongs to OpenID Connect, and this connector speaks SAML; remove it{has}");
@@ -122,7 +124,7 @@ fn of_oidc(raw: &RawConnector) -> [(&'static str, Option<&Place>, &'static str);
         ("roles_claim", raw.roles_claim.place(), "SAML has attributes.roles"),
         ("algorithms", raw.algorithms.place(), "the keys of the metadata say how responses are signed"),
         ("prompt", raw.prompt.place(), "max_age = \"0s\" asks for a new proof"),
-        ("amr", raw.amr.place(), "SAML knows no methods; acr asks for authentication context classes"),
+        ("amr", raw.amr.place(), "only Entra ID names methods over SAML; acr asks for authentication context classes"),
         ("renewal", raw.renewal.place(), renewal),
         ("renewal_interval", raw.renewal_interval.place(), renewal),
         ("callback_path", raw.callback_path.place(), "SAML has acs_url"),

@@ -223,7 +223,8 @@ section! {
         /// Every sign-in must have one of these authentication context classes (`acr`; over SAML
         /// `AuthnContextClassRef`).
         acr: Vec<At<String>>,
-        /// Every sign-in must have used every one of these methods (`amr`), such as `mfa`.
+        /// Every sign-in must have used every one of these methods (`amr`), such as `mfa`. Over SAML only entra has it
+        /// (`authnmethodsreferences`).
         amr: Vec<At<String>>,
         /// How a session in use is renewed at the provider, so that changed groups take effect and somebody who was
         /// disabled there is signed out. `refresh`: in the background, where the provider gives a refresh token.

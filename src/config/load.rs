@@ -20,7 +20,7 @@ use super::overlay::{Overrides, apply_environment, apply_flags};
 use super::parse::Context;
 use super::problem::{Place, Problem, Problems, Report, Source, Warning};
 use super::read::{At, Field, Keyed, Read as _, section};
-use super::server::{self, RawServer};
+use super::server::{self, Parts, RawServer};
 use super::sessions::RawSessions;
 
 section! {
@@ -138,6 +138,11 @@ impl RawConfig {
             apps: apps.as_ref(),
         };
         let connectors = connector_resolve::resolve(self.connectors, root, &around, cx);
+        if connectors.as_ref().is_some_and(|all| !all.is_empty()) && server.as_ref().is_some_and(Parts::hides_clients) {
+            let text = "it is empty, so all clients behind the proxy that speaks https for public_url are one source to \
+                        the limits of sign-ins, and bad messages of one keep everybody out; list the proxy's addresses";
+            cx.report.warn(&server_place.child("trusted_proxies"), text);
+        }
         let environment = server.as_ref().and_then(|s| s.environment);
         let environment = At { value: environment, place: server_place.child("environment") };
         let domains = domains::resolve(self.domains, root, &ids, &environment, cx.report);
@@ -147,7 +152,7 @@ impl RawConfig {
         let log = self.log.section(root, "log").and_then(|raw| RawLog::resolve(raw, cx));
         let explain = self.explain.section(root, "explain").and_then(|raw| RawExplain::resolve(raw, cx));
         Some(Config {
-            server: server.and_then(server::Parts::complete)?,
+            server: server.and_then(Parts::complete)?,
             ops: ops?.value,
             outgoing: outgoing?,
             keys: keys?,

@@ -40,7 +40,7 @@ pub struct SamlConnector {
     pub name_id_format: Option<String>,
     /// Which attributes say what, over the preset.
     pub attributes: AttributeNames,
-    /// What every sign-in must be: `max_age` (0: `ForceAuthn`), `acr` (authentication context classes).
+    /// What every sign-in must be: `max_age` (0: `ForceAuthn`), `acr` (authentication context classes), for entra `amr`.
     pub requirement: Requirement,
     /// The key that signs requests; none: made in `keys.dir`.
     pub signing: Option<ClientCertificate>,
@@ -103,5 +103,6 @@ pub struct AttributeNames {
     pub preferred_username: Vec<String>,
     pub groups: Vec<String>,
     pub roles: Vec<String>,
-    pub subject: Vec<String>,
+    /// One: the subject must not depend on what arrives.
+    pub subject: Option<String>,
 }

@@ -112,10 +112,13 @@ section! {
         preferred_username: OneOrMore,
         /// The groups; of several names, all values together.
         groups: OneOrMore,
-        /// The roles; of several names, all values together.
+        /// The roles; of several names, all values together. The presets keycloak, shibboleth and generic have none: name
+        /// one that only an administrator of the provider can fill, for this application.
         roles: OneOrMore,
-        /// What never changes for a person and is never given to another. Changing it makes new users of everybody.
-        subject: OneOrMore,
+        /// What never changes for a person and is never given to another: the full name of one attribute, or `NameID`.
+        /// Where the assertion has none, the sign-in is refused. Changing it makes new users of everybody. Default: for
+        /// entra tenant and object id, for shibboleth `urn:oasis:names:tc:SAML:attribute:subject-id`, otherwise `NameID`.
+        subject: String,
     }
 }
 

@@ -28,9 +28,10 @@ const MAX_ENTITY_ID: usize = 1024;
 const ENTITY_ID: &str = "allowed: an entity id of 1 to 1024 characters without blanks";
 const NAME_ID_FORMAT: &str = "allowed: \"persistent\", \"email\", \"transient\", \"unspecified\", or a URI";
 const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
+const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
 /// SAML 2.0 Core section 8.3.
 const FORMATS: [(&str, &str); 4] = [
-    ("persistent", "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"),
+    ("persistent", PERSISTENT),
     ("email", "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"),
     ("transient", TRANSIENT),
     ("unspecified", "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"),
@@ -81,16 +82,13 @@ pub(super) fn resolve(
     let format_place = saml.name_id_format.place().cloned();
     let name_id_format = saml.name_id_format.parse(cx.report, |text| name_id_format(text)).optional();
     let attributes = saml.attributes.section(place, "attributes").and_then(|at| attributes(at, cx.report));
-    if let (Some(place), Some(Some(format)), Some(attributes)) = (&format_place, &name_id_format, &attributes)
-        && format == TRANSIENT
-        && attributes.subject.is_empty()
-        && !matches!(preset, Some(Preset::Entra | Preset::Shibboleth) | None)
+    if let (Some(place), Some(Some(format)), Some(attributes), Some(preset)) =
+        (&format_place, &name_id_format, &attributes, preset)
+        && is_subject(attributes, preset)
     {
-        let text = "a transient name is another one at each sign-in, so nobody could be known again; name the attribute \
-                    that lasts in attributes.subject, or leave name_id_format out";
-        cx.report.problem(place, text);
+        judge_format(format, place, cx.report);
     }
-    let requirement = requirement::resolve(raw.max_age, raw.acr, Field::Absent, Duration::ZERO, cx);
+    let requirement = requirement::resolve(raw.max_age, raw.acr, raw.amr, Duration::ZERO, cx);
     let names = ("signing_cert_file", "signing_key_file");
     let signing = certificate_and_key(saml.signing_cert_file, saml.signing_key_file, names, place, cx);
     let names = ("decryption_cert_file", "decryption_key_file");
@@ -232,10 +230,33 @@ fn name_id_format(text: &str) -> Result<String, String> {
     Err(format!("found {}; {NAME_ID_FORMAT}", quoted(text)))
 }
 
+/// Whether people are known by the assertion's `NameID`.
+fn is_subject(attributes: &AttributeNames, preset: Preset) -> bool {
+    match &attributes.subject {
+        Some(name) => name == "NameID",
+        None => !matches!(preset, Preset::Entra | Preset::Shibboleth),
+    }
+}
+
+/// What it means that people are known by a name of this format (S24).
+fn judge_format(format: &str, place: &Place, report: &mut Report) {
+    if format == TRANSIENT {
+        let text = "a transient name is another one at each sign-in, so nobody could be known again; name the attribute \
+                    that lasts in attributes.subject, or leave name_id_format out";
+        report.problem(place, text);
+    } else if format != PERSISTENT {
+        let text = "people are known by such a name, and it may be given to another person later, who would be taken for \
+                    the one before; ask for \"persistent\", or name an attribute that is never given again in \
+                    attributes.subject";
+        report.warn(place, text);
+    }
+}
+
 fn attributes(raw: At<RawAttributes>, report: &mut Report) -> Option<AttributeNames> {
     let RawAttributes { email, name, preferred_username, groups, roles, subject } = raw.value;
-    let [email, name, preferred_username, groups, roles, subject] =
-        [email, name, preferred_username, groups, roles, subject].map(|field| names(field, report));
+    let [email, name, preferred_username, groups, roles] =
+        [email, name, preferred_username, groups, roles].map(|field| names(field, report));
+    let subject = subject.parse(report, |text| plain_text(text, 255)).optional();
     Some(AttributeNames {
         email: email?,
         name: name?,

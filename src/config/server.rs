@@ -152,6 +152,15 @@ pub(super) struct Parts {
 }
 
 impl Parts {
+    /// Whether every client will look like one: somebody in front speaks https for us, on another machine, and their
+    /// word for who asks counts for nothing.
+    pub(super) fn hides_clients(&self) -> bool {
+        let (Some(url), Some(listen), Some(trusted)) = (&self.public_url, self.listen, &self.trusted_proxies) else {
+            return false;
+        };
+        url.https && !listen.ip().is_loopback() && trusted.is_empty()
+    }
+
     pub(super) fn complete(self) -> Option<Server> {
         Some(Server {
             listen: self.listen?,

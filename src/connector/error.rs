@@ -205,6 +205,8 @@ reasons! {
     SamlStatus = "saml_status", Refused;
     /// No bearer confirmation, no authentication statement, or no name that stays the same (S24).
     SamlSubject = "saml_subject", Refused;
+    /// A logout request names one person, and a session of another (S26).
+    SamlLogoutSubject = "saml_logout_subject", Refused;
     /// An attribute that can have one value has several (S25).
     SamlAttributeAmbiguous = "saml_attribute_ambiguous", Refused;
     /// A response that answers no request of ours, and the connector takes none (S20).

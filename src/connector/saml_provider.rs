@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
@@ -66,6 +67,7 @@ pub struct SamlProvider {
     pub(super) slo_url: String,
     pub(super) clock: Clock,
     judging: Semaphore,
+    told_of_reassignable: AtomicBool,
 }
 
 impl SamlProvider {
@@ -95,6 +97,7 @@ impl SamlProvider {
             slo_url,
             clock,
             judging: Semaphore::new(JUDGING),
+            told_of_reassignable: AtomicBool::new(false),
         })
     }
 
@@ -259,19 +262,22 @@ impl SamlProvider {
             judged = judge(&metadata);
         }
         let assertion = judged.map_err(|refusal| refusal.error)?;
-        let assurance = Assurance {
-            auth_time: Some(assertion.authn_instant.min(now)),
-            acr: assertion.authn_context_class.clone(),
-            amr: Vec::new(),
-        };
-        assurance.check(&self.connector.requirement.and(required), asked_at)?;
         let reader = Reader {
             preset: &self.connector.preset,
             names: &self.connector.attributes,
             domains: &self.domains,
             idp_entity_id: &metadata.entity_id,
         };
+        let assurance = Assurance {
+            auth_time: Some(assertion.authn_instant.min(now)),
+            acr: assertion.authn_context_class.clone(),
+            amr: reader.methods(&assertion),
+        };
+        assurance.check(&self.connector.requirement.and(required), asked_at)?;
         let person = reader.read(&assertion)?;
+        if let Some(format) = &person.reassignable {
+            self.tell_of_reassignable(format);
+        }
         let attributes = person.attributes;
         let identity = Identity {
             connector: self.id.clone(),
@@ -288,10 +294,26 @@ impl SamlProvider {
             session_index: assertion.session_index.map(|index| index.trim().to_owned()).filter(|index| is_name(index)),
             authn_instant: assertion.authn_instant.min(now),
             authn_context_class: assertion.authn_context_class,
+            amr: assurance.amr,
             session_not_on_or_after: assertion.session_not_on_or_after,
             assertion_id: assertion.id,
             expires: assertion.expires,
         })
+    }
+
+    /// Tells once that people are known by names which the provider may give to others: whoever gets such a name later
+    /// would be taken for the one before.
+    fn tell_of_reassignable(&self, format: &str) {
+        if self.told_of_reassignable.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        tracing::warn!(
+            connector = self.id.as_str(),
+            format,
+            "people of this connector are known by a NameID of a format that may be given to another person later: let the \
+             provider send a persistent one, or name an attribute that is never given again in attributes.subject. \
+             Either makes new users of everybody"
+        );
     }
 
     /// Our metadata for the provider's administrator.
@@ -319,3 +341,6 @@ impl SamlProvider {
         Some(Url::parse(&endpoint.location).ok()?.origin().ascii_serialization())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,6 +38,8 @@ pub struct Asserted {
     pub session_index: Option<String>,
     pub authn_instant: Timestamp,
     pub authn_context_class: Option<String>,
+    /// By which means, as `amr` has it; empty if the provider did not say.
+    pub amr: Vec<String>,
     /// Until when the provider lets the session last, if it said so.
     pub session_not_on_or_after: Option<Timestamp>,
     /// Works once, until [`expires`](Self::expires) (S19).

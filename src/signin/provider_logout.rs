@@ -83,7 +83,7 @@ impl SignIn {
         let once = format!("{connector} {jti}");
         let (which, nameless) = match (sid, sub) {
             (Some(sid), sub) => {
-                let nameless = self.of_person(&connector, &sid, sub).await?;
+                let nameless = self.of_person(&connector, &sid, sub, "logout_token_sub_mismatch").await?;
                 (Selector::ProviderSession { connector, sid }, nameless)
             }
             (None, Some(sub)) => (Selector::Subject { connector, sub }, Vec::new()),
@@ -118,14 +118,15 @@ impl SignIn {
         Ok(())
     }
 
-    /// What a token for `sid` ends besides: where nobody has that `sid`, the sessions of its person `sub` for which the
-    /// provider named none. Fails if the sessions that have it are somebody else's: a provider that gives two people one
-    /// `sid` must not throw out the one by naming the other.
+    /// What a message for `sid` ends besides: where nobody has that `sid`, the sessions of its person `sub` for which the
+    /// provider named none. Fails with the reason `mismatch` if the sessions that have it are somebody else's: a provider
+    /// that gives two people one `sid` must not throw out the one by naming the other.
     pub(super) async fn of_person(
         &self,
         connector: &Id,
         sid: &str,
         sub: Option<String>,
+        mismatch: &'static str,
     ) -> Result<Vec<Selector>, LogoutRefused> {
         let Some(sub) = sub else { return Ok(Vec::new()) };
         let which = Selector::ProviderSession { connector: connector.clone(), sid: sid.to_owned() };
@@ -133,7 +134,8 @@ impl SignIn {
         let list = async |which, limit| self.directory.sessions.list(which, &Page { limit }).await.unwrap_or_default();
         let rows = list(&which, LOOKED_AT).await;
         if rows.iter().any(|row| row.provider_sub != sub) {
-            return Err(somebody_elses());
+            let expected = "the person of the session that is named";
+            return Err(LogoutRefused::new(mismatch).saying(expected, "another one"));
         }
         if !rows.is_empty() {
             return Ok(Vec::new());
@@ -237,11 +239,6 @@ impl SignIn {
         // Anybody can send such a message (T65).
         self.audit.record_frequent(event);
     }
-}
-
-/// The message names one person, and a session of another.
-fn somebody_elses() -> LogoutRefused {
-    LogoutRefused::new("logout_token_sub_mismatch").saying("the person of the session that is named", "another one")
 }
 
 /// The one value of a query's parameter.

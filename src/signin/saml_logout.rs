@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::base::random;
-use crate::connector::{LogoutMessage, LogoutRequest, NameId, SamlProvider, ToProvider};
+use crate::connector::{LogoutMessage, LogoutRequest, NameId, Reason, SamlProvider, ToProvider};
 use crate::directory::{OnceKind, Selector};
 
 use super::{LogoutRefused, SignIn, Visitor};
@@ -103,7 +103,8 @@ impl SignIn {
         };
         // A session for which the provider named none ends with any of its person.
         for sid in &request.session_indexes {
-            selectors.extend(self.of_person(&connector, sid, Some(person.to_owned())).await?);
+            let mismatch = Reason::SamlLogoutSubject.code();
+            selectors.extend(self.of_person(&connector, sid, Some(person.to_owned()), mismatch).await?);
         }
         // Ids have no blank: another connector's request cannot use up this one's.
         let once = format!("{connector} {}", request.id);

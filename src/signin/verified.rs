@@ -94,7 +94,7 @@ impl Verified {
             provider_sid: asserted.session_index,
             auth_time: Some(asserted.authn_instant),
             acr: asserted.authn_context_class,
-            amr: Vec::new(),
+            amr: asserted.amr,
             created_at: now,
             last_used: now,
             renew_at: None,

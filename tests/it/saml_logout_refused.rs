@@ -66,7 +66,7 @@ async fn a_request_that_is_not_the_providers_ends_nothing_s26() {
         ("an empty index", "saml_structure", Box::new(|words| words.session_indexes = vec![String::new()])),
         (
             "another person's name with her session",
-            "logout_token_sub_mismatch",
+            "saml_logout_subject",
             Box::new(|words| words.name_id = name_id("persistent-erin")),
         ),
         (

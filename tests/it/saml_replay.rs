@@ -1,4 +1,4 @@
-//! One response, one session (security cases S19–S21): again, elsewhere, at once, unasked, in another browser.
+//! One response, one session (security cases S19, S21, L13): again, elsewhere, at once, in another browser.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use anteroom::directory::Directory;
 
 use crate::support::{Answer, App, Ask, Asked, Browser, SamlProvider, SamlTrial, Setup, Signing, Words};
 
-async fn start(settings: &str) -> (App, SamlProvider) {
+pub async fn start(settings: &str) -> (App, SamlProvider) {
     let idp = SamlProvider::new("initech", "carol");
     let setup = Setup::new().with(&idp.connector(settings)).directory(Directory::in_memory());
     (App::start_with(setup).await, idp)
 }
 
 /// A browser at the provider, and the post that its page makes.
-async fn under_way(trial: &SamlTrial<'_>) -> (Browser, Ask) {
+pub async fn under_way(trial: &SamlTrial<'_>) -> (Browser, Ask) {
     let mut browser = trial.app.browser();
     let asked = trial.begin(&mut browser).await;
     let ask = trial.ask(&trial.words(&asked).response(), asked.relay_state.as_deref());
@@ -22,7 +22,7 @@ async fn under_way(trial: &SamlTrial<'_>) -> (Browser, Ask) {
 }
 
 /// A response that answers nothing.
-fn unasked(trial: &SamlTrial<'_>) -> Words {
+pub fn unasked(trial: &SamlTrial<'_>) -> Words {
     let asked = Asked {
         xml: String::new(),
         to: String::new(),
@@ -33,6 +33,18 @@ fn unasked(trial: &SamlTrial<'_>) -> Words {
         parameters: Default::default(),
     };
     Words { in_response_to: None, ..trial.words(&asked) }
+}
+
+pub fn empty() -> Asked {
+    Asked {
+        xml: String::new(),
+        to: String::new(),
+        id: String::new(),
+        issuer: String::new(),
+        acs_url: String::new(),
+        relay_state: None,
+        parameters: Default::default(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,18 +81,6 @@ async fn a_response_works_once_in_every_process_s19() {
         // Whoever is signed in just goes on.
         let again = browser.send(Ask::page(posted.location())).await;
         assert_eq!((again.status, again.reason()), (303, "already_signed_in"), "{again:?}");
-    }
-}
-
-fn empty() -> Asked {
-    Asked {
-        xml: String::new(),
-        to: String::new(),
-        id: String::new(),
-        issuer: String::new(),
-        acs_url: String::new(),
-        relay_state: None,
-        parameters: Default::default(),
     }
 }
 
@@ -144,157 +144,6 @@ async fn a_restart_forgets_no_response_s19() {
     trial.accepts("a new one", |_| {}).await;
 }
 
-/// The provider's portal, or "Test this application": where this is off a sign-in begins, once a minute (R10).
-#[tokio::test(flavor = "multi_thread")]
-async fn an_unasked_response_begins_a_sign_in_where_it_is_not_taken_s20() {
-    let (app, idp) = start("").await;
-    for signing in Signing::ALL {
-        let trial = SamlTrial::new(&app, &idp).signing(signing);
-        app.advance(Duration::from_secs(60));
-        for relay_state in [None, Some("https://evil.example/"), Some("canary"), Some("")] {
-            let mut browser = app.browser();
-            let ask = || trial.ask(&unasked(&trial).response(), relay_state);
-            app.log.taken();
-            let posted = browser.send_from_elsewhere(ask()).await;
-            assert_eq!((posted.status, posted.reason()), (303, "saml_received"), "{relay_state:?}: {posted:?}");
-            assert_eq!(posted.all("set-cookie").count(), 0, "nothing is kept of it");
-            let started = trial.follow(&mut browser, posted).await;
-            assert_eq!((started.status, started.reason()), (303, "sign_in_started"), "{started:?}");
-            assert_eq!(browser.session(), None, "no session from it");
-            assert!(!app.log.taken().contains("canary"));
-            let asked = Asked::read(&started);
-            assert_ne!(asked.relay_state.as_deref(), relay_state);
-            // The provider that sends nothing else does not keep the browser in a circle.
-            let posted = browser.send_from_elsewhere(ask()).await;
-            let watch = trial.watch(&browser, &asked, "");
-            let second = trial.follow(&mut browser, posted).await;
-            watch.refused("again", &browser, &second, 400, "saml_unsolicited");
-            // The one that was begun ends as always, and on the first page.
-            let done = trial.answer(&mut browser, &asked, &trial.words(&asked)).await;
-            assert_eq!((done.status, done.reason(), done.location()), (303, "signed_in", "/"), "{done:?}");
-            // Whoever is signed in just goes on.
-            let posted = browser.send_from_elsewhere(ask()).await;
-            let on = trial.follow(&mut browser, posted).await;
-            assert_eq!((on.status, on.reason(), on.location()), (303, "already_signed_in", "/"), "{on:?}");
-            assert_eq!(app.upstream.count(), 0);
-        }
-    }
-}
-
-/// It is not judged at all there: a forged one gets no further than an honest one, and a broken one not even that.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_unasked_response_is_looked_at_for_one_thing_alone_s20() {
-    let (app, idp) = start("").await;
-    let trial = SamlTrial::new(&app, &idp);
-    let mut browser = app.browser();
-    let mut forged = unasked(&trial);
-    forged.signing = Signing::Nothing;
-    let posted = browser.send_from_elsewhere(trial.ask(&forged.response(), None)).await;
-    assert_eq!(trial.follow(&mut browser, posted).await.reason(), "sign_in_started");
-    let mut browser = app.browser();
-    for (row, reason, xml) in [
-        ("broken", "saml_malformed", "<samlp:Response"),
-        ("a document type", "xml_doctype", "<!DOCTYPE x><x/>"),
-        ("another document", "saml_structure", "<x/>"),
-    ] {
-        let watch = trial.watch(&browser, &empty(), "");
-        let answer = browser.send_from_elsewhere(trial.ask(xml, None)).await;
-        watch.refused(row, &browser, &answer, 400, reason);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_to_a_request_that_nobody_here_made_is_a_page_s20() {
-    for settings in ["", "allow_idp_initiated = true"] {
-        let (app, idp) = start(settings).await;
-        for signing in Signing::ALL {
-            let trial = SamlTrial::new(&app, &idp).signing(signing);
-            for relay_state in [None, Some("https://evil.example/"), Some("00000000000000000000.x")] {
-                let words = Words { in_response_to: Some("_nobody".to_owned()), ..unasked(&trial) };
-                let mut browser = app.browser();
-                let posted = browser.send_from_elsewhere(trial.ask(&words.response(), relay_state)).await;
-                assert_eq!((posted.status, posted.reason()), (303, "saml_received"), "{posted:?}");
-                let watch = trial.watch(&browser, &empty(), "");
-                let page = trial.follow(&mut browser, posted).await;
-                watch.refused("a page", &browser, &page, 400, "tx_not_bound");
-                assert!(browser.cookies.is_empty());
-            }
-            // In a browser that is signed in it is a stale tab's: on it goes.
-            let mut browser = trial.signed_in().await;
-            let words = Words { in_response_to: Some("_nobody".to_owned()), ..unasked(&trial) };
-            let posted = browser.send_from_elsewhere(trial.ask(&words.response(), None)).await;
-            let on = trial.follow(&mut browser, posted).await;
-            assert_eq!((on.status, on.reason(), on.location()), (303, "already_signed_in", "/"));
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn where_unasked_responses_are_taken_they_lead_to_the_first_page_s20() {
-    let (app, idp) = start("allow_idp_initiated = true").await;
-    let another = app.another().await;
-    for signing in Signing::ALL {
-        let trial = SamlTrial::new(&app, &idp).signing(signing);
-        for relay_state in
-            [None, Some("https://evil.example/"), Some("/admin/"), Some("//evil.example"), Some("javascript:x")]
-        {
-            let ask = trial.ask(&unasked(&trial).response(), relay_state);
-            let mut browser = app.browser();
-            let posted = browser.send_from_elsewhere(ask.clone()).await;
-            let done = trial.follow(&mut browser, posted).await;
-            assert_eq!(
-                (done.status, done.reason(), done.location()),
-                (303, "signed_in", "/"),
-                "{relay_state:?}: {done:?}"
-            );
-            assert!(browser.session().is_some() && browser.attempts().is_empty());
-            // S19 on this path: one store for all ways and processes.
-            for process in [&app, &another] {
-                let trial = SamlTrial { app: process, ..trial };
-                let mut browser = process.browser();
-                let watch = trial.watch(&browser, &empty(), "");
-                let again = browser.send_from_elsewhere(ask.clone()).await;
-                watch.refused("again", &browser, &again, 400, "saml_replay");
-            }
-            app.advance(Duration::from_secs(2));
-        }
-        // Every rule counts here too.
-        for (row, reason, spoil) in [
-            ("unsigned", "saml_unsigned", (|words| words.signing = Signing::Nothing) as fn(&mut Words)),
-            ("another audience", "saml_audience", |words| words.audience.push('x')),
-            ("sent elsewhere", "saml_recipient", |words| words.recipient.push('x')),
-            ("another issuer", "idp_mixup", |words| words.issuer.push('x')),
-        ] {
-            let mut words = unasked(&trial);
-            spoil(&mut words);
-            let mut browser = app.browser();
-            let watch = trial.watch(&browser, &empty(), "");
-            let answer = browser.send_from_elsewhere(trial.ask(&words.response(), None)).await;
-            watch.refused(row, &browser, &answer, 400, reason);
-            app.advance(Duration::from_secs(1));
-        }
-    }
-}
-
-/// The same assertion first in answer to a request and then as if unasked: it says whom it answers.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_does_not_become_an_unasked_response_s19() {
-    let (app, idp) = start("allow_idp_initiated = true").await;
-    let trial = SamlTrial::new(&app, &idp).signing(Signing::Assertion);
-    let mut browser = app.browser();
-    let asked = trial.begin(&mut browser).await;
-    let xml = trial.words(&asked).response();
-    // The response's own attribute is not signed here: a thief takes it off.
-    let (front, rest) = xml.split_once(" InResponseTo=\"").unwrap();
-    let stolen = format!("{front}{}", rest.split_once('"').unwrap().1);
-    let mut thief = app.browser();
-    let watch = trial.watch(&thief, &asked, &xml);
-    let answer = thief.send_from_elsewhere(trial.ask(&stolen, None)).await;
-    watch.refused("stolen", &thief, &answer, 400, "saml_in_response_to");
-    let done = browser.send_from_elsewhere(trial.ask(&xml, asked.relay_state.as_deref())).await;
-    assert_eq!(trial.follow(&mut browser, done).await.reason(), "signed_in");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_to_another_browsers_request_signs_nobody_in_s21() {
     for settings in ["", "allow_idp_initiated = true"] {
@@ -335,38 +184,6 @@ async fn an_answer_to_another_browsers_request_signs_nobody_in_s21() {
     }
 }
 
-/// An attempt at one connector is not answered at another's address (S22).
-#[tokio::test(flavor = "multi_thread")]
-async fn an_attempt_is_of_its_connector_s22() {
-    let (initech, hooli) = (SamlProvider::new("initech", "carol"), SamlProvider::new("hooli", "dave"));
-    let app = App::start_with(Setup::new().with(&initech.connector("")).with(&hooli.connector(""))).await;
-    for signing in Signing::ALL {
-        let [at_initech, at_hooli] = [&initech, &hooli].map(|idp| SamlTrial::new(&app, idp).signing(signing));
-        let mut browser = app.browser();
-        let asked = at_initech.begin(&mut browser).await;
-        // Hooli's provider answers initech's request, at its own address.
-        let mut words = at_hooli.words(&asked);
-        words.destination = words.destination.replace("initech", "hooli");
-        words.recipient.clone_from(&words.destination);
-        words.audience = words.audience.replace("initech", "hooli");
-        let ask = at_hooli.ask(&words.response(), asked.relay_state.as_deref());
-        let posted = browser.send_from_elsewhere(ask).await;
-        let watch = at_hooli.watch(&browser, &asked, "");
-        let page = at_hooli.follow(&mut browser, posted).await;
-        watch.refused("at hooli", &browser, &page, 400, "idp_mixup");
-        // It did not use the browser's attempt up (G7).
-        let done = at_initech.answer(&mut browser, &asked, &at_initech.words(&asked)).await;
-        assert_eq!((done.status, done.reason()), (303, "signed_in"), "{done:?}");
-        // `done` is of its connector too.
-        let mut browser = app.browser();
-        let asked = at_initech.begin(&mut browser).await;
-        let posted = at_initech.post(&mut browser, &asked, &at_initech.words(&asked)).await;
-        let watch = at_initech.watch(&browser, &asked, "");
-        let page = browser.send(Ask::page(&posted.location().replace("initech", "hooli"))).await;
-        watch.refused("done at hooli", &browser, &page, 400, "idp_mixup");
-    }
-}
-
 /// L13 with SAML.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_sign_out_neither_cookie_nor_response_is_worth_anything_l13() {
@@ -384,68 +201,4 @@ async fn after_a_sign_out_neither_cookie_nor_response_is_worth_anything_l13() {
     let mut replayed = before.clone();
     assert_eq!(replayed.send_from_elsewhere(ask).await.reason(), "saml_replay");
     assert_eq!(replayed.session(), None);
-}
-
-/// A source whose messages are bad too often is not listened to for a while, but for what an attempt of its waits for; its
-/// neighbours are.
-#[tokio::test(flavor = "multi_thread")]
-async fn more_than_sixty_bad_messages_a_minute_are_not_judged_s15() {
-    let idp = SamlProvider::new("initech", "carol");
-    let setup = Setup::new().with(&idp.connector("")).replacing(
-        "environment = \"production\"\nworkers",
-        "environment = \"production\"\ntrusted_proxies = [\"127.0.0.0/8\"]\nworkers",
-    );
-    let app = App::start_with(setup).await;
-    let trial = SamlTrial::new(&app, &idp);
-    let (browser, honest) = under_way(&trial).await;
-    let from = |ask: &Ask, client: &str| ask.clone().with("X-Forwarded-For", client);
-    let bad = trial.ask("<x/>", None);
-    let mut counts = (0, 0);
-    for _ in 0..80 {
-        let answer = app.send(&from(&bad, "192.0.2.1")).await;
-        match (answer.status, answer.reason()) {
-            (400, "saml_structure") => counts.0 += 1,
-            (429, _) => {
-                assert!(answer.header("retry-after").is_some(), "{answer:?}");
-                counts.1 += 1;
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!(counts, (61, 19), "the one too many is the last that is judged");
-    let events = app.events();
-    assert!(events.iter().any(|event| event["event"] == "limit.hit"), "{events:?}");
-    // Any page can make a browser send what nobody waits for: it must not keep an office from signing in.
-    let mut colleague = browser;
-    let posted = colleague.send_from_elsewhere(from(&honest, "192.0.2.1")).await;
-    assert_eq!(posted.reason(), "saml_received", "{posted:?}");
-    let neighbour = app.send(&from(&bad, "198.51.100.1")).await;
-    assert_eq!((neighbour.status, neighbour.reason()), (400, "saml_structure"), "another source is heard");
-    app.advance(Duration::from_secs(61));
-    assert_eq!(app.send(&from(&bad, "192.0.2.1")).await.status, 400, "heard again");
-}
-
-/// Bad answers to attempts of one's own, which is what it takes to ask about a ciphertext, have a limit too (S15).
-#[tokio::test(flavor = "multi_thread")]
-async fn bad_answers_to_ones_own_attempts_have_a_limit_of_their_own_s15() {
-    let idp = SamlProvider::new("initech", "carol");
-    let behind = "environment = \"production\"\ntrusted_proxies = [\"127.0.0.0/8\"]\nworkers";
-    let setup = Setup::new().with(&idp.connector("")).replacing("environment = \"production\"\nworkers", behind);
-    let app = App::start_with(setup.directory(Directory::in_memory())).await;
-    let trial = SamlTrial::new(&app, &idp);
-    let from = |ask: Ask, client: &str| ask.with("X-Forwarded-For", client);
-    let (mut browser, honest) = under_way(&trial).await;
-    let mut answers = vec![];
-    for _ in 0..310 {
-        let mut browser = app.browser();
-        let started = browser.visit("/.anteroom/sign-in/go?connector=initech").await;
-        let ask = trial.ask("<x/>", Asked::read(&started).relay_state.as_deref());
-        answers.push(browser.send_from_elsewhere(from(ask, "203.0.113.1")).await.status);
-    }
-    let count = |wanted: u16| answers.iter().filter(|status| **status == wanted).count();
-    assert_eq!((count(400), count(429)), (301, 9), "the one too many is the last that is judged");
-    let waits = browser.clone().send_from_elsewhere(from(honest.clone(), "203.0.113.1")).await;
-    assert_eq!(waits.status, 429, "good ones of that source wait too, and are not used up");
-    let posted = browser.send_from_elsewhere(from(honest, "198.51.100.1")).await;
-    assert_eq!(posted.reason(), "saml_received", "{posted:?}");
 }

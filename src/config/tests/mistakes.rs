@@ -90,6 +90,20 @@ fn x13_the_whole_internet_is_no_trusted_proxy() {
     assert!(accepted(&[("[\"10.0.0.0/8\"]", "[]")]).config.server.trusted_proxies.is_empty());
 }
 
+/// Limits by the client's address are one limit for all then.
+#[test]
+fn nobody_in_front_who_counts_is_a_warning_where_somebody_is_in_front() {
+    let keys = |changes: &[(&str, &str)]| -> Vec<String> {
+        accepted(changes).warnings.into_iter().map(|warning| warning.place.key).collect()
+    };
+    let nobody = ("trusted_proxies = [\"10.0.0.0/8\"]", "");
+    assert_eq!(keys(&[nobody]), ["server.trusted_proxies"]);
+    assert_eq!(keys(&[("[\"10.0.0.0/8\"]", "[]")]), ["server.trusted_proxies"]);
+    assert_eq!(keys(&[]), [""; 0]);
+    assert_eq!(keys(&[(nobody.0, "listen = \"127.0.0.1:4180\"")]), [""; 0], "only this machine gets here");
+    assert_eq!(keys(&[(nobody.0, "listen = \"[::]:4180\"")]), ["server.trusted_proxies"]);
+}
+
 #[test]
 fn the_two_listeners_have_ports_of_their_own() {
     let ops = |listen: &str| format!("[ops]\nlisten = \"{listen}\"\n[log]");

@@ -8,6 +8,7 @@ const SAML: &str = r#"
 [server]
 public_url = "https://app.example.com"
 environment = "production"
+trusted_proxies = ["10.0.0.0/8"]
 
 [apps.portal]
 upstream = "http://127.0.0.1:3000"
@@ -167,7 +168,7 @@ fn every_setting_is_read() {
     assert!(found.want_encrypted && found.allow_aes_cbc && found.allow_idp_initiated);
     assert_eq!(found.name_id_format.as_deref(), Some("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"));
     assert_eq!((found.attributes.email.join(","), found.attributes.groups.join(",")), ("mail".into(), "a,b".into()));
-    assert_eq!((found.attributes.subject.join(","), found.attributes.name.is_empty()), ("NameID".into(), true));
+    assert_eq!((found.attributes.subject.as_deref(), found.attributes.name.is_empty()), (Some("NameID"), true));
     assert_eq!(found.requirement.max_age, Some(Duration::ZERO));
     assert_eq!(found.requirement.acr.as_ref().unwrap().len(), 1);
     assert_eq!(more(INITECH, "protocol = \"saml\"").connectors.len(), 4, "says it twice");
@@ -322,6 +323,8 @@ fn single_values_are_checked() {
         ("attributes = { email = 5 }", "attributes.email", "text, or a list of texts"),
         ("attributes = { email = [] }", "attributes.email", "empty list"),
         ("attributes = { email = \"\" }", "attributes.email", "1 to 255"),
+        ("attributes = { subject = [\"uid\", \"mail\"] }", "attributes.subject", "found a list; allowed: text"),
+        ("attributes = { subject = \"\" }", "attributes.subject", "1 to 255"),
         ("attributes = { groups = [\"a\", \"a\"] }", "attributes.groups[1]", "twice"),
         ("attributes = { groups = [\"a\", \" b\"] }", "attributes.groups[1]", "1 to 255"),
     ] {
@@ -337,9 +340,36 @@ fn single_values_are_checked() {
 fn s24_a_transient_name_needs_something_that_lasts_beside_it() {
     let transient = "name_id_format = \"transient\"";
     bad(INITECH, transient, "connectors.initech.name_id_format", "attributes.subject");
+    for added in
+        ["attributes = { subject = \"NameID\" }", "preset = \"shibboleth\"\nattributes = { subject = \"NameID\" }"]
+    {
+        let line = format!("{transient}\n{added}");
+        bad(INITECH, &line, "connectors.initech.name_id_format", "attributes.subject");
+    }
     for added in ["attributes = { subject = \"uid\" }", "preset = \"shibboleth\"", "preset = \"entra\""] {
         more(INITECH, &format!("{transient}\n{added}"));
     }
+}
+
+/// S24: an address or a user name may be given to another person.
+#[test]
+fn s24_a_name_that_may_be_given_again_is_a_warning_where_people_are_known_by_it() {
+    let warned = |added: &str| {
+        let warnings = good(&[(INITECH, &format!("{INITECH}\n{added}"))]).warnings;
+        assert!(warnings.iter().all(|w| w.place.key == "connectors.initech.name_id_format"), "{warnings:?}");
+        assert!(warnings.iter().all(|w| w.text.contains("attributes.subject")), "{warnings:?}");
+        warnings.len()
+    };
+    for format in ["email", "unspecified", "urn:oasis:names:tc:SAML:1.1:nameid-format:X509SubjectName"] {
+        let format = format!("name_id_format = {format:?}");
+        assert_eq!(warned(&format), 1, "{format}");
+        assert_eq!(warned(&format!("{format}\nattributes = {{ subject = \"NameID\" }}")), 1, "{format}");
+        for known in ["attributes = { subject = \"uid\" }", "preset = \"shibboleth\"", "preset = \"entra\""] {
+            assert_eq!(warned(&format!("{format}\n{known}")), 0, "{format} {known}");
+        }
+    }
+    assert_eq!(warned("name_id_format = \"persistent\""), 0);
+    assert_eq!(warned(""), 0, "the provider decides, and the log says what it was");
 }
 
 #[test]

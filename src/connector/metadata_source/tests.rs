@@ -48,7 +48,7 @@ pub(super) fn document(certificates: &[&Made], attributes: &str) -> String {
     )
 }
 
-fn config(from: MetadataFrom, certificate: Option<PathBuf>) -> SamlConnector {
+pub(in crate::connector) fn config(from: MetadataFrom, certificate: Option<PathBuf>) -> SamlConnector {
     let origin = "https://app.example.com";
     let host =
         PublicUrl { origin: origin.into(), host: "app.example.com".into(), port: 443, https: true, loopback: false };

@@ -21,6 +21,15 @@ pub(crate) struct Assurance {
     pub(crate) amr: Vec<String>,
 }
 
+/// The methods that are kept of those which a SAML assertion names: by the same bounds as the claim's.
+pub(crate) fn methods(named: impl Iterator<Item = String>) -> Vec<String> {
+    let named: Vec<String> = named.collect();
+    if named.len() > MAX_METHODS {
+        return Vec::new();
+    }
+    named.into_iter().filter(|name| name.chars().count() <= MAX_NAME).collect()
+}
+
 impl Assurance {
     /// Reads the claims. One of another type says nothing, but a wrong `auth_time` is an error: somebody may rely on it.
     /// One that lies ahead is `now`: nothing stays fresh for longer because a clock is wrong.

@@ -1,5 +1,7 @@
 //! From an assertion's attributes to a person.
 
+use std::collections::HashSet;
+
 use super::entra;
 use super::presets::{self, Preset};
 use super::statement::{self, Statement};
@@ -17,10 +19,13 @@ const MAX_GROUPS: usize = 2_000;
 /// Longest subject, in characters (SAML 2.0 Core, section 8.3.7).
 const MAX_SUBJECT: usize = 256;
 
+/// The one format of a name that is never given to another person (SAML 2.0 Core, section 8.3.7).
+const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
+
 /// Formats of a name that is the same person's at each sign-in (SAML 2.0 Core, section 8.3). `transient` is another one
 /// each time, and `entity` no person.
 const LASTING_FORMATS: [&str; 6] = [
-    "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
+    PERSISTENT,
     "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress",
     "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified",
     "urn:oasis:names:tc:SAML:1.1:nameid-format:X509SubjectName",
@@ -44,6 +49,8 @@ pub(crate) struct Person {
     pub(crate) attributes: Attributes,
     /// Without repetition, in the provider's order.
     pub(crate) groups: Vec<String>,
+    /// The format of the `NameID` that is the subject, where the provider may give such a name to another person later.
+    pub(crate) reassignable: Option<String>,
 }
 
 impl Reader<'_> {
@@ -56,23 +63,18 @@ impl Reader<'_> {
     pub(crate) fn read(&self, assertion: &Assertion) -> Result<Person, ProviderError> {
         let statement = Statement::of(assertion);
         let preset = presets::of(self.preset);
-        let subject = match self.preset {
-            SamlPreset::Entra { allowed_tenants } => {
+        let (subject, by_name) = match (self.preset, self.names.subject.as_deref().or(preset.subject)) {
+            (SamlPreset::Entra { allowed_tenants }, named) => {
                 let tid = entra::check_tenant(&statement, allowed_tenants, self.idp_entity_id)?;
                 entra::check_member(&statement, tid, self.idp_entity_id)?;
-                match self.own_subject(&statement)? {
-                    Some(subject) => subject,
-                    None => entra::subject(&statement, tid)?,
+                match named {
+                    Some(named) => subject(&statement, named)?,
+                    None => (entra::subject(&statement, tid)?, false),
                 }
             }
-            _ => match self.own_subject(&statement)? {
-                Some(subject) => subject,
-                None => match statement.first(preset.subject)? {
-                    Some(subject) => sound(subject)?,
-                    None => lasting(statement.name_id())?,
-                },
-            },
+            (_, named) => subject(&statement, named.unwrap_or(statement::NAME_ID))?,
         };
+        let format = || statement.name_id().format.clone().unwrap_or_else(|| presets::UNSPECIFIED.to_owned());
         let email = self.email(&statement, preset)?;
         let preferred_username = statement.first_of(&self.names.preferred_username, preset.preferred_username)?;
         let own_name = |name: &str| is_own_name(name, self.domains).then(|| text(name)).flatten();
@@ -85,22 +87,17 @@ impl Reader<'_> {
                 role: self.role(&statement, preset),
             },
             groups: self.groups(&statement, preset)?,
+            reassignable: by_name.then(format).filter(|format| format != PERSISTENT),
         })
     }
 
-    /// The subject from the attribute that the operator named. It does not fall back to another: a subject that depends
-    /// on what arrives would be a second person.
-    fn own_subject(&self, statement: &Statement<'_>) -> Result<Option<String>, ProviderError> {
-        for name in &self.names.subject {
-            if name == statement::NAME_ID {
-                return lasting(statement.name_id()).map(Some);
-            }
-            if let Some(found) = statement.value(name)? {
-                return sound(found).map(Some);
-            }
+    /// By which means the person of a verified assertion signed in, in the words of RFC 8176 where it has one; empty where
+    /// the provider does not say.
+    pub(crate) fn methods(&self, assertion: &Assertion) -> Vec<String> {
+        match self.preset {
+            SamlPreset::Entra { .. } => entra::methods(&Statement::of(assertion)),
+            _ => Vec::new(),
         }
-        let absent = || statement.absent(Reason::SamlSubject, &self.names.subject);
-        if self.names.subject.is_empty() { Ok(None) } else { Err(absent()) }
     }
 
     fn email(&self, statement: &Statement<'_>, preset: &Preset) -> Result<EmailAddress, ProviderError> {
@@ -193,10 +190,26 @@ impl<'a> Statement<'a> {
         if own.is_empty() { self.first(preset) } else { self.first(own) }
     }
 
-    /// [`all`](Self::all) of the operator's names, or, if there are none, of the preset's.
+    /// The values of all of the operator's names together, or, if there are none, [`all`](Self::all) of the preset's, which
+    /// are different names of one thing.
     fn all_of(&self, own: &[String], preset: &[&str]) -> Vec<&'a str> {
-        if own.is_empty() { self.all(preset) } else { self.all(own) }
+        if own.is_empty() {
+            return self.all(preset);
+        }
+        let mut seen = HashSet::new();
+        own.iter().flat_map(|name| self.values(name)).filter(|value| seen.insert(*value)).collect()
     }
+}
+
+/// The subject that this attribute names, or the `NameID`, and whether it is that. It does not fall back to another.
+fn subject(statement: &Statement<'_>, name: &str) -> Result<(String, bool), ProviderError> {
+    if name == statement::NAME_ID {
+        return Ok((lasting(statement.name_id())?, true));
+    }
+    let absent = || statement.absent(Reason::SamlSubject, &[name]);
+    let found = sound(statement.value(name)?.ok_or_else(absent)?)?;
+    let without_case = presets::SUBJECT_IDENTIFIERS.contains(&name);
+    Ok((if without_case { found.to_ascii_lowercase() } else { found }, false))
 }
 
 /// The `NameID` as the subject, if its format says that it stays the same (S24). No format is `unspecified`.
@@ -229,6 +242,6 @@ fn joined(domains: &[EmailDomain]) -> String {
 }
 
 #[cfg(test)]
-mod fixtures;
+pub(super) mod fixtures;
 #[cfg(test)]
 mod tests;

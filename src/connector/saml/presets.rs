@@ -41,9 +41,16 @@ pub(super) const GROUPS: &str = windows!("groups");
 /// Entra: stands in the place of [`GROUPS`] when there are more.
 pub(super) const GROUPS_LINK: &str = "http://schemas.microsoft.com/claims/groups.link";
 
+/// Entra: the methods by which the person signed in. No administrator can map it.
+pub(super) const METHODS: &str = "http://schemas.microsoft.com/claims/authnmethodsreferences";
+/// The same for every application (SAML 2.0 Subject Identifier Attributes Profile, section 3.3).
+const SUBJECT_ID: &str = "urn:oasis:names:tc:SAML:attribute:subject-id";
+/// Identifiers that are compared without case (the same, sections 3.3 and 3.4).
+pub(super) const SUBJECT_IDENTIFIERS: [&str; 2] = [SUBJECT_ID, "urn:oasis:names:tc:SAML:attribute:pairwise-id"];
+
 /// Formats of a name by which it is an address where the preset says so.
 const EMAIL_FORMAT: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress";
-const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
+pub(super) const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
 
 /// Names of attributes, each list tried in order.
 pub(super) struct Preset {
@@ -53,9 +60,13 @@ pub(super) struct Preset {
     pub(super) name_parts: (&'static [&'static str], &'static [&'static str]),
     pub(super) preferred_username: &'static [&'static str],
     pub(super) groups: &'static [&'static str],
+    /// Only names that hold what an administrator gave somebody in this application. Empty: the operator names them. What
+    /// people edit themselves, or get in another application, makes nobody an administrator of this one.
     pub(super) roles: &'static [&'static str],
-    /// Before the `NameID`. Only names that the product never gives to a second person.
-    pub(super) subject: &'static [&'static str],
+    /// One name, which the product never gives to a second person; none: the `NameID`. It does not depend on what arrives:
+    /// somebody whose provider sends another attribute tomorrow would be somebody else, and one attribute's value may be
+    /// another person's of a second attribute.
+    pub(super) subject: Option<&'static str>,
     /// Formats in which the `NameID` is the address, if no attribute of [`email`](Self::email) is there.
     email_formats: &'static [&'static str],
 }
@@ -89,7 +100,7 @@ static ENTRA: Preset = Preset {
     preferred_username: &[UPN, NAME],
     groups: &[GROUPS],
     roles: &[windows!("role")],
-    subject: &[],
+    subject: None,
     email_formats: &[EMAIL_FORMAT],
 };
 
@@ -102,7 +113,7 @@ static GOOGLE: Preset = Preset {
     preferred_username: &["username"],
     groups: &["groups", "Groups"],
     roles: &["role", "roles"],
-    subject: &[],
+    subject: None,
     email_formats: &[EMAIL_FORMAT, UNSPECIFIED],
 };
 
@@ -114,7 +125,7 @@ static OKTA: Preset = Preset {
     preferred_username: &["login", "username", "user.login"],
     groups: &["groups", "Groups"],
     roles: &["roles", "role"],
-    subject: &[],
+    subject: None,
     email_formats: &[EMAIL_FORMAT],
 };
 
@@ -127,25 +138,27 @@ static ADFS: Preset = Preset {
     preferred_username: &[UPN, windows!("windowsaccountname")],
     groups: &["http://schemas.xmlsoap.org/claims/Group", GROUPS],
     roles: &[windows!("role")],
-    subject: &[],
+    subject: None,
     email_formats: &[EMAIL_FORMAT],
 };
 
-/// Keycloak's built-in mappers: the X.500 ones, and those of user properties under their own names.
+/// Keycloak's built-in mappers: the X.500 ones, and those of user properties under their own names. `Role` is no default:
+/// while "Full scope allowed" is on, as it is at first, it holds the roles of every client of the realm, by their bare
+/// names.
 static KEYCLOAK: Preset = Preset {
     email: &["email", "urn:oid:1.2.840.113549.1.9.1", "mail"],
     name: &["name", "displayName"],
     name_parts: (&["firstName", "givenName", "urn:oid:2.5.4.42"], &["lastName", "surname", "urn:oid:2.5.4.4"]),
     preferred_username: &["username", "preferred_username"],
     groups: &["groups", "member"],
-    roles: &["Role", "roles"],
-    subject: &[],
+    roles: &[],
+    subject: None,
     email_formats: &[EMAIL_FORMAT],
 };
 
 /// Shibboleth and the federations of universities: LDAP and eduPerson by object identifier. Its `NameID` is transient
 /// unless somebody changed that, and `eduPersonPrincipalName` may be given to another person later, so it is a user name
-/// here and no subject.
+/// here and no subject. Who needs no more than a pairwise-id, or still has an `eduPersonTargetedID`, names it.
 static SHIBBOLETH: Preset = Preset {
     email: &["urn:oid:0.9.2342.19200300.100.1.3", "mail"],
     name: &["urn:oid:2.16.840.1.113730.3.1.241", "displayName"],
@@ -157,14 +170,8 @@ static SHIBBOLETH: Preset = Preset {
         "uid",
     ],
     groups: &["urn:oid:1.3.6.1.4.1.5923.1.5.1.1", "isMemberOf"],
-    roles: &["urn:oid:1.3.6.1.4.1.5923.1.1.1.7", "eduPersonEntitlement"],
-    subject: &[
-        "urn:oasis:names:tc:SAML:attribute:subject-id",
-        "urn:oasis:names:tc:SAML:attribute:pairwise-id",
-        // eduPersonUniqueId, eduPersonTargetedID
-        "urn:oid:1.3.6.1.4.1.5923.1.1.1.13",
-        "urn:oid:1.3.6.1.4.1.5923.1.1.1.10",
-    ],
+    roles: &[],
+    subject: Some(SUBJECT_ID),
     email_formats: &[EMAIL_FORMAT],
 };
 
@@ -188,7 +195,7 @@ static GENERIC: Preset = Preset {
     ),
     preferred_username: &["username", "preferred_username", "login", "uid", UPN],
     groups: &["groups", "Groups", "group", "memberOf", GROUPS],
-    roles: &["roles", "role", "Role", windows!("role")],
-    subject: &[],
+    roles: &[],
+    subject: None,
     email_formats: &[EMAIL_FORMAT],
 };

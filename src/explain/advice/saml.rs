@@ -84,6 +84,11 @@ pub(super) const ADVICE: &[(&[&str], &str)] = &[
          confirmation and an authentication statement. Found says which is missing.",
     ),
     (
+        &["saml_logout_subject"],
+        "The provider's logout request names a person and somebody else's session (SessionIndex). Nothing ended by it. An \
+         honest provider gives no two sessions one index: look at its version and settings.",
+    ),
+    (
         &["saml_attribute_ambiguous"],
         "Let the provider send one value of the attribute that is named above, or map another one under attributes.",
     ),

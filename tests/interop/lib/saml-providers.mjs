@@ -18,6 +18,8 @@ const CIPHERS = {
 export const university = {
   name: "pysaml2",
   preset: "shibboleth",
+  // It has no subject-id: its persistent names say who somebody is.
+  connector: { attributes: { subject: "NameID" } },
   domain: "university.example",
   person: "alice@university.example",
   colleague: "dora@university.example",
@@ -47,6 +49,7 @@ export const university = {
 export const keycloak = (server) => ({
   name: "Keycloak",
   preset: "keycloak",
+  connector: { attributes: { roles: "Role" } },
   domain: "keycloak.example",
   person: "alice@keycloak.example",
   colleague: "dora@keycloak.example",

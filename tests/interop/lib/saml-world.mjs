@@ -39,6 +39,7 @@ export class SamlWorld {
           kind: "saml",
           preset: provider.preset,
           name: "Campus",
+          ...provider.connector,
           ...("metadata_file" in settings ? {} : { metadata_url: world.idp.metadataUrl }),
           ...settings,
         },

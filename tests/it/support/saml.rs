@@ -86,11 +86,12 @@ impl SamlProvider {
         std::fs::remove_file(&self.file).unwrap();
     }
 
-    /// Its connector, with further settings, and its domain.
+    /// Its connector, with further settings, and its domain. Roles are in `role`, unless `more` has attributes.
     pub fn connector(&self, more: &str) -> String {
         let (name, file) = (self.name, self.file.display());
+        let roles = if more.contains("attributes") { "" } else { "attributes = { roles = \"role\" }" };
         format!(
-            "[connectors.{name}]\nkind = \"saml\"\nname = \"{name}\"\nmetadata_file = {:?}\n{more}\n\
+            "[connectors.{name}]\nkind = \"saml\"\nname = \"{name}\"\nmetadata_file = {:?}\n{roles}\n{more}\n\
              [domains.\"{name}.com\"]\nconnector = \"{name}\"\nenvironment = \"production\"\n",
             file.to_string()
         )

@@ -9,7 +9,7 @@ pub(super) const TENANT: &str = "11111111-2222-4333-8444-555555555555";
 pub(super) const OBJECT: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 
 /// A verified assertion with this subject and these attributes.
-pub(super) fn assertion(subject_and_attributes: &str) -> Assertion {
+pub(in crate::connector::saml) fn assertion(subject_and_attributes: &str) -> Assertion {
     let xml = format!(
         "<Assertion xmlns=\"{SAML}\" xmlns:saml2=\"{SAML}\" xmlns:xs=\"http://www.w3.org/2001/XMLSchema\" \
          xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">{}</Assertion>",

@@ -107,6 +107,7 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
             "saml_signature_shape",
             "saml_transform",
             "saml_sig",
+            "saml_logout_subject",
         ],
         NOT_TRUSTED,
     ),
