@@ -56,6 +56,7 @@ mod saml_logout_refused;
 mod saml_metadata;
 mod saml_replay;
 mod saml_response;
+mod saml_shared;
 mod saml_signature;
 mod saml_wrapping;
 mod secrets;
