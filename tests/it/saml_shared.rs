@@ -86,6 +86,9 @@ async fn people_of_every_tenant_sign_in_at_one_address_r8() {
     }
 }
 
+/// What is tried, the reason that it is refused for, and what makes it of an honest answer.
+type Row<'a> = (&'a str, &'a str, &'a dyn Fn(&mut Words));
+
 /// Audience, destination and recipient are right in all of these: only the provider is another.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_tenants_provider_signs_nobody_in_at_the_other_s22() {
@@ -102,7 +105,7 @@ async fn one_tenants_provider_signs_nobody_in_at_the_other_s22() {
             let names = names.clone();
             words.before(move |xml| xml.replacen(&names[1], &names[0], 2).replacen(&names[0], &names[1], 1));
         };
-        let rows: [(&str, &str, &dyn Fn(&mut Words)); 4] = [
+        let rows: [Row<'_>; 4] = [
             ("its own honest answer", "idp_mixup", &|_| {}),
             ("under the other's name", "saml_key_untrusted", &swapped),
             ("under the other's name outside", "idp_mixup", &half),
