@@ -166,7 +166,7 @@ async fn an_unasked_response_is_for_the_tenant_whose_provider_sent_it_s20_s22() 
         }
 
         // What the other's provider sends is never taken by the one that would take it.
-        let as_taken = Words { issuer: initech.entity_id.clone(), ..unasked(&begun) };
+        let as_taken = Words { key: key_of(&hooli), ..unasked(&taken) };
         for (row, reason, connector, words) in [
             ("another's key", "saml_key_untrusted", Some("initech"), as_taken),
             ("nobody's name", "idp_mixup", None, Words { issuer: "https://evil.example".into(), ..unasked(&taken) }),
