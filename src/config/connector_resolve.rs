@@ -89,10 +89,25 @@ pub(super) fn resolve(
             if let Some(text) = clash(&connector, other_id, other, around) {
                 cx.report.problem(&place, text);
             }
+            if indistinct(&connector, other) {
+                let text = format!(
+                    "connectors.{other_id} has it too, with the same provider: what that sends unasked (a tile, \"Test this \
+                     application\") could be for either, and is refused; sign-ins that begin here work"
+                );
+                cx.report.warn(&place, text);
+            }
         }
         connectors.insert(id, connector);
     }
     (connectors.len() == count).then_some(connectors)
+}
+
+/// Whether the two have one assertion consumer service and, as far as the settings say, one provider.
+fn indistinct(connector: &Connector, other: &Connector) -> bool {
+    connector.saml().zip(other.saml()).is_some_and(|(mine, theirs)| {
+        let named = mine.idp_entity_id.is_some() && mine.idp_entity_id == theirs.idp_entity_id;
+        mine.acs.url == theirs.acs.url && (named || mine.metadata == theirs.metadata)
+    })
 }
 
 /// Why answers of the two could be taken for one another's.
@@ -104,11 +119,16 @@ fn clash(connector: &Connector, other_id: &Id, other: &Connector, around: &Surro
         }
     }
     let (mine, theirs) = (answered_at(connector, around), answered_at(other, around));
-    if mine == theirs {
+    // One registration of another product may be in many tenants. Their answers are told apart by the attempt that they
+    // answer, and each is judged by the keys of the provider that was asked.
+    let both_saml = connector.saml().zip(other.saml());
+    let share = both_saml.is_some_and(|(mine, theirs)| mine.acs.url == theirs.acs.url);
+    if mine == theirs && !share {
         let what = if connector.saml().is_some() { "path" } else { "callback path" };
+        let or = if both_saml.is_some() { ", or the same acs_url to the letter" } else { "" };
         return Some(format!(
-            "found the {what} {:?}, which connectors.{other_id} has already; allowed: one of its own, so that an answer \
-             cannot be taken for another provider's",
+            "found the {what} {:?}, which connectors.{other_id} has already; allowed: one of its own{or}, so that an \
+             answer cannot be taken for another provider's",
             mine.1
         ));
     }

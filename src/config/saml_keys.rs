@@ -68,6 +68,7 @@ section! {
         /// saml: where the provider posts its responses (Reply URL, Assertion Consumer Service URL), exactly as it is
         /// registered there. Default: `<public_url><prefix>/saml/<id>/acs`. It may be on another host than public_url,
         /// which then has to lead to Anteroom too: people sign in there, and a hand-off takes them on to the application.
+        /// Several connectors may have the same one, where one registration was given to the administrators of many.
         acs_url: String,
         /// saml: whether requests are signed. Default: where the provider's metadata wants it.
         sign_requests: bool,

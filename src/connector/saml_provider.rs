@@ -16,7 +16,7 @@ use super::saml::metadata::IdpMetadata;
 use super::saml::own_keys::OwnKeys;
 use super::saml::own_metadata::OwnMetadata;
 use super::saml::request::AuthnRequest;
-use super::saml::response;
+use super::saml::response::{self, Peek};
 use super::types::Asserted;
 use super::{ProviderError, Reason, Requirement, ToProvider};
 use crate::base::clock::{Clock, Timestamp};
@@ -134,6 +134,19 @@ impl SamlProvider {
         &self.connector.acs.host.host
     }
 
+    /// Where responses are posted to. Several connectors may have the same one.
+    pub fn acs_url(&self) -> &str {
+        &self.connector.acs.url
+    }
+
+    /// What the provider calls itself.
+    ///
+    /// # Errors
+    /// Its metadata cannot be had, or is not acceptable.
+    pub(crate) async fn idp_entity_id(&self) -> Result<String, ProviderError> {
+        Ok(self.metadata().await?.entity_id.clone())
+    }
+
     /// Whether responses that answer no request are taken.
     pub fn allows_idp_initiated(&self) -> bool {
         self.connector.allow_idp_initiated
@@ -214,12 +227,13 @@ impl SamlProvider {
         Ok(ToProvider::Redirect(url))
     }
 
-    /// The request that a response says to answer. Nothing of it is verified: it chooses a page, and nothing else.
+    /// The request that a response (Base64) says to answer, and whom it says to be from. Nothing of it is verified: it
+    /// chooses a page or who judges, and nothing else.
     ///
     /// # Errors
     /// It is no response.
-    pub fn peek(&self, response: &str) -> Result<Option<String>, ProviderError> {
-        Ok(response::peek(&binding::decode_post(response)?)?.in_response_to)
+    pub(crate) fn peek(&self, response: &str) -> Result<Peek, ProviderError> {
+        response::peek(&binding::decode_post(response)?)
     }
 
     /// Judges a posted response (Base64) to the request `in_response_to`, which the browser was sent with at `asked_at`.

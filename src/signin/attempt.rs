@@ -144,6 +144,12 @@ pub(super) struct Stray {
     pub(super) attempt: Option<(String, Attempt)>,
 }
 
+/// The connector of the attempt that `state` names, if this browser has it: to choose who judges, and nothing else.
+pub(super) fn connector_of(state: &str, headers: &HeaderMap, cookies: &Cookies, sealer: &Sealer) -> Option<String> {
+    let (id, _) = state.split_once('.').filter(|(id, _)| is_id(id))?;
+    Attempt::open(id, headers, cookies, sealer).map(|attempt| attempt.connector)
+}
+
 /// The attempt that a callback's `state` belongs to.
 pub(super) fn of_state(
     state: Option<&str>,

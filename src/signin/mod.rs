@@ -11,6 +11,7 @@ mod provider_logout;
 mod query;
 mod saml;
 mod saml_logout;
+mod shared_acs;
 mod sign_out;
 mod silent;
 mod start;

@@ -113,7 +113,7 @@ impl SignIn {
         // Read without its signature, and for one thing alone: which page comes next.
         let peeked =
             provider.peek(posted.response).map_err(|cause| Failed { anybody: true, ..Failed::because(cause) })?;
-        if peeked.is_some() {
+        if peeked.in_response_to.is_some() {
             let reason = match stray.unfit {
                 Unfit::Missing | Unfit::NotBound => "tx_not_bound",
                 Unfit::Mismatch => "state_mismatch",

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use crate::audit::{Event, Outcome};
 use crate::connector::{Kind, Provider, Reason, SamlProvider};
 use crate::gate::Asker;
-use crate::signin::{LogoutPosted, Posted, Received, SingleLogout, Started};
+use crate::signin::{Failed, LogoutPosted, Posted, Received, SingleLogout, Started};
 
 use super::callback::fetched;
 use super::form::{BadForm, Form};
@@ -68,7 +68,7 @@ impl Site {
         };
         match page {
             SamlPage::Metadata => self.saml_metadata(visit, saml),
-            SamlPage::Acs => self.saml_acs(visit, provider, saml, parts, body).await,
+            SamlPage::Acs => self.saml_acs(visit, saml, parts, body).await,
             SamlPage::Done => self.saml_done(visit, provider, saml, parts).await,
             SamlPage::Slo => self.saml_slo(visit, provider, saml, parts, body).await,
         }
@@ -92,14 +92,7 @@ impl Site {
 
     /// `saml/<connector>/acs`: the provider's page posts a response (SAML 2.0 Bindings, section 3.5). A good one, and one
     /// that depends on who is signed in, is answered with 303 to `done`; a bad one at once.
-    async fn saml_acs(
-        &self,
-        visit: &Visit,
-        provider: &Provider,
-        saml: &SamlProvider,
-        parts: &Parts,
-        body: Incoming,
-    ) -> Response<Bytes> {
+    async fn saml_acs(&self, visit: &Visit, saml: &SamlProvider, parts: &Parts, body: Incoming) -> Response<Bytes> {
         // A session is for a browser that navigates. Nothing is used up.
         if fetched(visit, &parts.headers) {
             return self.reject(visit, StatusCode::BAD_REQUEST, "not_a_page");
@@ -109,6 +102,7 @@ impl Site {
             Err(bad) => return self.bad_message(visit, saml, "login.rejected", &self.bad_messages, bad),
         };
         let relay_state = form.get("RelayState");
+        let saml = self.sign_in.began_at(saml, relay_state, &parts.headers);
         // Only the browser's own person can have begun what is waited for: what any page makes it send (S15) must not
         // keep that from being heard.
         let expected = self.sign_in.expects(saml.id(), relay_state, &parts.headers);
@@ -123,6 +117,11 @@ impl Site {
             let bad = BadForm { status: StatusCode::BAD_REQUEST, reason: "saml_response_missing" };
             return self.bad_message(visit, saml, "login.rejected", failures, bad);
         };
+        let named = if expected { Ok(saml) } else { self.sign_in.named_by(saml, response, visit.visitor()).await };
+        let saml = match named {
+            Ok(saml) => saml,
+            Err(failed) => return self.bad_response(visit, "your company", failures, &failed),
+        };
         // Judged on this very thread. The limits on a message (`connector::saml::xml`) hold the worst of them to less than a
         // hundred honest ones of 8 KB, which should be some ten milliseconds where the code is optimised; these threads are
         // the control plane's, and no proxied request waits for one.
@@ -135,13 +134,16 @@ impl Site {
                 }
                 redirect(&to.location, "saml_received", to.cookies)
             }
-            Err(failed) => {
-                if failed.kind() == Kind::Refused {
-                    failures.count(visit.client);
-                }
-                self.failed_page(visit, provider, &failed)
-            }
+            Err(failed) => self.bad_response(visit, saml.button_name(), failures, &failed),
         }
+    }
+
+    /// A response that was not taken, counted among the `failures` of its kind if that is its own fault.
+    fn bad_response(&self, visit: &Visit, provider: &str, failures: &Failures, failed: &Failed) -> Response<Bytes> {
+        if failed.kind() == Kind::Refused {
+            failures.count(visit.client);
+        }
+        self.failed(visit, provider, failed)
     }
 
     /// `saml/<connector>/done`: the browser is back on our own site, with its session cookie.

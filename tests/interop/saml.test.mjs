@@ -7,11 +7,11 @@ import { honestSamlProvider } from "./lib/honest-saml-provider.mjs";
 import { Keycloak } from "./lib/keycloak.mjs";
 import { keycloak, university } from "./lib/saml-providers.mjs";
 import { samlInterop } from "./lib/saml-scenario.mjs";
-import { elsewhere, initiatedThere, processes, rolling, strict } from "./lib/saml-settings.mjs";
+import { elsewhere, initiatedThere, processes, rolling, strict, tenants } from "./lib/saml-settings.mjs";
 
 const SCENARIOS = [honestSamlProvider, samlInterop, strict, initiatedThere, elsewhere, rolling, processes];
 
-for (const scenario of SCENARIOS) scenario(university);
+for (const scenario of [...SCENARIOS, tenants]) scenario(university);
 
 describe("Keycloak over SAML", () => {
   let server;

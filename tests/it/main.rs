@@ -60,6 +60,7 @@ mod saml_mixup;
 mod saml_replay;
 mod saml_requirement;
 mod saml_response;
+mod saml_shared;
 mod saml_signature;
 mod saml_signature_shape;
 mod saml_status;

@@ -334,7 +334,7 @@ async fn a_tile_leads_to_the_application_though_responses_are_posted_to_a_host_w
 }
 
 /// Follows redirects between our hosts; the answer that is none, or that leads to a provider.
-async fn travel(browser: &mut Browser, from: &str) -> Answer {
+pub async fn travel(browser: &mut Browser, from: &str) -> Answer {
     let mut url = url::Url::parse(from).unwrap();
     for _ in 0..12 {
         let answer = browser.open(url.as_str()).await;

@@ -269,15 +269,28 @@ fn p09_an_acs_has_an_address_of_its_own() {
     }
 }
 
-/// S22: an answer cannot be taken for another provider's.
+/// S22: an answer cannot be taken for another provider's. R8: one registration may be in many tenants.
 #[test]
-fn s22_no_two_connectors_share_an_address() {
+fn s22_connectors_share_an_address_only_if_it_is_the_same_acs() {
     let both = |one: &str, other: &str| {
         [format!("{INITECH}\nacs_url = \"{one}\""), format!("{GLOBEX}\nacs_url = \"{other}\"")]
     };
     let key = "connectors.globex.acs_url";
     let same = both("https://login.example.org/acs", "https://login.example.org/acs");
-    bad_change(&[], &[(INITECH, &same[0]), (GLOBEX, &same[1])], key, "which connectors.initech has already");
+    good(&[(INITECH, &same[0]), (GLOBEX, &same[1])]);
+    let with = |more: [&str; 2]| [0, 1].map(|which| format!("{}\n{}", same[which], more[which]));
+    let warned = |more: [&str; 2]| {
+        let changed = with(more);
+        let warnings = load_beside(&[], &[(INITECH, &changed[0]), (GLOBEX, &changed[1])]).1.unwrap().warnings;
+        warnings
+            .iter()
+            .any(|warning| warning.place.key == key && warning.text.contains("connectors.initech has it too"))
+    };
+    assert!(warned(["idp_entity_id = \"urn:x\"", "idp_entity_id = \"urn:x\""]), "nothing tells them apart");
+    assert!(!warned(["idp_entity_id = \"urn:x\"", "idp_entity_id = \"urn:y\""]));
+    assert!(!warned(["", ""]));
+    let spelt = both("https://login.example.org/acs", "https://LOGIN.example.org/acs");
+    bad_change(&[], &[(INITECH, &spelt[0]), (GLOBEX, &spelt[1])], key, "which connectors.initech has already");
     let ports = both("https://login.example.org/a", "https://login.example.org:8443/b");
     bad_change(&[], &[(INITECH, &ports[0]), (GLOBEX, &ports[1])], key, "a host has one origin");
     let apart = both("https://login.example.org/acs", "https://login.example.com/acs");

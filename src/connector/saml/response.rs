@@ -29,13 +29,15 @@ pub(crate) struct Expected<'a> {
     pub(crate) allow_cbc: bool,
 }
 
-/// What an unverified response says of itself: enough to choose a page, and for nothing else.
+/// What an unverified response says of itself: enough to choose a page and who judges, and for nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Peek {
     pub(crate) in_response_to: Option<String>,
+    /// The entity id of the provider. None: it has none, or several.
+    pub(crate) issuer: Option<String>,
 }
 
-/// Reads which request a response claims to answer. Anybody may have written it.
+/// Reads which request a response claims to answer, and whose it claims to be. Anybody may have written it.
 ///
 /// # Errors
 ///
@@ -46,7 +48,14 @@ pub(crate) fn peek(xml: &str) -> Result<Peek, ProviderError> {
     if !root.is(SAMLP, "Response") {
         return Err(ProviderError::new(Reason::SamlStructure).saying("a Response", root.name()));
     }
-    Ok(Peek { in_response_to: root.attribute("InResponseTo").map(str::to_owned) })
+    // Of the assertion, where the response itself says nothing (SAML 2.0 Profiles, section 4.1.4.2).
+    let says = |element: &Element<'_>| element.child(SAML, "Issuer").is_some();
+    let issued = Some(root).filter(says).or_else(|| root.child(SAML, "Assertion"));
+    let issuer = issued.and_then(|issued| issued.only_child(SAML, "Issuer").ok().flatten());
+    Ok(Peek {
+        in_response_to: root.attribute("InResponseTo").map(str::to_owned),
+        issuer: issuer.map(|issuer| issuer.text().trim().to_owned()),
+    })
 }
 
 /// Why a response is refused, and what the answer must not tell of it.

@@ -64,7 +64,7 @@ function tomlTable(name, values) {
  * The real binary in front of `upstream`, with one connector, its domains and a directory of its own: SQLite for one
  * process (`url` names another file); for several a PostgreSQL database, and a balancer that sends every request to the
  * next process. `connector` is the body of `[connectors.<id>]`; a secret of it goes into a file, as in production. `routes` are TOML;
- * `apps` are further applications in front of the same upstream, by id.
+ * `apps` are further applications in front of the same upstream, `connectors` further connectors with a domain each, by id.
  */
 export class Anteroom {
   /** The processes, each of which can be ended and started again. */
@@ -126,7 +126,11 @@ export class Anteroom {
   }
 }
 
-async function writeConfiguration(directory, { door, database, upstream, connectorId, connector, domains, routes = [], apps = {} }) {
+const domainTable = (domain, connector) =>
+  tomlTable(`domains.${text(domain)}`, { connector, environment: "demo" });
+
+async function writeConfiguration(directory, options) {
+  const { door, database, upstream, connectorId, connector, domains, routes = [], apps = {}, connectors = {} } = options;
   const isServer = database?.startsWith("postgres:");
   await mkdir(path.join(directory, "keys"));
   const { client_secret: secret, ...settings } = connector;
@@ -146,7 +150,11 @@ async function writeConfiguration(directory, { door, database, upstream, connect
       tomlTable(`apps.${id}`, { upstream: `http://127.0.0.1:${upstream.port}`, ...app }),
     ),
     tomlTable(`connectors.${connectorId}`, settings),
-    ...domains.map((domain) => tomlTable(`domains.${text(domain)}`, { connector: connectorId, environment: "demo" })),
+    ...domains.map((domain) => domainTable(domain, connectorId)),
+    ...Object.entries(connectors).flatMap(([id, { domain, ...values }]) => [
+      tomlTable(`connectors.${id}`, values),
+      domainTable(domain, id),
+    ]),
   ].join("\n");
   const file = path.join(directory, "anteroom.toml");
   await writeFile(file, config);

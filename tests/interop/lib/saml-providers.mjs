@@ -23,6 +23,7 @@ export const university = {
   domain: "university.example",
   person: "alice@university.example",
   colleague: "dora@university.example",
+  stranger: "mallory@elsewhere.example",
   pages: universityPages,
   start: () => Pysaml2.start({ sign: "both" }),
   sign: (idp, what) => idp.control({ sign: what }),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { after, afterEach, beforeEach, describe, test } from "node:test";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
 import { REVOCATION_BOUND_MS } from "./anteroom.mjs";
 import { around } from "./around.mjs";
@@ -10,7 +10,7 @@ import { launchChromium, openWindow } from "./chromium.mjs";
 import { SESSION } from "./journey.mjs";
 import { messagesOf, relay } from "./saml-messages.mjs";
 import { AES_CBC, AES_GCM, decoded, post, withOtherLetter } from "./saml-scenario.mjs";
-import { BUTTON, SamlWorld } from "./saml-world.mjs";
+import { ASKED_FOR, BUTTON, CONNECTOR, SamlWorld } from "./saml-world.mjs";
 import { attributeOf, endpointOf } from "./service-provider.mjs";
 import { UserAgent } from "./user-agent.mjs";
 
@@ -83,6 +83,19 @@ export function strict(provider) {
 
 /** The provider may begin by itself. */
 export function initiatedThere(provider) {
+  const options = {
+    host: "app.localhost",
+    connector: ({ door }) => ({ allow_idp_initiated: true, acs_url: `http://login.localhost:${door.port}/acs` }),
+  };
+  suite(provider, "sign-ins that begin at the provider, at an ACS of its own", options, (at) => {
+    test("end at the application", async () => {
+      const world = at();
+      const agent = await world.newBrowser();
+      for (const origin of [world.acs, world.door.origin]) agent.jar.delete(origin, SESSION);
+      world.assertSignedIn(await relay(agent, await agent.open(world.provider.tile(world))), world.person, "/");
+    });
+  });
+
   suite(provider, "sign-ins that begin at the provider", { connector: { allow_idp_initiated: true } }, (at) => {
     test("are taken as they come, once, and lead nowhere but to the application", async () => {
       const world = at();
@@ -146,6 +159,18 @@ export function elsewhere(provider) {
       assert.ok(!atLogin.some((name) => name.includes("-try-")), atLogin.join());
     });
 
+    test("a flow that begins at the provider ends at the application, whether or not somebody is signed in", async () => {
+      const world = at();
+      await world.provider.usual?.(world.idp);
+      const agent = await world.newBrowser();
+      for (const origin of [acs, world.door.origin]) {
+        world.look();
+        const landed = await relay(agent, await agent.open(world.provider.tile(world)));
+        world.assertSignedIn(landed, world.person, "/");
+        agent.jar.delete(origin, SESSION);
+      }
+    });
+
     test("Chromium: the session is there on the application's own host", async () => {
       const world = at();
       const browser = await launchChromium();
@@ -164,6 +189,82 @@ export function elsewhere(provider) {
       } finally {
         await browser.close();
       }
+    });
+  });
+}
+
+/** One registration of another product in two tenants: the same Identifier and the same Reply URL. */
+export function tenants(provider) {
+  const shared = { entity_id: "urn:amazon:cognito:sp:us-east-1_aBcDeFgHi" };
+  let other;
+  const options = {
+    host: "app.localhost",
+    async connector({ door }) {
+      shared.acs_url = `http://login.localhost:${door.port}/saml2/idpresponse`;
+      return shared;
+    },
+    async connectors() {
+      other = await provider.start();
+      const connector = { kind: "saml", preset: provider.preset, name: "Elsewhere", metadata_url: other.metadataUrl };
+      return { elsewhere: { ...connector, ...shared, domain: provider.stranger.split("@")[1] } };
+    },
+  };
+  suite(provider, "one registration in two tenants", options, (at) => {
+    before(() => other.register(at().metadata));
+    after(() => other?.close());
+
+    /** As far as the form that takes the other tenant's response to us. */
+    async function responseOfOther(agent) {
+      const world = at();
+      const asked = await agent.open(world.url("/"));
+      const offered = await agent.submit(asked, "email", { email: provider.stranger });
+      const there = await relay(agent, await agent.click(offered, "Log in with Elsewhere"));
+      assert.equal(new URL(there.url).origin, other.origin, there.describe());
+      const stopAt = (_form, field) => field === "SAMLResponse";
+      return provider.pages.signIn(agent, there, provider.stranger, { stopAt });
+    }
+
+    test("each answer is judged by the provider that was asked", async () => {
+      const world = at();
+      world.assertSignedIn(await world.signIn(new UserAgent()));
+      assert.equal(world.upstream.last(ASKED_FOR).headers["x-anteroom-connector"], CONNECTOR);
+      const agent = new UserAgent();
+      const landed = await relay(agent, await responseOfOther(agent));
+      world.assertSignedIn(landed, provider.stranger, "/");
+      assert.equal(world.upstream.last("/").headers["x-anteroom-connector"], "elsewhere");
+    });
+
+    test("refused: one tenant's response to the other's request", async () => {
+      const world = at();
+      const { SAMLResponse } = (await responseOfOther(new UserAgent())).formWith("SAMLResponse").fields;
+      const agent = new UserAgent();
+      const { fields } = await world.response(agent);
+      world.look();
+      const refused = await post(world, agent, { ...fields, SAMLResponse });
+      assert.equal(refused.headers["x-anteroom"], "idp_mixup", refused.describe());
+      assert.equal(refused.status, 400);
+      assert.equal(world.session(agent), undefined);
+      world.assertNothingReachedTheApplication();
+    });
+
+    test("a tile of either tenant begins a sign-in at that tenant", async () => {
+      const world = at();
+      const agent = new UserAgent();
+      const landed = await relay(agent, await responseOfOther(agent));
+      world.assertSignedIn(landed, provider.stranger, "/");
+      for (const { origin } of [world.door, { origin: shared.acs_url }]) agent.jar.delete(origin, SESSION);
+      const again = await relay(agent, await agent.open(provider.tile({ idp: other })));
+      world.assertSignedIn(again, provider.stranger, "/");
+      assert.equal(world.upstream.last("/").headers["x-anteroom-connector"], "elsewhere");
+    });
+
+    test("refused: an address of one tenant, vouched for by the other", async () => {
+      const world = at();
+      const agent = new UserAgent();
+      const refused = await world.signIn(agent, { who: provider.stranger, typed: provider.person });
+      assert.equal(refused.status, 403, refused.describe());
+      assert.equal(refused.headers["x-anteroom"], "domain_not_allowed");
+      assert.equal(world.session(agent), undefined);
     });
   });
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Anteroom, reserveFrontDoor } from "./anteroom.mjs";
 import { SESSION } from "./journey.mjs";
 import { messageForm, relay } from "./saml-messages.mjs";
-import { metadataAt } from "./service-provider.mjs";
+import { attributeOf, metadataAt } from "./service-provider.mjs";
 import { RecordingUpstream } from "./upstream.mjs";
 import { UserAgent } from "./user-agent.mjs";
 
@@ -23,7 +23,7 @@ export class SamlWorld {
    * `connector` are settings over those that everybody needs; `asImported` leaves the provider as its import of our
    * metadata made it; `host` is the application's.
    */
-  static async start(provider, { connector = {}, asImported = false, host, ...options } = {}) {
+  static async start(provider, { connector = {}, asImported = false, host, connectors, ...options } = {}) {
     const world = new SamlWorld();
     Object.assign(world, { provider, pages: provider.pages, person: provider.person, colleague: provider.colleague });
     try {
@@ -44,6 +44,7 @@ export class SamlWorld {
           ...settings,
         },
         domains: [provider.domain],
+        connectors: await connectors?.(),
         ...options,
       });
       world.metadata = await metadataAt(world.door.saml(CONNECTOR, "metadata"));
@@ -68,7 +69,7 @@ export class SamlWorld {
   }
 
   get acs() {
-    return this.door.saml(CONNECTOR, "acs");
+    return attributeOf(this.metadata, "AssertionConsumerService", "Location");
   }
 
   /** Remembers what has reached the application so far. */

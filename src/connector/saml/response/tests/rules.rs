@@ -304,3 +304,18 @@ fn peeking_reads_the_request_and_nothing_else() {
     assert_eq!(read("<a/>"), Err(Reason::SamlStructure));
     assert_eq!(read("a"), Err(Reason::SamlMalformed));
 }
+
+/// Whom a response says to be from: of its own issuer, or where it has none of its assertion's (S22).
+#[test]
+fn peeking_reads_one_issuer_or_none() {
+    let read = |xml: &str| peek(xml).unwrap().issuer;
+    let issuer = format!("<saml:Issuer>{IDP}</saml:Issuer>");
+    let of_response = format!("<saml:Issuer xmlns:saml=\"{SAML}\">{IDP}</saml:Issuer>");
+    let named = |name: &str| of_response.replace(IDP, name);
+    let first = |by: &str| honest().replacen(&of_response, by, 1);
+    assert_eq!(read(&honest()).as_deref(), Some(IDP));
+    assert_eq!(read(&first(&named(" a "))).as_deref(), Some("a"), "the response's, as judged");
+    assert_eq!(read(&first("")).as_deref(), Some(IDP), "the assertion's");
+    assert_eq!(read(&first(&format!("{}{}", named("a"), named("b")))), None);
+    assert_eq!(read(&first("").replace(&issuer, "")), None);
+}
