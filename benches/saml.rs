@@ -41,6 +41,7 @@ fn main() -> Result<ExitCode, Problem> {
     runtime.block_on(async {
         let surroundings = SamlSurroundings {
             outgoing: Outgoing::new(&config.outgoing)?,
+            insecure_http: config.outgoing.insecure_http,
             keys_dir: config.keys.dir.clone(),
             base_url: format!("{}{}", config.server.public_url.origin, config.server.prefix),
             clock: clock.clone(),
