@@ -269,7 +269,7 @@ impl SamlProvider {
         };
         let mut judged = judge(&metadata);
         // A certificate that the provider has changed since its metadata were read.
-        if judged.as_ref().is_err_and(|refusal| refusal.unknown_key)
+        if judged.as_ref().is_err_and(|refusal| refusal.look_for_key)
             && let Some(newer) = self.source.look_for_key(&metadata).await
         {
             metadata = newer;

@@ -63,15 +63,15 @@ pub(crate) fn peek(xml: &str) -> Result<Peek, ProviderError> {
 pub(crate) struct Refusal {
     /// The answer.
     pub(crate) error: ProviderError,
-    /// A key that is not trusted made the signature: metadata that is newer may know it. Said of encrypted assertions
-    /// too whose [`error`](Self::error) is the one for all (S15): looking for newer metadata is bounded, and tells only
-    /// whoever sends a message that it named an unknown certificate.
-    pub(crate) unknown_key: bool,
+    /// Newer metadata may know the key that made the signature. So it is said of a key that is not trusted, and of
+    /// everything that did not open: that one who guesses at AES-CBC content hit an unknown key would else be told by
+    /// the time that looking takes (S15).
+    pub(crate) look_for_key: bool,
 }
 
 impl From<ProviderError> for Refusal {
     fn from(error: ProviderError) -> Self {
-        Self { unknown_key: error.why() == Reason::SamlKeyUntrusted, error }
+        Self { look_for_key: matches!(error.why(), Reason::SamlKeyUntrusted | Reason::SamlDecrypt), error }
     }
 }
 
@@ -138,10 +138,7 @@ fn judge_encrypted(tree: &Tree<'_>, expected: &Expected<'_>) -> Result<Assertion
         Ok(assertion) if opened.sound => Ok(assertion),
         Err(error) if opened.sound && (signed || opened.authentic) => Err(error.into()),
         // Unless the ciphertext is authentic, what is wrong with its content is told to nobody (S15).
-        judged => {
-            let unknown_key = judged.is_err_and(|error| error.why() == Reason::SamlKeyUntrusted);
-            Err(Refusal { error: encryption::refused(), unknown_key })
-        }
+        _ => Err(encryption::refused().into()),
     }
 }
 

@@ -266,37 +266,45 @@ fn ways_to_fail_make_the_same_work() {
                 assert!(answer.is_some(), "{name} was taken");
             }
         }
-        let medians: Vec<_> = ways
-            .iter()
-            .zip(times)
-            .map(|((name, _), mut times)| {
-                times.sort_unstable();
-                (times[2], *name)
-            })
-            .collect();
-        let (least, most) = (medians.iter().min().unwrap(), medians.iter().max().unwrap());
-        assert!(most.0 < least.0 * 5 / 2, "{cipher:?}: {medians:#?}");
+        // The least of several: whatever disturbs a measurement makes it longer.
+        let least_of = |times: Vec<Duration>| times.into_iter().min().unwrap();
+        let times: Vec<_> = ways.iter().zip(times).map(|((name, _), times)| (least_of(times), *name)).collect();
+        let (least, most) = (times.iter().min().unwrap(), times.iter().max().unwrap());
+        assert!(most.0 < least.0 * 3, "{cipher:?}: {times:#?}");
     }
 }
 
-/// S15, S30: that a key is unknown is not told, and newer metadata is looked for all the same.
+/// S15, S30: that a key is unknown is not told, not even by whether newer metadata is looked for.
 #[test]
-fn an_unknown_key_within_is_known_to_us_alone() {
+fn for_whatever_does_not_open_a_newer_key_is_looked_for() {
     let stranger = sign_by(&honest(), How::Assertion, &STRANGER.signing());
+    let changed = sign(&honest(), How::Assertion).replace(">staff<", ">root<");
     for cipher in CIPHERS {
         let encryption = Encryption::new(cipher);
-        let refusal = judged_wholly(&encryption.encrypt(&stranger), |_| {}).unwrap_err();
+        let refused = |xml: &str| judged_wholly(&encryption.encrypt(xml), |_| {}).unwrap_err();
         let told = if cipher == Cipher::Gcm { Reason::SamlKeyUntrusted } else { Reason::SamlDecrypt };
-        assert_eq!((refusal.error.why(), refusal.unknown_key), (told, true));
-        let changed = sign(&honest(), How::Assertion).replace(">staff<", ">root<");
-        for other in [encryption.encrypt(&honest()), encryption.encrypt(&changed)] {
-            assert!(!judged_wholly(&other, |_| {}).unwrap_err().unknown_key);
+        assert_eq!((refused(&stranger).error.why(), refused(&stranger).look_for_key), (told, true));
+        // What is authentic may be told from each other.
+        for other in [honest(), changed.clone()] {
+            assert_eq!(refused(&other).look_for_key, cipher == Cipher::Cbc, "{cipher:?}");
         }
+        let good = encryption.encrypt(&sign(&honest(), How::Assertion));
+        for which in [0, 1] {
+            let bytes = value(&good, which);
+            let mut other = STANDARD.decode(&bytes).unwrap();
+            other[9] ^= 0x55;
+            let refusal = judged_wholly(&replace(&good, &bytes, &STANDARD.encode(other)), |_| {}).unwrap_err();
+            assert_eq!((refusal.error.why(), refusal.look_for_key), (Reason::SamlDecrypt, true));
+        }
+        let below = Encryption { padding: Some(0), ..Encryption::new(cipher) }.encrypt(&stranger);
+        assert!(judged_wholly(&below, |_| {}).unwrap_err().look_for_key);
     }
     let cbc = |xml: &str| judged(&Encryption::new(Cipher::Cbc).encrypt(xml)).unwrap_err();
     assert_eq!(format!("{:?}", cbc(&stranger)), format!("{:?}", cbc(&honest())), "one answer");
     let open = judged_wholly(&stranger, |_| {}).unwrap_err();
-    assert_eq!((open.error.why(), open.unknown_key), (Reason::SamlKeyUntrusted, true));
+    assert_eq!((open.error.why(), open.look_for_key), (Reason::SamlKeyUntrusted, true));
+    let unsigned = judged_wholly(&honest(), |_| {}).unwrap_err();
+    assert_eq!((unsigned.error.why(), unsigned.look_for_key), (Reason::SamlUnsigned, false));
 }
 
 /// A whole block of padding, and as little as there can be.
