@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::Duration;
 
 use anteroom::base::clock::Clock;
 use anteroom::base::outgoing::Outgoing;
@@ -48,14 +48,19 @@ fn main() -> Result<ExitCode, Problem> {
         };
         let provider = SamlProvider::new(id.clone(), saml, SignIn::enabled_domains(config, id), surroundings)?;
         let none = Requirement::default();
-        let mut begun = Instant::now();
+        let mut begun = processor_time();
         for turn in 0..flags.times + 100 {
             if turn == 100 {
-                begun = Instant::now();
+                begun = processor_time();
             }
             provider.response(&response, Some(&flags.in_response_to), &none, clock.now()).await?;
         }
-        println!("{:.1}", begun.elapsed().as_secs_f64() * 1e6 / f64::from(flags.times));
+        println!("{:.1}", (processor_time() - begun).as_secs_f64() * 1e6 / f64::from(flags.times));
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// What this process has used of the processor: on a shared machine the wall clock counts others' work too.
+fn processor_time() -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime)).unwrap_or_default()
 }

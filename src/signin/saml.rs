@@ -94,7 +94,8 @@ impl SignIn {
         let born = self.directory.changes.newest().await.map_err(away)?;
         // However it ends: one response to one attempt (S17, S19).
         if !self.burn(id).await.map_err(away)? {
-            return Err(over(Failed::new("saml_replay"), &attempt));
+            // The cookie stays: sent twice at once, this answer must not take away what the other one's `done` needs.
+            return Err(Failed::new("saml_replay").towards(&attempt, self, visitor).named(Some(id)));
         }
         let asked_at = Timestamp::from_millis(attempt.started);
         let asserted =

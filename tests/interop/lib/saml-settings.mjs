@@ -206,7 +206,7 @@ export function tenants(provider) {
     async connectors() {
       other = await provider.start();
       const connector = { kind: "saml", preset: provider.preset, name: "Elsewhere", metadata_url: other.metadataUrl };
-      return { elsewhere: { ...connector, ...shared, domain: provider.stranger.split("@")[1] } };
+      return { elsewhere: { ...connector, ...provider.connector, ...shared, domain: provider.stranger.split("@")[1] } };
     },
   };
   suite(provider, "one registration in two tenants", options, (at) => {
