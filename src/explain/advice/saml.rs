@@ -67,7 +67,8 @@ pub(super) const ADVICE: &[(&[&str], &str)] = &[
     ),
     (
         &["saml_unsolicited"],
-        "The person came from the provider's portal. Let its tile lead to the sign-on URL, or set allow_idp_initiated.",
+        "The person came from the provider's portal. Let its tile lead to the sign-on URL, or set allow_idp_initiated. Where \
+         two connectors with one acs_url have this provider, the sign-on URL alone tells which is meant.",
     ),
     (
         &["saml_time"],
@@ -80,8 +81,9 @@ pub(super) const ADVICE: &[(&[&str], &str)] = &[
     ),
     (
         &["saml_subject"],
-        "Let the provider send a name ID that stays the same (persistent or e-mail address, never transient), a bearer \
-         confirmation and an authentication statement. Found says which is missing.",
+        "Let the provider send what the person is known by: the attribute that attributes.subject or the preset names, or \
+         else a name ID that stays the same (best persistent, never transient); and a bearer confirmation and an \
+         authentication statement. Expected and found say which is missing.",
     ),
     (
         &["saml_logout_subject"],

@@ -185,7 +185,7 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
         failed(
             "{provider} did not say who you are",
             "Its answer lacks a lasting name for you, or does not say that you signed in.",
-            "Ask your administrator to check which name ID (unique user identifier) {provider} sends.",
+            "Ask your administrator to check which unique user identifier (name ID, or the attribute in its place) {provider} sends.",
         ),
     ),
     (
