@@ -49,6 +49,7 @@ mod redirects;
 mod renewal;
 mod saml_document;
 mod saml_encrypted;
+mod saml_explain;
 mod saml_flow;
 mod saml_identity;
 mod saml_limits;
