@@ -6,6 +6,7 @@ use super::saml::binding::{self, Message, RelayState};
 use super::saml::logout::{self, Expected, Outcome, Received};
 use super::saml::metadata::{IdpMetadata, LogoutEndpoint};
 use super::saml::request;
+use super::saml::xml::trimmed;
 use super::types::{LogoutMessage, LogoutRequest, PostForm, ToProvider};
 use super::{NameId, ProviderError, Reason, SamlProvider};
 
@@ -145,7 +146,7 @@ impl SamlProvider {
                 LogoutMessage::Request(LogoutRequest {
                     id: judged.id,
                     name_id: judged.name_id,
-                    session_indexes: judged.session_indexes.iter().map(|index| index.trim().to_owned()).collect(),
+                    session_indexes: judged.session_indexes.iter().map(|index| trimmed(index).to_owned()).collect(),
                     issued_at: judged.issued_at,
                     expires: judged.expires,
                     relay_state,

@@ -17,6 +17,7 @@ use super::saml::own_keys::OwnKeys;
 use super::saml::own_metadata::OwnMetadata;
 use super::saml::request::AuthnRequest;
 use super::saml::response::{self, Peek};
+use super::saml::xml::trimmed;
 use super::types::Asserted;
 use super::{ProviderError, Reason, Requirement, ToProvider};
 use crate::base::clock::{Clock, Timestamp};
@@ -305,7 +306,10 @@ impl SamlProvider {
         Ok(Asserted {
             identity,
             name_id: assertion.name_id,
-            session_index: assertion.session_index.map(|index| index.trim().to_owned()).filter(|index| is_name(index)),
+            session_index: assertion
+                .session_index
+                .map(|index| trimmed(&index).to_owned())
+                .filter(|index| is_name(index)),
             authn_instant: assertion.authn_instant.min(now),
             authn_context_class: assertion.authn_context_class,
             amr: assurance.amr,

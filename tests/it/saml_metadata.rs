@@ -55,9 +55,9 @@ async fn without_metadata_a_sign_in_waits_and_nothing_is_used_up() {
     for signing in Signing::ALL {
         let mut browser = app.browser();
         let asked = SamlTrial::new(&app, &idp).begin(&mut browser).await;
-        // A process that has not read it yet.
-        let another = app.another().await;
+        // A process that never could read it: it looks as soon as it runs.
         idp.withdraw();
+        let another = app.another().await;
         let trial = SamlTrial::new(&another, &idp).signing(signing);
         let mut browser = browser.at(another.address);
         let ask = trial.ask(&trial.words(&asked).response(), asked.relay_state.as_deref());

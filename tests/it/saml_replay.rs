@@ -35,18 +35,6 @@ pub fn unasked(trial: &SamlTrial<'_>) -> Words {
     Words { in_response_to: None, ..trial.words(&asked) }
 }
 
-pub fn empty() -> Asked {
-    Asked {
-        xml: String::new(),
-        to: String::new(),
-        id: String::new(),
-        issuer: String::new(),
-        acs_url: String::new(),
-        relay_state: None,
-        parameters: Default::default(),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_works_once_in_every_process_s19() {
     let (app, idp) = start("").await;
@@ -64,7 +52,7 @@ async fn a_response_works_once_in_every_process_s19() {
             [("the same process", &app, &mut here), ("another process", &another, &mut there)]
         {
             let trial = SamlTrial { app: process, ..trial };
-            let watch = trial.watch(browser, &empty(), "");
+            let watch = trial.watch(browser, &Asked::default(), "");
             let again = browser.send_from_elsewhere(ask.clone()).await;
             watch.refused(row, browser, &again, 400, "saml_replay");
             assert_eq!(browser.attempts().len(), 1, "{row}: of two answers at once, the good one needs the cookie");
@@ -137,7 +125,7 @@ async fn a_restart_forgets_no_response_s19() {
     for (row, ask, browser) in
         [("asked for", ask, &mut copy.at(after.address)), ("unasked", unsolicited, &mut after.browser())]
     {
-        let watch = trial.watch(browser, &empty(), "");
+        let watch = trial.watch(browser, &Asked::default(), "");
         let again = browser.send_from_elsewhere(ask).await;
         watch.refused(row, browser, &again, 400, "saml_replay");
     }

@@ -36,7 +36,7 @@ fn words(trial: &SamlTrial<'_>, asked: &Asked) -> Words {
 
 /// What it says unasked.
 fn unasked(trial: &SamlTrial<'_>) -> Words {
-    let asked = Asked { issuer: ENTITY_ID.to_owned(), acs_url: format!("{PORTAL}{ACS}"), ..nothing() };
+    let asked = Asked { issuer: ENTITY_ID.to_owned(), acs_url: format!("{PORTAL}{ACS}"), ..Asked::default() };
     Words { in_response_to: None, ..words(trial, &asked) }
 }
 
@@ -174,7 +174,7 @@ async fn an_unasked_response_is_for_the_tenant_whose_provider_sent_it_s20_s22() 
         ] {
             app.advance(std::time::Duration::from_secs(1));
             let mut browser = app.browser();
-            let watch = taken.watch(&browser, &nothing(), "");
+            let watch = taken.watch(&browser, &Asked::default(), "");
             let answer = post(&begun, &mut browser, &words, None).await;
             let event = watch.refused(row, &browser, &answer, 400, reason);
             assert_eq!(event["connector"].as_str(), connector, "{row}");
@@ -208,7 +208,7 @@ async fn what_could_be_for_two_tenants_is_for_none_s22() {
         };
         for trial in &trials {
             let mut browser = app.browser();
-            let watch = trial.watch(&browser, &nothing(), "");
+            let watch = trial.watch(&browser, &Asked::default(), "");
             let answer = post(trial, &mut browser, &one(trial, unasked(trial)), None).await;
             let event = watch.refused("unasked", &browser, &answer, 400, "saml_unsolicited");
             assert_eq!(event["found"].as_str(), Some(idps[0].entity_id.as_str()));
@@ -242,7 +242,7 @@ async fn one_tenants_bad_metadata_are_not_the_others_trouble() {
     let posted = post(&good, &mut browser, &unasked(&good), None).await;
     assert_eq!(good.follow(&mut browser, posted).await.reason(), "signed_in");
     let mut browser = app.browser();
-    let watch = bad.watch(&browser, &nothing(), "");
+    let watch = bad.watch(&browser, &Asked::default(), "");
     let answer = post(&bad, &mut browser, &unasked(&bad), None).await;
     watch.refused("bad metadata", &browser, &answer, 400, "saml_metadata_rejected");
 }
@@ -275,7 +275,7 @@ async fn a_note_of_one_connector_counts_for_nothing_at_another_s22() {
     let posted = post(&here, &mut browser, &unasked(&here), None).await;
     let (own, other) = ("/.anteroom/saml/initech/done?note=", "/.anteroom/saml/hooli/done?note=");
     assert!(posted.location().starts_with(own), "{posted:?}");
-    let watch = there.watch(&browser, &nothing(), "");
+    let watch = there.watch(&browser, &Asked::default(), "");
     let elsewhere = browser.visit(&posted.location().replacen(own, other, 1)).await;
     watch.refused("at the other's", &browser, &elsewhere, 400, "tx_not_bound");
     assert!(browser.attempts().is_empty(), "no sign-in begins there");
@@ -307,18 +307,5 @@ async fn tiles_lead_to_the_application_by_a_shared_address_on_a_host_without_one
         let page = send(&mut browser, &words(&trial, &asked), asked.relay_state.as_deref()).await;
         assert_eq!((page.status, page.text().as_str()), (200, "the application"), "{page:?}");
         is_seen_as("by a tile", &trial, &mut browser).await;
-    }
-}
-
-/// For messages that answer nothing.
-fn nothing() -> Asked {
-    Asked {
-        xml: String::new(),
-        to: String::new(),
-        id: String::new(),
-        issuer: String::new(),
-        acs_url: String::new(),
-        relay_state: None,
-        parameters: Default::default(),
     }
 }

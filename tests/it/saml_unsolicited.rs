@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::saml_replay::{empty, start, unasked};
+use crate::saml_replay::{start, unasked};
 use crate::support::{Asked, SamlTrial, Signing, Words};
 
 /// The provider's portal, or "Test this application": where this is off a sign-in begins, once a minute (R10).
@@ -58,7 +58,7 @@ async fn an_unasked_response_is_looked_at_for_one_thing_alone_s20() {
         ("a document type", "xml_doctype", "<!DOCTYPE x><x/>"),
         ("another document", "saml_structure", "<x/>"),
     ] {
-        let watch = trial.watch(&browser, &empty(), "");
+        let watch = trial.watch(&browser, &Asked::default(), "");
         let answer = browser.send_from_elsewhere(trial.ask(xml, None)).await;
         watch.refused(row, &browser, &answer, 400, reason);
     }
@@ -75,7 +75,7 @@ async fn an_answer_to_a_request_that_nobody_here_made_is_a_page_s20() {
                 let mut browser = app.browser();
                 let posted = browser.send_from_elsewhere(trial.ask(&words.response(), relay_state)).await;
                 assert_eq!((posted.status, posted.reason()), (303, "saml_received"), "{posted:?}");
-                let watch = trial.watch(&browser, &empty(), "");
+                let watch = trial.watch(&browser, &Asked::default(), "");
                 let page = trial.follow(&mut browser, posted).await;
                 watch.refused("a page", &browser, &page, 400, "tx_not_bound");
                 assert!(browser.cookies.is_empty());
@@ -113,7 +113,7 @@ async fn where_unasked_responses_are_taken_they_lead_to_the_first_page_s20() {
             for process in [&app, &another] {
                 let trial = SamlTrial { app: process, ..trial };
                 let mut browser = process.browser();
-                let watch = trial.watch(&browser, &empty(), "");
+                let watch = trial.watch(&browser, &Asked::default(), "");
                 let again = browser.send_from_elsewhere(ask.clone()).await;
                 watch.refused("again", &browser, &again, 400, "saml_replay");
             }
@@ -129,7 +129,7 @@ async fn where_unasked_responses_are_taken_they_lead_to_the_first_page_s20() {
             let mut words = unasked(&trial);
             spoil(&mut words);
             let mut browser = app.browser();
-            let watch = trial.watch(&browser, &empty(), "");
+            let watch = trial.watch(&browser, &Asked::default(), "");
             let answer = browser.send_from_elsewhere(trial.ask(&words.response(), None)).await;
             watch.refused(row, &browser, &answer, 400, reason);
             app.advance(Duration::from_secs(1));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::xml::{self, Element, SAML};
+use super::xml::{self, Element, SAML, trimmed};
 use crate::base::clock::Timestamp;
 use crate::connector::error::{ProviderError, Reason};
 
@@ -160,8 +160,8 @@ pub(super) fn check(
             restricted = true;
             // Every restriction must hold; within one, any of its audiences is enough.
             let audiences: Vec<_> = condition.children_named(SAML, "Audience").map(Element::text).collect();
-            if !audiences.iter().any(|found| found.trim() == audience) {
-                return Err(not_for_us(audiences.first().map_or("no Audience", |found| found.trim())));
+            if !audiences.iter().any(|found| trimmed(found) == audience) {
+                return Err(not_for_us(audiences.first().map_or("no Audience", |found| trimmed(found))));
             }
             continue;
         }

@@ -25,7 +25,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::dsig::rsa_pair;
-use super::xml::{DS, Element, SAML, Tree, XENC};
+use super::xml::{DS, Element, SAML, Tree, XENC, trimmed};
 use crate::connector::error::{ProviderError, Reason};
 
 const XENC11: &str = "http://www.w3.org/2009/xmlenc11#";
@@ -147,7 +147,7 @@ fn open(encrypted: Element<'_>, keys: &DecryptionKeys, allow_cbc: bool) -> Resul
     let opened = content.open(&content_key, &mut ciphertext);
     let text = opened.and_then(|(clear, sound)| Some((std::str::from_utf8(clear).ok()?, sound)));
     let (text, sound) = text.unwrap_or_default();
-    Ok(Clear { text: text.trim().to_owned(), authentic: content.authentic() && sound, sound })
+    Ok(Clear { text: trimmed(text).to_owned(), authentic: content.authentic() && sound, sound })
 }
 
 /// The content key as one of our keys has it, else a random one: every key is tried, whichever fits.

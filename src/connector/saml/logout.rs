@@ -9,7 +9,7 @@ use super::dsig::{self, SigningKey, TrustedKeys};
 use super::encryption::{self, DecryptionKeys};
 use super::request::{name_id, push};
 use super::status::{Code, Status};
-use super::xml::{self, DS, Element, Policy, SAML, SAMLP, Tree, escape, write_time};
+use super::xml::{self, DS, Element, Policy, SAML, SAMLP, Tree, escape, trimmed, write_time};
 use crate::base::clock::Timestamp;
 use crate::connector::{ProviderError, Reason};
 
@@ -182,7 +182,7 @@ pub(crate) fn judge_request(received: Received<'_>, expected: &Expected<'_>) -> 
     for index in root.children_named(SAMLP, "SessionIndex") {
         let text = index.text();
         // To pass over an empty one could end more sessions than were meant: none named means all.
-        if text.trim().is_empty() || !index.is_plain_text() {
+        if trimmed(&text).is_empty() || !index.is_plain_text() {
             return Err(ProviderError::new(Reason::SamlStructure).saying("a SessionIndex", "an empty one"));
         }
         session_indexes.push(text);
@@ -240,7 +240,7 @@ fn verify(
         return Err(ProviderError::new(Reason::SamlMalformed).saying(format_args!("{name} 2.0"), "another document"));
     }
     let issuer = root.only_child(SAML, "Issuer")?.map(Element::text).unwrap_or_default();
-    let issuer = issuer.trim();
+    let issuer = trimmed(&issuer);
     if issuer != expected.idp_entity_id {
         return Err(ProviderError::new(Reason::IdpMixup).saying(expected.idp_entity_id, issuer));
     }

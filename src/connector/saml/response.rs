@@ -4,7 +4,7 @@ use super::conditions::{self, Delivery, SKEW};
 use super::encryption::{self, DecryptionKeys, Opened};
 use super::status::Status;
 use super::types::{Assertion, Attribute, NameId};
-use super::xml::{Element, Policy, SAML, SAMLP, Tree};
+use super::xml::{Element, Policy, SAML, SAMLP, Tree, trimmed};
 use super::{dsig, shape};
 use crate::base::clock::Timestamp;
 use crate::connector::error::{ProviderError, Reason};
@@ -54,7 +54,7 @@ pub(crate) fn peek(xml: &str) -> Result<Peek, ProviderError> {
     let issuer = issued.and_then(|issued| issued.only_child(SAML, "Issuer").ok().flatten());
     Ok(Peek {
         in_response_to: root.attribute("InResponseTo").map(str::to_owned),
-        issuer: issuer.map(|issuer| issuer.text().trim().to_owned()),
+        issuer: issuer.map(|issuer| trimmed(&issuer.text()).to_owned()),
     })
 }
 
@@ -227,10 +227,10 @@ fn check_issuer_of(assertion: Element<'_>, expected: &Expected<'_>) -> Result<()
 
 fn check_issuer(issuer: Element<'_>, expected: &Expected<'_>) -> Result<(), ProviderError> {
     let found = issuer.text();
-    if found.trim() == expected.idp_entity_id {
+    if trimmed(&found) == expected.idp_entity_id {
         return Ok(());
     }
-    Err(ProviderError::new(Reason::IdpMixup).saying(expected.idp_entity_id, found.trim()))
+    Err(ProviderError::new(Reason::IdpMixup).saying(expected.idp_entity_id, trimmed(&found)))
 }
 
 /// Version, time of issue, and an ID, which is returned.
@@ -274,7 +274,7 @@ fn read_session(assertion: Element<'_>, delivery: &Delivery<'_>) -> Result<Sessi
             index: statement.attribute("SessionIndex").filter(|index| !index.is_empty()).map(str::to_owned),
             not_on_or_after,
             instant,
-            context_class: class.map(|class| class.text().trim().to_owned()).filter(|class| !class.is_empty()),
+            context_class: class.map(|class| trimmed(&class.text()).to_owned()).filter(|class| !class.is_empty()),
         });
     }
     session.ok_or_else(|| no_subject("an AuthnStatement"))

@@ -195,7 +195,8 @@ fn scan(text: &[u8], policy: Policy) -> Result<(), ProviderError> {
         if nodes > policy.max_nodes() {
             return Err(too_large("elements", policy.max_nodes(), "more"));
         }
-        let values = memchr_iter(b'=', piece).filter(|&at| begins_value(piece.get(at + 1..).unwrap_or_default()));
+        let tag = tag(piece);
+        let values = memchr_iter(b'=', tag).filter(|&at| begins_value(tag.get(at + 1..).unwrap_or_default()));
         let values = values.take(MAX_ATTRIBUTES + 1).count();
         if values > MAX_ATTRIBUTES {
             return Err(too_large("attributes of a tag", MAX_ATTRIBUTES, "more"));
@@ -204,7 +205,7 @@ fn scan(text: &[u8], policy: Policy) -> Result<(), ProviderError> {
         if attributes > policy.max_attributes() {
             return Err(too_large("attributes", policy.max_attributes(), "more"));
         }
-        scan_declarations(piece, policy)?;
+        scan_declarations(tag, policy)?;
         match piece.first() {
             Some(b'!' | b'?') | None => {}
             // Only for the right word: the parser counts too, and a value with `/>` in it deceives this line alone.
@@ -216,6 +217,22 @@ fn scan(text: &[u8], policy: Policy) -> Result<(), ProviderError> {
         }
     }
     Ok(())
+}
+
+/// The tag that `piece` begins with, without the text behind it: in Base64 there may stand anything. A `>` in a value does
+/// not end it.
+fn tag(piece: &[u8]) -> &[u8] {
+    let mut quote = None;
+    let end = piece.iter().position(|&byte| {
+        match quote {
+            Some(open) if byte == open => quote = None,
+            Some(_) => {}
+            None if matches!(byte, b'"' | b'\'') => quote = Some(byte),
+            None => return byte == b'>',
+        }
+        false
+    });
+    end.and_then(|end| piece.get(..end)).unwrap_or(piece)
 }
 
 /// The namespaces of one tag. A value that looks like a declaration counts as one.

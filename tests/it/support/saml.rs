@@ -174,8 +174,8 @@ impl Metadata {
     }
 }
 
-/// A request of ours as a provider reads it.
-#[derive(Clone, Debug)]
+/// A request of ours as a provider reads it. The default: none, for messages that answer nothing.
+#[derive(Clone, Debug, Default)]
 pub struct Asked {
     pub xml: String,
     /// Where the browser takes it.

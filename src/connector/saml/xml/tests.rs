@@ -217,3 +217,20 @@ fn times_are_utc() {
     assert_eq!(write_time(Timestamp::from_millis(1_700_000_000_999)), "2023-11-14T22:13:20Z");
     assert_eq!(time(&write_time(at)), Some(at));
 }
+
+/// What stands in the text is no tag's: a ciphertext in Base64 may have any letters.
+#[test]
+fn the_limits_of_a_tag_end_with_it() {
+    let long = "x".repeat(MAX_DECLARATION);
+    let many = "xmlns a='b' ".repeat(MAX_ATTRIBUTES + 1);
+    for text in [format!("xmlns{long}"), many.clone()] {
+        taken(&format!("<a b='>'>{text}</a>"), Policy::Message);
+        taken(&format!("<a><b/>{text}</a>"), Policy::Metadata);
+    }
+    // A `>` in a value, or a quote of the other kind, hides nothing.
+    for before in ["b='>'", "b=\">'\"", "b='\">'"] {
+        for tag in [format!("xmlns:p='{long}'"), many.replace("a=", "c=")] {
+            assert_eq!(refused(&format!("<a {before} {tag}/>"), Policy::Message), Reason::SamlTooLarge, "{before}");
+        }
+    }
+}
