@@ -9,12 +9,33 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(Arc<str>);
 
+const APP: &str = "app/";
+
 /// A text that is no [`Id`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an id is 1 to 63 characters of a-z, 0-9 and '-', and starts and ends with a letter or digit")]
 pub struct InvalidId;
 
 impl Id {
+    /// What vouches for a session that was adopted from the app `app`: `app/<id>`, which no configuration can write, so
+    /// that it is never taken for a connector's.
+    pub fn of_app(app: &Self) -> Self {
+        Self(format!("{APP}{app}").into())
+    }
+
+    /// Reads the id of what vouches for a session: a connector's, or [an app's](Self::of_app).
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn read_vouching(text: &str) -> Result<Self, InvalidId> {
+        text.strip_prefix(APP).map_or_else(|| text.parse(), |app| app.parse().map(|app| Self::of_app(&app)))
+    }
+
+    /// The app, if this is [of one](Self::of_app).
+    pub fn app(&self) -> Option<&str> {
+        self.0.strip_prefix(APP)
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -56,6 +77,19 @@ impl std::borrow::Borrow<str> for Id {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_app_that_vouches_is_no_connector() {
+        let portal: Id = "portal".parse().unwrap();
+        let vouching = Id::of_app(&portal);
+        assert_eq!((vouching.as_str(), vouching.app(), portal.app()), ("app/portal", Some("portal"), None));
+        assert_eq!(vouching.as_str().parse::<Id>(), Err(InvalidId));
+        assert_eq!(Id::read_vouching("app/portal"), Ok(vouching));
+        assert_eq!(Id::read_vouching("portal"), Ok(portal));
+        for bad in ["app/", "app/app/portal", "App/portal", "app:portal"] {
+            assert_eq!(Id::read_vouching(bad), Err(InvalidId), "{bad}");
+        }
+    }
 
     #[test]
     fn ids_are_lower_case_words_with_dashes() {

@@ -25,3 +25,4 @@ pub mod role;
 pub mod seal;
 pub mod secret;
 pub mod service_account;
+pub mod share;

@@ -107,7 +107,8 @@ contract! {
         kept_records_have_a_time_and_their_bytes_are_counted
         explanations_are_told_in_their_order_and_bounded
         switches_are_numbered_and_listed
-        a_process_with_other_keys_is_told;
+        a_process_with_other_keys_is_told
+        a_salt_is_the_same_for_every_process;
 }
 
 /// A moment to count from.

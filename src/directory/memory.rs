@@ -15,6 +15,7 @@ use super::{
     SessionRow, Sessions, SwitchKind, Used,
 };
 use crate::base::clock::Timestamp;
+use crate::base::share::Salt;
 use records::{ExplainedRecords, KeptRecords, UsedIds};
 
 /// Changes remembered at most; a follower that is later than that finds a gap in the numbers.
@@ -39,6 +40,7 @@ struct State {
     explained: ExplainedRecords,
     off: BTreeSet<(SwitchKind, String)>,
     keys: BTreeMap<String, Timestamp>,
+    salts: BTreeMap<String, Salt>,
 }
 
 struct Stored {

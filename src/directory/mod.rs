@@ -23,6 +23,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::base::clock::Timestamp;
+use crate::base::share::Salt;
 
 pub use open::{Location, OpenError, Probed, open, probe};
 pub use sql::Failure;
@@ -54,6 +55,7 @@ pub struct Directory {
     pub explanations: Arc<dyn Explanations>,
     pub switches: Arc<dyn Switches>,
     pub keys: Arc<dyn KeyIds>,
+    pub salts: Arc<dyn Salts>,
     closing: Arc<dyn Closing>,
 }
 
@@ -71,7 +73,7 @@ impl Directory {
 
     fn of<D>(all: Arc<D>) -> Self
     where
-        D: Sessions + Changes + Once + Kept + Explanations + Switches + KeyIds + Closing + 'static,
+        D: Sessions + Changes + Once + Kept + Explanations + Switches + KeyIds + Salts + Closing + 'static,
     {
         Self {
             sessions: all.clone(),
@@ -81,6 +83,7 @@ impl Directory {
             explanations: all.clone(),
             switches: all.clone(),
             keys: all.clone(),
+            salts: all.clone(),
             closing: all,
         }
     }
@@ -238,4 +241,12 @@ pub trait Switches: Send + Sync {
 pub trait KeyIds: Send + Sync {
     /// Notes the fingerprints. False, and nothing noted: some are known here and none of these is among them.
     async fn share(&self, fingerprints: &[String], now: Timestamp) -> Result<bool, DirectoryError>;
+}
+
+/// Keys of keyed hashes that are the same in every process of a deployment, for as long as its database lives.
+#[async_trait]
+pub trait Salts: Send + Sync {
+    /// The salt of `purpose`: the one that is kept, or else `fresh`, which is kept from then on. Whoever asks at the same
+    /// time gets the same.
+    async fn salt(&self, purpose: &str, fresh: &Salt) -> Result<Salt, DirectoryError>;
 }

@@ -149,3 +149,17 @@ pub(super) async fn a_process_with_other_keys_is_told(on: &Opened) {
     assert!(on.one.keys.share(&names(&["c"]), NOW).await.unwrap());
     assert!(!on.one.keys.share(&names(&theirs), NOW).await.unwrap(), "what was refused was not noted");
 }
+
+pub(super) async fn a_salt_is_the_same_for_every_process(on: &Opened) {
+    let ask = |at: usize| {
+        let (directory, fresh) = (turn(on, at), [u8::try_from(at).unwrap() + 1; 32]);
+        tokio::spawn(async move { directory.salts.salt("share", &fresh).await.unwrap() })
+    };
+    let tasks: Vec<_> = (0..8).map(ask).collect();
+    let mut salts = Vec::new();
+    for task in tasks {
+        salts.push(task.await.unwrap());
+    }
+    assert!(salts.iter().all(|salt| *salt == salts[0] && salt[0] > 0), "{salts:?}");
+    assert_eq!(on.other.salts.salt("native", &[99; 32]).await.unwrap(), [99; 32], "of another purpose");
+}

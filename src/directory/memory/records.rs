@@ -6,9 +6,10 @@ use async_trait::async_trait;
 
 use super::Memory;
 use crate::base::clock::Timestamp;
+use crate::base::share::Salt;
 use crate::directory::Closing;
 use crate::directory::{
-    Change, DirectoryError, Explained, Explanations, Kept, KeptKind, KeyIds, Once, OnceKind, Switch, SwitchKind,
+    Change, DirectoryError, Explained, Explanations, Kept, KeptKind, KeyIds, Once, OnceKind, Salts, Switch, SwitchKind,
     Switches,
 };
 
@@ -219,6 +220,13 @@ impl KeyIds for Memory {
         }
         keys.extend(fingerprints.iter().map(|fingerprint| (fingerprint.clone(), now)));
         Ok(true)
+    }
+}
+
+#[async_trait]
+impl Salts for Memory {
+    async fn salt(&self, purpose: &str, fresh: &Salt) -> Result<Salt, DirectoryError> {
+        Ok(*self.state().salts.entry(purpose.to_owned()).or_insert(*fresh))
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Fault;
 use crate::base::clock::Timestamp;
 use crate::base::email::EmailAddress;
+use crate::base::id::Id;
 use crate::base::role::Role;
 use crate::directory::{Change, CookieKey, KeptKind, OnceKind, Renewed, Selector, SessionRow, Switch, SwitchKind};
 use crate::identity::Identity;
@@ -89,7 +90,7 @@ pub(super) fn read_person(text: &str) -> Result<Renewed, Fault> {
     let role = person.role.map(|name| Role::from_name(&name).ok_or_else(unreadable)).transpose()?;
     Ok(Renewed {
         identity: Identity {
-            connector: person.connector.parse().map_err(|_| unreadable())?,
+            connector: Id::read_vouching(&person.connector).map_err(|_| unreadable())?,
             subject: person.subject,
             email: person.email.parse::<EmailAddress>().map_err(|_| unreadable())?,
             preferred_username: person.preferred_username,
@@ -182,12 +183,13 @@ pub(super) fn read_change(text: &str, number: i64) -> Result<Change, Fault> {
         ChangeDocument::CookieRenewed(key, version) => {
             Change::CookieRenewed(unhex(&key).ok_or_else(unreadable)?, version)
         }
-        ChangeDocument::RevokedSubject { connector, sub } => {
-            Change::Revoked(Selector::Subject { connector: connector.parse().map_err(|_| unreadable())?, sub })
-        }
+        ChangeDocument::RevokedSubject { connector, sub } => Change::Revoked(Selector::Subject {
+            connector: Id::read_vouching(&connector).map_err(|_| unreadable())?,
+            sub,
+        }),
         ChangeDocument::RevokedEmail(email) => Change::Revoked(Selector::Email(email)),
         ChangeDocument::RevokedConnector(connector) => {
-            Change::Revoked(Selector::Connector(connector.parse().map_err(|_| unreadable())?))
+            Change::Revoked(Selector::Connector(Id::read_vouching(&connector).map_err(|_| unreadable())?))
         }
         ChangeDocument::RevokedDomain(domain) => {
             Change::Revoked(Selector::Domain(domain.parse().map_err(|_| unreadable())?))

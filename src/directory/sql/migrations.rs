@@ -4,7 +4,10 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr as _};
 
 /// Every migration, oldest first: version, name, text.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "directory", include_str!("../../../migrations/0001_directory.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "directory", include_str!("../../../migrations/0001_directory.sql")),
+    (2, "salts", include_str!("../../../migrations/0002_salts.sql")),
+];
 
 /// What an engine calls differently.
 pub(super) struct Dialect {
@@ -33,8 +36,10 @@ fn migrator(dialect: &Dialect) -> Migrator {
 
 /// The newest version that this program knows.
 pub(in crate::directory) const fn newest() -> i64 {
-    let [(version, _, _)] = MIGRATIONS;
-    version
+    match MIGRATIONS {
+        [.., (version, _, _)] => *version,
+        [] => 0,
+    }
 }
 
 /// Brings the database behind `connection` to this version. On PostgreSQL under an advisory lock: processes that start

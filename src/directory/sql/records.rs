@@ -1,4 +1,4 @@
-//! Used-up ids, explanations, switches, key fingerprints.
+//! Used-up ids, explanations, switches, key fingerprints, salts.
 
 use async_trait::async_trait;
 
@@ -9,8 +9,9 @@ use super::error::Fault;
 use super::value::Value;
 use super::{BATCH, BATCHES, Sql, count, retried};
 use crate::base::clock::Timestamp;
+use crate::base::share::Salt;
 use crate::directory::{
-    Change, DirectoryError, Explained, Explanations, KeyIds, Once, OnceKind, Switch, SwitchKind, Switches,
+    Change, DirectoryError, Explained, Explanations, KeyIds, Once, OnceKind, Salts, Switch, SwitchKind, Switches,
 };
 
 impl Call {
@@ -154,5 +155,19 @@ impl Switches for Sql {
 impl KeyIds for Sql {
     async fn share(&self, fingerprints: &[String], now: Timestamp) -> Result<bool, DirectoryError> {
         retried(|| self.write_key_ids(fingerprints, now)).await
+    }
+}
+
+#[async_trait]
+impl Salts for Sql {
+    async fn salt(&self, purpose: &str, fresh: &Salt) -> Result<Salt, DirectoryError> {
+        const KEEP: &str = "INSERT INTO salts (purpose, salt) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        const READ: &str = "SELECT salt FROM salts WHERE purpose = $1";
+        let fresh = [Value::Text(purpose), Value::Bytes(fresh)];
+        self.write(Durable).await?.execute(KEEP, &fresh).await?;
+        // On the writer's side: what another process was first with is there.
+        let row = self.write(Durable).await?.fetch_one(READ, &[Value::Text(purpose)]).await?;
+        let kept: Vec<u8> = row.ok_or_else(|| Fault::unreadable("salts: a row is gone"))?.get(0)?;
+        Ok(kept.try_into().map_err(|_| Fault::unreadable("salts.salt"))?)
     }
 }

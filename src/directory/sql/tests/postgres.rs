@@ -159,9 +159,9 @@ async fn processes_that_start_at_once_make_one_set_of_tables() {
                  'later', TRUE, '\\x00', 0)";
     tool.execute(newer).await.unwrap();
     let error = refused(open(&location(&*url)).await);
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 1 }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known } if known == super::super::newest()), "{error:?}");
     let error = refused(probe(&location(url)).await);
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 1 }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known } if known == super::super::newest()), "{error:?}");
 }
 
 #[tokio::test]

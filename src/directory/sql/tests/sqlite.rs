@@ -116,7 +116,7 @@ async fn a_file_that_is_no_database_or_a_newer_ones_is_refused_and_left_as_it_is
                  'later', TRUE, x'00', 0)";
     tool.execute(newer).await.unwrap();
     let error = refused(open(&Location::Sqlite(path.clone())).await);
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 1 }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known } if known == super::super::newest()), "{error:?}");
     tool.execute("DELETE FROM _sqlx_migrations WHERE version = 99").await.unwrap();
     tool.close().await.unwrap();
     opened(&path).await;
