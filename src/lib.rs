@@ -16,6 +16,8 @@ pub mod web;
 
 pub mod signin;
 
+pub mod legacy;
+
 pub mod gate;
 
 pub mod session;
