@@ -206,6 +206,7 @@ fn words(which: &Selector) -> String {
         Selector::ProviderSession { connector, sid } => format!("provider session {sid} at {connector}"),
         Selector::Subject { connector, sub } => format!("sub {sub} at {connector}"),
         Selector::Email(address) => format!("user {address}"),
+        Selector::User(user) => format!("user {user}"),
         Selector::Connector(connector) => format!("connector {connector}"),
         Selector::Domain(domain) => format!("domain {domain}"),
         Selector::All => "all".to_owned(),

@@ -6,6 +6,7 @@ mod endings;
 mod records;
 mod renewal;
 mod sessions;
+mod users;
 
 #[path = "../../tests/support/postgres.rs"]
 #[expect(unreachable_pub, reason = "shared with the integration tests")]
@@ -15,8 +16,9 @@ use secrecy::SecretString;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{CookieKey, Directory, Location, NewCookie, SessionRow, open};
+use super::{CookieKey, Created, Directory, Linking, Location, NewCookie, SessionRow, open};
 use crate::base::clock::Timestamp;
+use crate::base::id::Id;
 use crate::base::random;
 use crate::identity::Identity;
 use crate::identity::headers::AuthMethod;
@@ -109,6 +111,18 @@ contract! {
         switches_are_numbered_and_listed
         a_process_with_other_keys_is_told
         a_salt_is_the_same_for_every_process;
+    users:
+        a_first_sign_in_makes_a_record_and_the_next_finds_it
+        another_connector_links_by_the_verified_address_to_the_one_who_has_it
+        a_known_address_under_a_new_subject_waits_for_an_administrator
+        nobody_signs_in_as_a_deactivated_user_by_whatever_name
+        what_an_application_says_of_its_user_links_nobody
+        a_proof_makes_two_one_and_ends_the_old_sessions
+        a_proof_for_somebody_who_has_a_record_moves_the_memberships_there
+        an_address_that_the_operator_vouches_for_links_at_the_first_sign_in
+        of_first_sign_ins_of_a_moment_one_makes_the_record
+        a_deactivation_leaves_no_session_of_the_same_moment
+        names_that_no_database_holds_are_names_of_users_too;
 }
 
 /// A moment to count from.
@@ -130,10 +144,19 @@ pub(super) const NOBODY: CookieKey = [0; 32];
 
 /// A session of a person of their own at `connector`.
 pub(super) fn session(connector: &str) -> SessionRow {
-    let sub = random::token::<8>();
+    person(connector, &format!("{}@acme.com", random::token::<8>().to_lowercase().replace(['-', '_'], "x")))
+}
+
+/// A session of the person with this address there.
+pub(super) fn person(connector: &str, email: &str) -> SessionRow {
+    let (sub, subject) = (random::token::<8>(), format!("tid.{}", email.to_lowercase()));
+    let connector = Id::read_vouching(connector).unwrap();
+    let identity = Identity { connector, subject, email: email.parse().unwrap(), ..alice() };
     SessionRow {
         reference: uuid(),
-        identity: Identity { connector: connector.parse().unwrap(), subject: format!("tid.{sub}"), ..alice() },
+        user: identity.user_id(),
+        native: vec![],
+        identity,
         auth: AuthMethod::Oidc,
         provider_sub: sub.clone(),
         provider_sid: Some(format!("sid-{sub}")),
@@ -150,17 +173,17 @@ pub(super) fn session(connector: &str) -> SessionRow {
     }
 }
 
-pub(super) fn person(connector: &str, email: &str) -> SessionRow {
-    let session = session(connector);
-    let identity = Identity { email: email.parse().unwrap(), ..session.identity.clone() };
-    SessionRow { identity, ..session }
-}
-
 /// Writes a session; what can be read of it then, and its cookie.
 pub(super) async fn create(directory: &Directory, session: SessionRow) -> (SessionRow, CookieKey) {
     let cookie = cookie();
-    let born = directory.sessions.create(&session, &cookie).await.unwrap();
-    (SessionRow { born, ..session }, cookie.key)
+    let made = make(directory, &session, &cookie).await;
+    let Created { born, user, native, .. } = made;
+    (SessionRow { born, user, native, ..session }, cookie.key)
+}
+
+/// Writes a session with this cookie.
+pub(super) async fn make(directory: &Directory, session: &SessionRow, cookie: &NewCookie) -> Created {
+    directory.sessions.create(session, cookie, &Linking::default()).await.unwrap().created().unwrap()
 }
 
 /// The references of `rows`, sorted.

@@ -2,6 +2,7 @@
 //! What strangers can fill is bounded; beyond it the oldest is forgotten.
 
 mod records;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,12 +12,13 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    Change, Changes, CookieKey, DirectoryError, Ended, Lease, MAX_ENDED, NewCookie, OnceKind, Page, Renewed, Selector,
-    SessionRow, Sessions, SwitchKind, Used,
+    Change, Changes, CookieKey, Created, Creation, DirectoryError, Ended, Lease, Linking, MAX_ENDED, NewCookie,
+    OnceKind, Page, Renewed, Selector, SessionRow, Sessions, SwitchKind, Used,
 };
 use crate::base::clock::Timestamp;
 use crate::base::share::Salt;
 use records::{ExplainedRecords, KeptRecords, UsedIds};
+use users::People;
 
 /// Changes remembered at most; a follower that is later than that finds a gap in the numbers.
 const MAX_CHANGES: usize = 100_000;
@@ -41,6 +43,7 @@ struct State {
     off: BTreeSet<(SwitchKind, String)>,
     keys: BTreeMap<String, Timestamp>,
     salts: BTreeMap<String, Salt>,
+    people: People,
 }
 
 struct Stored {
@@ -98,6 +101,30 @@ impl State {
         found.into_iter().map(|row| row.reference).collect()
     }
 
+    /// Ends the sessions that `which` selects.
+    fn end(&mut self, which: &Selector, now: Timestamp) -> Ended {
+        let mut ended = Ended::default();
+        if which.is_epoch() {
+            ended.number = self.number(Change::Revoked(which.clone()), now);
+            self.epochs.retain(|(_, _, other)| other != which);
+            self.epochs.push((ended.number, now, which.clone()));
+        }
+        for reference in self.selected(which) {
+            let Some(stored) = self.remove(reference) else { continue };
+            ended.count += 1;
+            if !which.is_epoch() {
+                for key in &stored.cookies {
+                    ended.number = self.number(Change::CookieEnded(*key), now);
+                }
+            }
+            if ended.sessions.len() < MAX_ENDED {
+                ended.sessions.push(without_secrets(&stored.row));
+                ended.cookies.extend(stored.cookies);
+            }
+        }
+        ended
+    }
+
     /// The session that `owner` has claimed.
     fn claimed_by(&mut self, reference: Uuid, owner: Uuid) -> Option<&mut Stored> {
         let claimed = |claim: &Claim| claim.owner == owner;
@@ -115,20 +142,34 @@ fn taken(what: &'static str) -> DirectoryError {
 
 #[async_trait]
 impl Sessions for Memory {
-    async fn create(&self, session: &SessionRow, cookie: &NewCookie) -> Result<i64, DirectoryError> {
+    async fn create(
+        &self,
+        session: &SessionRow,
+        cookie: &NewCookie,
+        linking: &Linking,
+    ) -> Result<Creation, DirectoryError> {
         let mut state = self.state();
         if state.sessions.contains_key(&session.reference) || state.cookies.contains_key(&cookie.key) {
             return Err(taken("a session of this reference or cookie is there already"));
         }
         let born = state.newest.min(session.born);
-        let row = SessionRow { born, ..session.clone() };
+        let linked = match state.people.link(session, linking) {
+            Ok(linked) => linked,
+            Err(refused) => return Ok(Creation::Refused(refused)),
+        };
+        let (user, native) = (linked.user, linked.native);
+        let merged = linked.merged.map(|(old, native)| state.end_merged(old, native, session.created_at));
+        let row = SessionRow { born, user, native: native.clone(), ..session.clone() };
         // Revoked since it was begun: over before it is there.
-        if state.epochs.iter().any(|(number, _, which)| *number > born && which.fits(&row)) {
-            return Ok(born);
+        if !state.epochs.iter().any(|(number, _, which)| *number > born && which.fits(&row)) {
+            state.cookies.insert(cookie.key, (row.reference, cookie.host.clone()));
+            state.sessions.insert(row.reference, Stored { row, cookies: vec![cookie.key], claim: None });
         }
-        state.cookies.insert(cookie.key, (row.reference, cookie.host.clone()));
-        state.sessions.insert(row.reference, Stored { row, cookies: vec![cookie.key], claim: None });
-        Ok(born)
+        drop(state);
+        if merged.is_some() {
+            self.changed.notify_waiters();
+        }
+        Ok(Creation::Created(Created { born, user, native, merged }))
     }
 
     async fn add_cookie(&self, reference: Uuid, cookie: &NewCookie, now: Timestamp) -> Result<bool, DirectoryError> {
@@ -189,25 +230,7 @@ impl Sessions for Memory {
         {
             return Ok(Ended { replayed: true, ..Ended::default() });
         }
-        let mut ended = Ended::default();
-        if which.is_epoch() {
-            ended.number = state.number(Change::Revoked(which.clone()), now);
-            state.epochs.retain(|(_, _, other)| other != which);
-            state.epochs.push((ended.number, now, which.clone()));
-        }
-        for reference in state.selected(which) {
-            let Some(stored) = state.remove(reference) else { continue };
-            ended.count += 1;
-            if !which.is_epoch() {
-                for key in &stored.cookies {
-                    ended.number = state.number(Change::CookieEnded(*key), now);
-                }
-            }
-            if ended.sessions.len() < MAX_ENDED {
-                ended.sessions.push(without_secrets(&stored.row));
-                ended.cookies.extend(stored.cookies);
-            }
-        }
+        let ended = state.end(which, now);
         drop(state);
         self.changed.notify_waiters();
         Ok(ended)

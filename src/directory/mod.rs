@@ -16,6 +16,7 @@ mod open;
 mod sql;
 mod switchboard;
 mod types;
+mod users;
 
 use std::sync::Arc;
 
@@ -31,6 +32,10 @@ pub use switchboard::Switchboard;
 pub use types::{
     Change, CookieKey, Ended, Explained, KeptKind, Lease, MAX_ENDED, NewCookie, OnceKind, Page, Renewed, Selector,
     SessionRow, Switch, SwitchKind, Used,
+};
+pub use users::{
+    Created, Creation, LinkRefused, Linking, MAX_PARTS, Membership, Merged, User, UserDetail, UserIdentity, UserSource,
+    Users,
 };
 
 /// Why the directory could not do what it was asked. Nothing of it happened, or, where the answer alone was lost, all
@@ -56,6 +61,7 @@ pub struct Directory {
     pub switches: Arc<dyn Switches>,
     pub keys: Arc<dyn KeyIds>,
     pub salts: Arc<dyn Salts>,
+    pub users: Arc<dyn Users>,
     closing: Arc<dyn Closing>,
 }
 
@@ -73,7 +79,7 @@ impl Directory {
 
     fn of<D>(all: Arc<D>) -> Self
     where
-        D: Sessions + Changes + Once + Kept + Explanations + Switches + KeyIds + Salts + Closing + 'static,
+        D: Sessions + Changes + Once + Kept + Explanations + Switches + KeyIds + Salts + Users + Closing + 'static,
     {
         Self {
             sessions: all.clone(),
@@ -84,6 +90,7 @@ impl Directory {
             switches: all.clone(),
             keys: all.clone(),
             salts: all.clone(),
+            users: all.clone(),
             closing: all,
         }
     }
@@ -97,10 +104,17 @@ impl Directory {
 /// Sessions and the cookies that lead to them. One session may have several cookies, at most one per host (hand-off).
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// Keeps a session with its first cookie. Returns its `born`: the number of the newest change at that moment, or the
-    /// `born` that was given if that is lower. An ending with a higher number that fits the session ends it too, even if
-    /// neither knew of the other.
-    async fn create(&self, session: &SessionRow, cookie: &NewCookie) -> Result<i64, DirectoryError>;
+    /// Keeps a session with its first cookie, and finds or makes the record of its person, in one transaction (design
+    /// section 2, "Linking"): an identity that is known belongs to its user; one that is not to the one user who has the
+    /// verified address, if that may be linked, or else to a new one. An app's own user ([`Id::of_app`](crate::base::id::Id::of_app))
+    /// is never linked by address. An ending with a higher number than the session's `born` that fits it ends it too, even if neither
+    /// knew of the other.
+    async fn create(
+        &self,
+        session: &SessionRow,
+        cookie: &NewCookie,
+        linking: &Linking,
+    ) -> Result<Creation, DirectoryError>;
 
     /// A cookie for a session on one more host. On a host that has one already the new one takes its place, so that
     /// nobody piles cookies up; the old one is numbered as [`Change::CookieEnded`] at `now`, in the same transaction.

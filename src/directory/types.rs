@@ -5,8 +5,8 @@ use uuid::Uuid;
 use crate::base::clock::Timestamp;
 use crate::base::email::EmailDomain;
 use crate::base::id::Id;
-use crate::identity::Identity;
 use crate::identity::headers::AuthMethod;
+use crate::identity::{Identity, NativeUser};
 
 /// The SHA-256 of a session cookie's value.
 pub type CookieKey = [u8; 32];
@@ -17,6 +17,10 @@ pub struct SessionRow {
     /// The public name: in assertions (`sid`), logs and lists. It opens nothing.
     pub reference: Uuid,
     pub identity: Identity,
+    /// Whose record it belongs to. For [`create`](super::Sessions::create) without meaning: it is found there.
+    pub user: Uuid,
+    /// What the applications call them, as known when it began. For `create` as `user`.
+    pub native: Vec<NativeUser>,
     pub auth: AuthMethod,
     /// The ID token's own `sub`, by which the provider's logout tokens name the person (for Entra not the identity's
     /// subject).
@@ -67,6 +71,8 @@ pub enum Selector {
     },
     /// All sessions with an address, lower case; across connectors.
     Email(String),
+    /// All sessions of a person's record.
+    User(Uuid),
     Connector(Id),
     /// All sessions whose address is in this domain.
     Domain(EmailDomain),
@@ -76,7 +82,15 @@ pub enum Selector {
 impl Selector {
     /// Whether an ending of this selector is an epoch: it also ends what is written later, but was begun before.
     pub fn is_epoch(&self) -> bool {
-        matches!(self, Self::Subject { .. } | Self::Email(_) | Self::Connector(_) | Self::Domain(_) | Self::All)
+        match self {
+            Self::Subject { .. }
+            | Self::Email(_)
+            | Self::User(_)
+            | Self::Connector(_)
+            | Self::Domain(_)
+            | Self::All => true,
+            Self::Reference(_) | Self::Cookie(_) | Self::ProviderSession { .. } => false,
+        }
     }
 
     /// Whether it selects `session`. A cookie's selector selects none: a session does not know its cookies.
@@ -88,6 +102,7 @@ impl Selector {
             Self::ProviderSession { connector, sid } => at(connector) && session.provider_sid.as_ref() == Some(sid),
             Self::Subject { connector, sub } => at(connector) && session.provider_sub == *sub,
             Self::Email(email) => session.identity.email.as_str().eq_ignore_ascii_case(email),
+            Self::User(user) => session.user == *user,
             Self::Connector(connector) => at(connector),
             Self::Domain(domain) => session.identity.email.domain() == *domain,
             Self::All => true,
@@ -157,8 +172,8 @@ pub enum Change {
     CookieEnded(CookieKey),
     /// What the cookie leads to is now of this version: read it again.
     CookieRenewed(CookieKey, i64),
-    /// Everything begun before this change's number that the selector fits is over: an epoch. Only Subject, Email,
-    /// Connector, Domain and All.
+    /// Everything begun before this change's number that the selector fits is over: an epoch. Only
+    /// [selectors of many](Selector::is_epoch).
     Revoked(Selector),
     /// A connector or domain was switched off or on.
     Switched(Switch),

@@ -107,6 +107,19 @@ const ADVICE: &[(&[&str], &str)] = &[
          of what is off.",
     ),
     // Sign-ins.
+    (
+        &["user_deactivated"],
+        "An administrator deactivated the user, or one who has this address: `anteroom user list --address ADDRESS` shows \
+         which, `anteroom user activate` lets them in again. If the address now belongs to another person, `anteroom \
+         user deactivate ID --release-address` gives it free.",
+    ),
+    (
+        &["account_conflict"],
+        "The connector vouched for this address before, under another subject: the person was hired again, or the address \
+         or domain has another owner. The same person: `anteroom user unlink ADDRESS --connector ID`, and they sign in \
+         to the account they had. Another person: `anteroom user deactivate ADDRESS --release-address`, and they get an \
+         account of their own.",
+    ),
     (&["sign_in_started"], "Nothing: the browser was sent to its provider. If it never came back, look there."),
     (&["signed_in", "already_signed_in", "renewed", "signed_out"], "Nothing: it went well."),
     (

@@ -16,7 +16,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::Identity;
+use super::Person;
 use crate::base::role::Role;
 use crate::config::{self, HeaderPreset, IdentityField, TemplatePart};
 
@@ -72,11 +72,21 @@ pub struct OtherPlan;
 /// Which header gets what. Compiled from `[identity]`.
 #[derive(Clone, Debug)]
 pub struct HeaderPlan {
+    /// For whom the application has no name of its own, which is most people: the user is the address, and where one
+    /// header has each, both share one value.
+    by_address: Layout,
+    /// For whom the application has one.
+    by_native_user: Layout,
+    assertion: Option<HeaderName>,
+    protected: protected::Protected,
+}
+
+/// Which header has which value.
+#[derive(Clone, Debug)]
+struct Layout {
     headers: Vec<(HeaderName, Source)>,
     /// What each slot of [`ReadyHeaders`] holds; different headers may share one.
     slots: Vec<Vec<TemplatePart>>,
-    assertion: Option<HeaderName>,
-    protected: protected::Protected,
     fingerprint: u32,
 }
 
@@ -104,33 +114,19 @@ impl HeaderPlan {
         for custom in &identity.custom {
             wanted.insert(custom.name.as_str(), (custom.name.clone(), custom.value.clone()));
         }
-        let mut slots = Vec::new();
-        let mut headers = vec![(AUTH, Source::Auth)];
-        for (name, mut template) in wanted.into_values() {
+        let assertion = identity.assertion.as_ref().map(|assertion| assertion.header.clone());
+        let custom = identity.custom.iter().map(|custom| custom.name.clone());
+        let protected = protected::Protected::new(custom.chain(assertion.clone()));
+        let by_native_user = Layout::new(wanted.values().cloned());
+        let by_address = Layout::new(wanted.into_values().map(|(name, mut template)| {
             for part in &mut template {
-                // Until the application's own user id is known, the user is the address: one value for both.
                 if *part == TemplatePart::Field(IdentityField::User) {
                     *part = TemplatePart::Field(IdentityField::Email);
                 }
             }
-            let source = if template == [TemplatePart::Field(IdentityField::Role)] {
-                Source::Role
-            } else {
-                let known = slots.iter().position(|slot| *slot == template);
-                Source::Slot(known.unwrap_or_else(|| {
-                    slots.push(template);
-                    slots.len() - 1
-                }))
-            };
-            headers.push((name, source));
-        }
-        let assertion = identity.assertion.as_ref().map(|assertion| assertion.header.clone());
-        let custom = identity.custom.iter().map(|custom| custom.name.clone());
-        let protected = protected::Protected::new(custom.chain(assertion.clone()));
-        let mut hasher = DefaultHasher::new();
-        headers.hash(&mut hasher);
-        format!("{slots:?}").hash(&mut hasher);
-        Self { headers, slots, assertion, protected, fingerprint: folded(hasher.finish()) }
+            (name, template)
+        }));
+        Self { by_address, by_native_user, assertion, protected }
     }
 
     /// The header of the signed assertion; `None` when assertions are switched off.
@@ -160,16 +156,18 @@ impl HeaderPlan {
     /// # Errors
     /// A field or header is longer than [`MAX_VALUE`] when encoded. Every field is measured, sent or not: the signed
     /// assertion carries them too.
-    pub fn ready(&self, identity: &Identity, auth: AuthMethod) -> Result<ReadyHeaders, HeaderTooLong> {
+    pub fn ready<'a>(&self, who: impl Into<Person<'a>>, auth: AuthMethod) -> Result<ReadyHeaders, HeaderTooLong> {
+        let who = who.into();
+        let layout = if who.native_user.is_some() { &self.by_native_user } else { &self.by_address };
         for field in encoding::ALL_FIELDS {
-            if encoding::field(identity, field).is_some_and(|value| value.len() > MAX_VALUE) {
+            if encoding::field(&who, field).is_some_and(|value| value.len() > MAX_VALUE) {
                 return Err(HeaderTooLong { what: format!("{field:?}") });
             }
         }
         let values: Vec<String> =
-            self.slots.iter().map(|template| encoding::template(identity, template).unwrap_or_default()).collect();
+            layout.slots.iter().map(|template| encoding::template(&who, template).unwrap_or_default()).collect();
         if let Some((slot, _)) = values.iter().enumerate().find(|(_, value)| value.len() > MAX_VALUE) {
-            let header = self.headers.iter().find(|(_, source)| *source == Source::Slot(slot));
+            let header = layout.headers.iter().find(|(_, source)| *source == Source::Slot(slot));
             return Err(HeaderTooLong { what: header.map_or_else(String::new, |(name, _)| name.to_string()) });
         }
         let mut buffer = Vec::with_capacity(values.iter().map(|v| v.len() + OFFSET).sum());
@@ -183,7 +181,30 @@ impl HeaderPlan {
         for value in &values {
             buffer.extend_from_slice(value.as_bytes());
         }
-        Ok(ReadyHeaders { buffer: buffer.into(), plan: self.fingerprint, role: identity.role, auth: Some(auth) })
+        Ok(ReadyHeaders { buffer: buffer.into(), plan: layout.fingerprint, role: who.identity.role, auth: Some(auth) })
+    }
+}
+
+impl Layout {
+    fn new(wanted: impl Iterator<Item = (HeaderName, Vec<TemplatePart>)>) -> Self {
+        let mut slots = Vec::new();
+        let mut headers = vec![(AUTH, Source::Auth)];
+        for (name, template) in wanted {
+            let source = if template == [TemplatePart::Field(IdentityField::Role)] {
+                Source::Role
+            } else {
+                let known = slots.iter().position(|slot| *slot == template);
+                Source::Slot(known.unwrap_or_else(|| {
+                    slots.push(template);
+                    slots.len() - 1
+                }))
+            };
+            headers.push((name, source));
+        }
+        let mut hasher = DefaultHasher::new();
+        headers.hash(&mut hasher);
+        format!("{slots:?}").hash(&mut hasher);
+        Self { headers, slots, fingerprint: folded(hasher.finish()) }
     }
 }
 
@@ -215,11 +236,14 @@ impl ReadyHeaders {
     /// # Errors
     /// Another plan made these values; `headers` then carry no identity at all.
     pub fn apply(&self, plan: &HeaderPlan, headers: &mut HeaderMap) -> Result<(), OtherPlan> {
-        let ours = self.plan == plan.fingerprint;
-        for (name, source) in &plan.headers {
+        // Both have the same headers.
+        let native = self.plan == plan.by_native_user.fingerprint;
+        let layout = if native { &plan.by_native_user } else { &plan.by_address };
+        let ours = self.plan == layout.fingerprint;
+        for (name, source) in &layout.headers {
             let value = match source {
                 _ if !ours => None,
-                Source::Slot(slot) => self.slot(*slot, plan.slots.len()),
+                Source::Slot(slot) => self.slot(*slot, layout.slots.len()),
                 Source::Role => self.role.map(|role| HeaderValue::from_static(role.name())),
                 Source::Auth => self.auth.map(|auth| HeaderValue::from_static(auth.name())),
             };

@@ -28,13 +28,38 @@ pub struct Identity {
     pub role: Option<Role>,
 }
 
+/// What an application itself calls a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NativeUser {
+    pub app: Id,
+    /// The application's own user id.
+    pub id: String,
+}
+
+/// Somebody as an application is told of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Person<'a> {
+    pub identity: &'a Identity,
+    /// The id of their record.
+    pub user: Uuid,
+    /// What the application itself calls them, if that is known.
+    pub native_user: Option<&'a str>,
+}
+
+impl<'a> From<&'a Identity> for Person<'a> {
+    /// Somebody whose record was made for this identity, and whom the application calls nothing else.
+    fn from(identity: &'a Identity) -> Self {
+        Self { identity, user: identity.user_id(), native_user: None }
+    }
+}
+
 /// The namespace of [`Identity::user_id`]. Never changes: it names people in the databases of applications.
 pub const USER_ID_NAMESPACE: Uuid = Uuid::from_u128(0x24e1_b083_c389_4c37_9962_3ca6_bccc_26b8);
 
 impl Identity {
-    /// Our id for a person without a directory record, the `sub` of assertions: UUIDv5 (RFC 9562 section 5.5) in
-    /// [`USER_ID_NAMESPACE`] of the UTF-8 bytes `<connector id>:<subject>`. An id has no colon, so no two pairs share
-    /// a name. It survives a change of address and of our keys; it changes when the connector is given another id.
+    /// The id of a person's record that is made at a sign-in by this identity, and `sub` of assertions: UUIDv5 (RFC 9562
+    /// section 5.5) in [`USER_ID_NAMESPACE`] of the UTF-8 bytes `<connector id>:<subject>`. An id has no colon, so no
+    /// two pairs share a name. It survives a change of address and of our keys.
     pub fn user_id(&self) -> Uuid {
         let name = format!("{}:{}", self.connector, self.subject);
         Uuid::new_v5(&USER_ID_NAMESPACE, name.as_bytes())

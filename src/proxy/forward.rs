@@ -186,7 +186,7 @@ async fn head(
     }
     if let Grant::Session(session) = permit.grant() {
         // A plan of before a reload: the request must not go on as nobody.
-        session.headers().apply(&core.shared.plan, headers).map_err(|_| UpstreamError::Identity)?;
+        session.headers(&judged.app.id).apply(&core.shared.plan, headers).map_err(|_| UpstreamError::Identity)?;
         if let Some(assertions) = core.shared.site.assertions() {
             let value = assertion(core, assertions, session, judged).await?;
             headers.insert(assertions.header(), value);

@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::base::clock::Timestamp;
 use crate::base::id::Id;
+use crate::identity::Person;
 use crate::identity::assertion::{Assertion, AssertionSigner};
 
 use super::Session;
@@ -71,7 +72,9 @@ impl Assertions {
     /// Signs the assertion of `session` for `app` and keeps it. `None` when the identity cannot be put into a header.
     pub fn sign(&self, session: &Arc<Session>, index: usize, app: &Id, now: Timestamp) -> Option<HeaderValue> {
         let reference = session.reference();
-        let signed = self.signer.sign(&session.identity(), &reference.to_string(), app, now);
+        let (identity, user) = (session.identity(), session.user());
+        let who = Person { identity: &identity, user, native_user: None };
+        let signed = self.signer.sign(who, &reference.to_string(), app, now);
         let value = match signed {
             Ok(assertion) => {
                 let value = assertion.value.clone();

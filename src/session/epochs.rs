@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use uuid::Uuid;
+
 use crate::directory::Selector;
 
 use super::Session;
@@ -17,6 +19,7 @@ pub(super) struct Epochs {
 enum Key {
     Subject(String, u64),
     Email(String),
+    User(Uuid),
     Connector(String),
     Domain(String),
     All,
@@ -28,6 +31,7 @@ impl Epochs {
         let key = match which {
             Selector::Subject { connector, sub } => Key::Subject(connector.to_string(), name_hash(sub)),
             Selector::Email(email) => Key::Email(email.to_ascii_lowercase()),
+            Selector::User(user) => Key::User(*user),
             Selector::Connector(connector) => Key::Connector(connector.to_string()),
             Selector::Domain(domain) => Key::Domain(domain.as_str().to_owned()),
             Selector::All => Key::All,
@@ -48,6 +52,7 @@ impl Epochs {
         let keys = [
             Key::Subject(connector.clone(), name_hash(sub)),
             Key::Email(identity.email.as_str().to_ascii_lowercase()),
+            Key::User(session.user()),
             Key::Connector(connector),
             Key::Domain(identity.email.domain().as_str().to_owned()),
             Key::All,
@@ -63,6 +68,7 @@ impl Epochs {
                 session.connector() == connector && session.is_of_subject(name_hash(sub))
             }
             Selector::Email(email) => session.identity().email.as_str().eq_ignore_ascii_case(email),
+            Selector::User(user) => session.user() == *user,
             Selector::Connector(connector) => session.connector() == connector,
             Selector::Domain(domain) => session.identity().email.domain() == *domain,
             Selector::All => true,

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::directory::{DirectoryError, NewCookie, SessionRow};
+use crate::directory::{Created, Creation, DirectoryError, LinkRefused, Linking, Merged, NewCookie, SessionRow};
+use crate::identity::Person;
 use crate::identity::headers::HeaderTooLong;
 
 use super::hosts::HostScope;
 use super::store::lock;
 use super::tokens::ProviderTokens;
-use super::{Ending, Session, SessionId, SessionKey, SessionRef, SessionStore};
+use super::{Ending, Session, SessionHeaders, SessionId, SessionKey, SessionRef, SessionStore};
 
 /// A session that begins.
 pub struct NewSession {
@@ -18,6 +19,19 @@ pub struct NewSession {
     /// revoked after it is over before it begins.
     pub row: SessionRow,
     pub tokens: ProviderTokens,
+    /// What is known beside it of whose it is.
+    pub linking: Linking,
+}
+
+/// A session has begun.
+pub struct Begun {
+    /// The cookie.
+    pub id: SessionId,
+    pub reference: SessionRef,
+    /// The id of the person's record.
+    pub user: Uuid,
+    /// An application's own user became this person: a tombstone for that user is due.
+    pub merged: Option<Merged>,
 }
 
 /// A session could not be made.
@@ -25,6 +39,8 @@ pub struct NewSession {
 pub enum CreateError {
     #[error(transparent)]
     HeaderTooLong(#[from] HeaderTooLong),
+    #[error(transparent)]
+    Refused(#[from] LinkRefused),
     #[error(transparent)]
     Directory(#[from] DirectoryError),
 }
@@ -35,7 +51,7 @@ impl SessionStore {
     /// # Errors
     /// The identity fits into no header: there is no session here then (X09).
     pub fn keep(&self, key: &SessionKey, row: &SessionRow, host: HostScope) -> Result<Arc<Session>, HeaderTooLong> {
-        let headers = self.0.plan.ready(&row.identity, row.auth)?;
+        let headers = self.headers(row)?;
         let kept = {
             let _one = lock(&self.0.keeping);
             let old = self.0.live.get(key).filter(|old| old.reference() == row.reference);
@@ -76,6 +92,13 @@ impl SessionStore {
         Ok(kept)
     }
 
+    fn headers(&self, row: &SessionRow) -> Result<SessionHeaders, HeaderTooLong> {
+        let SessionRow { identity, user, auth, .. } = row;
+        let ready = |native_user| self.0.plan.ready(Person { identity, user: *user, native_user }, *auth);
+        let native = row.native.iter().map(|native| Ok((native.app.clone(), ready(Some(&native.id))?)));
+        Ok(SessionHeaders { general: ready(None)?, native: native.collect::<Result<_, _>>()? })
+    }
+
     /// Whether an ending that this process knows of is the session's.
     fn is_over(&self, key: &SessionKey, session: &Session, row: &SessionRow) -> bool {
         // Those that the directory has not taken yet count here already.
@@ -87,19 +110,27 @@ impl SessionStore {
     /// Makes a session, durable when this returns; the id is the cookie for `host`.
     ///
     /// # Errors
-    /// The identity fits into no header (X09), or the directory is away: there is no session then.
-    pub async fn create(&self, new: NewSession, host: HostScope) -> Result<(SessionId, SessionRef), CreateError> {
-        let NewSession { mut row, tokens } = new;
-        let headers = self.0.plan.ready(&row.identity, row.auth)?;
+    /// The identity fits into no header (X09), the person may not sign in, or the directory is away: there is no session
+    /// then.
+    pub async fn create(&self, new: NewSession, host: HostScope) -> Result<Begun, CreateError> {
+        let NewSession { mut row, tokens, linking } = new;
+        drop(self.headers(&row)?);
         let now = self.0.clock.now();
         (row.created_at, row.last_used, row.version) = (now, now, 0);
         row.secrets = tokens.seal(row.reference, &self.0.sealer);
         let id = SessionId::generate();
         let cookie = NewCookie { key: *id.key().bytes(), host: self.0.hosts.name(host).to_owned() };
-        row.born = self.0.directory.sessions.create(&row, &cookie).await?;
-        drop(headers);
+        let created = match self.0.directory.sessions.create(&row, &cookie, &linking).await? {
+            Creation::Created(created) => created,
+            Creation::Refused(refused) => return Err(refused.into()),
+        };
+        let Created { born, user, native, merged } = created;
+        (row.born, row.user, row.native) = (born, user, native);
+        for key in merged.iter().flat_map(|merged| &merged.cookies) {
+            self.end_cookie_here(&SessionKey::from(*key));
+        }
         self.keep(&id.key(), &row, host)?;
-        Ok((id, row.reference))
+        Ok(Begun { id, reference: row.reference, user, merged })
     }
 
     /// One more cookie for a session, for another host. None: the session is gone.

@@ -21,6 +21,7 @@ use super::Limits;
 use super::assertions::Held;
 use super::assurance::Assurance;
 use super::hosts::HostScope;
+use super::particulars::{Particulars, SessionHeaders};
 
 /// The public name of a session: in assertions (`sid`), logs and lists. It opens nothing.
 pub type SessionRef = Uuid;
@@ -53,8 +54,8 @@ pub struct Session {
     headers: ReadyHeaders,
     /// The signed assertions in use, one per app. Beside the session, because whoever asks for them has it at hand.
     assertions: ArcSwapOption<Vec<Held>>,
-    /// How well the person was authenticated, if the provider said anything of it.
-    assurance: Option<Box<Assurance>>,
+    /// How well the person was authenticated, and who else they are.
+    particulars: Option<Box<Particulars>>,
     created_at: Timestamp,
     created: Tick,
     last_used: AtomicU64,
@@ -81,7 +82,13 @@ pub struct Session {
 impl Session {
     /// The session of `row`, whose cookie counts for `host`. Times before this process are kept on its monotonic clock;
     /// `before`: the record of the same session that this one replaces, whose beginning is known there already.
-    pub fn new(row: &SessionRow, headers: ReadyHeaders, host: HostScope, before: Option<&Self>, clock: &Clock) -> Self {
+    pub fn new(
+        row: &SessionRow,
+        headers: SessionHeaders,
+        host: HostScope,
+        before: Option<&Self>,
+        clock: &Clock,
+    ) -> Self {
         let (now, tick) = (clock.now(), clock.tick());
         let created = before.map_or_else(|| tick.minus(now.since(row.created_at)), |before| before.created);
         let ahead = |at: Timestamp| tenths(created, tick.plus(at.since(now)).minus(now.since(at)));
@@ -89,9 +96,9 @@ impl Session {
         Self {
             reference: row.reference,
             identity: PackedIdentity::new(&row.identity),
-            headers,
+            headers: headers.general,
             assertions: ArcSwapOption::empty(),
-            assurance: Assurance::of(row).map(Box::new),
+            particulars: Particulars::of(row, headers.native),
             created_at: row.created_at,
             created,
             last_used: AtomicU64::new(last_used),
@@ -137,22 +144,35 @@ impl Session {
 
     /// When they signed in at the provider, as far as it said.
     pub fn auth_time(&self) -> Option<Timestamp> {
-        self.assurance.as_ref()?.auth_time
+        self.assurance()?.auth_time
     }
 
     /// The class of that sign-in, as far as the provider said.
     pub fn acr(&self) -> Option<&str> {
-        self.assurance.as_ref()?.acr.as_deref()
+        self.assurance()?.acr.as_deref()
     }
 
     /// The methods of that sign-in, as far as the provider said.
     pub fn amr(&self) -> &[String] {
-        self.assurance.as_ref().map_or(&[], |assurance| &assurance.amr)
+        self.assurance().map_or(&[], |assurance| &assurance.amr)
     }
 
-    /// The identity headers, ready to insert.
-    pub fn headers(&self) -> &ReadyHeaders {
-        &self.headers
+    /// What the provider said of the authentication.
+    fn assurance(&self) -> Option<&Assurance> {
+        self.particulars.as_ref().map(|particulars| &particulars.assurance)
+    }
+
+    /// The id of the person's record. Worked out at each call: not for the way of a request.
+    pub fn user(&self) -> Uuid {
+        let other = self.particulars.as_ref().and_then(|particulars| particulars.user);
+        other.unwrap_or_else(|| self.identity.unpack().user_id())
+    }
+
+    /// The identity headers for `app`, ready to insert.
+    pub fn headers(&self, app: &Id) -> &ReadyHeaders {
+        let Some(particulars) = &self.particulars else { return &self.headers };
+        let own = particulars.native.iter().find(|(id, _)| id == app);
+        own.map_or(&self.headers, |(_, headers)| headers)
     }
 
     /// Where the cookie that led here counts.
@@ -203,7 +223,7 @@ impl Session {
 
     /// How long it lasts from its beginning: to our limit, or to the provider's if that is sooner.
     fn longest(&self, limits: &Limits) -> Duration {
-        let theirs = self.assurance.as_ref().and_then(|assurance| assurance.lasts);
+        let theirs = self.assurance().and_then(|assurance| assurance.lasts);
         theirs.map_or(limits.absolute, |theirs| limits.absolute.min(theirs))
     }
 
@@ -235,7 +255,7 @@ impl Session {
     pub(super) fn go_on(&self, new: &Self) -> bool {
         let (version, renewed) = (self.version(), new.version());
         let same = self.identity == new.identity
-            && self.assurance == new.assurance
+            && self.assurance() == new.assurance()
             && self.auth == new.auth
             && self.host == new.host;
         let state = |session: &Self| session.state.load(Ordering::Acquire);

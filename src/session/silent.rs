@@ -91,6 +91,7 @@ fn renewed(row: &SessionRow, new: &NewSession, secrets: Option<Vec<u8>>) -> Rene
 mod tests {
     use super::*;
     use crate::base::clock::Clock;
+    use crate::directory::Linking;
     use crate::session::ProviderTokens;
     use crate::session::tests::row;
 
@@ -105,7 +106,8 @@ mod tests {
         let before = proof(1_000, Some("high"), &["pwd", "mfa"]);
         let none = || ProviderTokens::default();
         let after = |row| {
-            let Renewed { auth_time, acr, amr, .. } = renewed(&before, &NewSession { row, tokens: none() }, None);
+            let Renewed { auth_time, acr, amr, .. } =
+                renewed(&before, &NewSession { row, tokens: none(), linking: Linking::default() }, None);
             (auth_time.map(Timestamp::secs), acr.unwrap_or_default(), amr.join(" "))
         };
         assert_eq!(after(proof(0, None, &[])), (Some(1_000), "high".into(), "pwd mfa".into()));

@@ -10,7 +10,7 @@ use crate::base::clock::{Clock, Timestamp};
 use crate::base::email::EmailAddress;
 use crate::base::keys::KeyRing;
 use crate::base::seal::Sealer;
-use crate::directory::{Change, Directory, Selector, SessionRow, Switchboard};
+use crate::directory::{Change, Directory, Linking, Selector, SessionRow, Switchboard};
 use crate::identity::Identity;
 use crate::identity::headers::{AuthMethod, HeaderPlan};
 
@@ -30,6 +30,8 @@ pub(crate) fn row(clock: &Clock) -> SessionRow {
     };
     SessionRow {
         reference: Uuid::from_bytes(crate::base::random::bytes()),
+        user: identity.user_id(),
+        native: vec![],
         identity,
         auth: AuthMethod::Oidc,
         provider_sub: "sub-1".into(),
@@ -49,7 +51,7 @@ pub(crate) fn row(clock: &Clock) -> SessionRow {
 
 /// A session that is in no store.
 pub(crate) fn session(row: &SessionRow, clock: &Clock) -> Session {
-    Session::new(row, crate::identity::headers::ReadyHeaders::default(), HostScope::Shared, None, clock)
+    Session::new(row, SessionHeaders::default(), HostScope::Shared, None, clock)
 }
 
 /// One process of a deployment.
@@ -84,8 +86,9 @@ impl Process {
 
     pub(super) async fn sign_in(&self) -> (SessionId, SessionRef) {
         let tokens = ProviderTokens::default();
-        let new = NewSession { row: row(&self.clock), tokens };
-        self.store.create(new, self.store.scope(HOST).unwrap()).await.unwrap()
+        let new = NewSession { row: row(&self.clock), tokens, linking: Linking::default() };
+        let begun = self.store.create(new, self.store.scope(HOST).unwrap()).await.unwrap();
+        (begun.id, begun.reference)
     }
 
     /// What a request with the cookie gets.
@@ -279,8 +282,8 @@ async fn tokens_open_for_their_session_and_are_not_there_in_the_clear() {
     use secrecy::{ExposeSecret as _, SecretString};
     let (one, _, clock, directory) = two().await;
     let tokens = ProviderTokens { id_token: Some(SecretString::from("canary-id-token")), ..ProviderTokens::default() };
-    let new = NewSession { row: row(&clock), tokens };
-    let (id, reference) = one.store.create(new, one.store.scope(HOST).unwrap()).await.unwrap();
+    let new = NewSession { row: row(&clock), tokens, linking: Linking::default() };
+    let Begun { id, reference, .. } = one.store.create(new, one.store.scope(HOST).unwrap()).await.unwrap();
     let opened = one.store.tokens(&id.key()).await.unwrap().unwrap().tokens.id_token.unwrap();
     assert_eq!(opened.expose_secret(), "canary-id-token");
     let sealed = directory.sessions.by_reference(reference).await.unwrap().unwrap().secrets.unwrap();

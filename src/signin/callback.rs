@@ -12,7 +12,7 @@ use crate::base::email::EmailAddress;
 use crate::base::id::Id;
 use crate::base::return_to::ReturnTo;
 use crate::connector::{Kind, OidcProvider, ProviderError};
-use crate::directory::{DirectoryError, KeptKind, OnceKind};
+use crate::directory::{DirectoryError, KeptKind, LinkRefused, OnceKind};
 use crate::explain;
 use crate::identity::Identity;
 use crate::session::{Found, Session};
@@ -76,6 +76,8 @@ pub struct Failed {
     /// The attempt's id, as far as one is known.
     pub(super) attempt: Option<Box<str>>,
     pub(super) cause: Option<ProviderError>,
+    /// Who was refused, where it is who they are that is wrong.
+    person: Option<EmailAddress>,
 }
 
 impl Failed {
@@ -89,7 +91,13 @@ impl Failed {
             anybody: false,
             attempt: None,
             cause: None,
+            person: None,
         }
+    }
+
+    /// The person proved who they are, and may not sign in.
+    pub(super) fn not_welcome(refused: LinkRefused, person: &EmailAddress) -> Self {
+        Self { person: Some(person.clone()), ..Self::new(refused.reason()) }
     }
 
     /// For a message that no attempt of ours came with.
@@ -136,7 +144,10 @@ impl Failed {
                 Some("temporarily_unavailable" | "server_error") => Kind::Unavailable,
                 _ => Kind::NotAllowed,
             },
-            (None, "header_too_long" | "connector_disabled" | "domain_disabled") => Kind::NotAllowed,
+            (
+                None,
+                "header_too_long" | "connector_disabled" | "domain_disabled" | "user_deactivated" | "account_conflict",
+            ) => Kind::NotAllowed,
             (None, "directory_unavailable") => Kind::Unavailable,
             (None, _) => Kind::Refused,
         }
@@ -147,9 +158,9 @@ impl Failed {
         matches!(self.kind(), Kind::Unavailable | Kind::Misconfigured)
     }
 
-    /// The address that the provider verified, where that is what is wrong.
+    /// The address that the provider verified, where that or its person is what is wrong.
     pub fn address(&self) -> Option<&EmailAddress> {
-        self.cause.as_ref().and_then(ProviderError::address)
+        self.cause.as_ref().and_then(ProviderError::address).or(self.person.as_ref())
     }
 
     /// The names of the attributes that the provider did send, where one that it did not is what is wrong.

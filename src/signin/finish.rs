@@ -6,9 +6,9 @@ use crate::audit::{Event, Outcome};
 use crate::base::clock::Timestamp;
 use crate::base::cookie::Found;
 use crate::base::id::Id;
-use crate::directory::{KeptKind, Selector, SessionRow};
+use crate::directory::{KeptKind, Linking, Selector, SessionRow};
 use crate::explain;
-use crate::session::{CreateError, NewSession, SessionId, SessionKey};
+use crate::session::{Begun, CreateError, NewSession, Session, SessionId, SessionKey};
 
 use super::attempt::{Attempt, Step};
 use super::callback::Failed;
@@ -67,10 +67,12 @@ impl SignIn {
         let made = row.clone();
         let (connector, user) = (&made.identity.connector, &made.identity.email);
         let Some(scope) = self.sessions.scope(visitor.host) else { return Err(Failed::new("unknown_host")) };
-        let created = self.sessions.create(NewSession { row, tokens }, scope).await;
-        let (id, reference) = created.map_err(|error| match error {
+        let linking = self.linking(&row, headers, visitor).await;
+        let created = self.sessions.create(NewSession { row, tokens, linking }, scope).await;
+        let Begun { id, reference, .. } = created.map_err(|error| match error {
             // Refused rather than cut: a header that says less than the provider did is another identity (X09).
             CreateError::HeaderTooLong(_) => Failed::new("header_too_long"),
+            CreateError::Refused(refused) => Failed::not_welcome(refused, user),
             CreateError::Directory(error) => Failed::directory(&error),
         })?;
         if let Err(failed) = self.still_welcome(&made, verified_at).await {
@@ -94,6 +96,18 @@ impl SignIn {
         cookies.push(self.cookies.set_done(headers, self.clock.now()));
         let location = self.location_from(visitor.host, &return_to, connector);
         Ok(Redirect { location, cookies })
+    }
+
+    /// What the browser's old session proves about the person of `row`: whoever holds a session of an application's own
+    /// user, and has the same address verified by a connector, is that user (I07).
+    async fn linking(&self, row: &SessionRow, headers: &HeaderMap, visitor: Visitor<'_>) -> Linking {
+        let old = self.session(headers, visitor.host).await.ok().flatten();
+        let proves = |old: &Session| {
+            let same = old.identity().email.as_str().eq_ignore_ascii_case(row.identity.email.as_str());
+            old.connector().app().is_some() && same
+        };
+        let proof = old.filter(|old| proves(old)).map(|old| old.user());
+        Linking { proof, ..Linking::default() }
     }
 
     /// Whether the session of `row`, verified at `verified`, may stay now that it is made. Asked of the directory, not of

@@ -12,7 +12,7 @@ use crate::base::clock::Timestamp;
 use crate::base::return_to::ReturnTo;
 use crate::config::Requirement;
 use crate::connector::{Kind, OidcProvider, Provider, ProviderError, Reason, Renewal};
-use crate::directory::{Selector, SessionRow};
+use crate::directory::{Linking, Selector, SessionRow};
 use crate::explain;
 use crate::session::{NewSession, Session, SessionKey, SessionRef};
 
@@ -172,7 +172,8 @@ impl SignIn {
             };
         }
         let Verified { row: new, tokens, .. } = verified;
-        match self.sessions.renew(key, session, row, NewSession { row: new, tokens }).await {
+        match self.sessions.renew(key, session, row, NewSession { row: new, tokens, linking: Linking::default() }).await
+        {
             Ok(true) => Ok(Completed::Renewed(self.on(id, attempt, visitor))),
             Ok(false) => Ok(self.goes_on(id, attempt, visitor)),
             Err(error) => Ok(self.not_renewed(Failed::directory(&error), back, visitor)),

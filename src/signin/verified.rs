@@ -65,6 +65,8 @@ impl Verified {
         };
         let row = SessionRow {
             reference: Uuid::from_bytes(random::bytes()),
+            user: identity.user_id(),
+            native: Vec::new(),
             identity,
             auth: AuthMethod::Oidc,
             provider_sub,
@@ -88,6 +90,8 @@ impl Verified {
     pub(super) fn asserted(asserted: Asserted, return_to: ReturnTo, now: Timestamp, born: i64) -> Self {
         let row = SessionRow {
             reference: Uuid::from_bytes(random::bytes()),
+            user: asserted.identity.user_id(),
+            native: Vec::new(),
             identity: asserted.identity,
             auth: AuthMethod::Saml,
             provider_sub: asserted.name_id.person().to_owned(),
@@ -157,6 +161,8 @@ impl Verified {
         };
         let row = SessionRow {
             reference: Uuid::from_bytes(random::bytes()),
+            user: identity.user_id(),
+            native: Vec::new(),
             identity,
             // Who has a name of SAML's came over SAML.
             auth: if written.name_id.is_some() { AuthMethod::Saml } else { AuthMethod::Oidc },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anteroom::directory::{NewCookie, SessionRow};
+use anteroom::directory::{Linking, NewCookie, SessionRow};
 use anteroom::identity::headers::AuthMethod;
 use anteroom::session::SessionId;
 use base64::Engine as _;
@@ -320,7 +320,7 @@ async fn what_an_application_vouched_for_stays_with_it() {
             ..row.clone()
         };
         let cookie = NewCookie { key: *id.key().bytes(), host: "app.example.com".into() };
-        app.directory.sessions.create(&row, &cookie).await.unwrap();
+        app.directory.sessions.create(&row, &cookie, &Linking::default()).await.unwrap();
         let mut browser = app.browser();
         browser.cookies.insert("__Host-anteroom".into(), id.cookie_value());
         assert_eq!(browser.visit("/").await.status, 200, "it is good where it is");

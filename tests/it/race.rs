@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anteroom::directory::{Directory, SessionRow};
+use anteroom::directory::{Directory, Linking, SessionRow};
 use anteroom::session::{NewSession, ProviderTokens, SessionId};
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -46,10 +46,10 @@ impl Crowd {
                 id_token: Some(SecretString::from(id_token)),
                 refresh_token: Some(SecretString::from(refresh_token)),
             };
-            let new = NewSession { row: SessionRow { reference, renew_at, ..row.clone() }, tokens };
+            let row = SessionRow { reference, renew_at, ..row.clone() };
+            let new = NewSession { row, tokens, linking: Linking::default() };
             let scope = app.sessions.scope("app.example.com").unwrap();
-            let (id, _) = app.sessions.create(new, scope).await.unwrap();
-            cookies.push(id.cookie_value());
+            cookies.push(app.sessions.create(new, scope).await.unwrap().id.cookie_value());
         }
         Self { app, cookies }
     }

@@ -1,5 +1,5 @@
-use super::super::{Change, Lease, NewCookie, Page, Selector, SessionRow, Used};
-use super::{NOBODY, NOW, Opened, cookie, create, person, references, secs, session, uuid, without_secrets};
+use super::super::{Change, Lease, Linking, NewCookie, Page, Selector, SessionRow, Used};
+use super::{NOBODY, NOW, Opened, cookie, create, make, person, references, secs, session, uuid, without_secrets};
 
 pub(super) async fn a_session_is_found_as_it_was_written(on: &Opened) {
     let (row, key) = create(&on.one, session("acme-entra")).await;
@@ -23,7 +23,7 @@ pub(super) async fn a_session_is_found_as_it_was_written(on: &Opened) {
     let (bare, key) = create(&on.one, bare).await;
     assert_eq!(on.one.sessions.by_cookie(&key).await.unwrap().unwrap().0, bare);
 
-    let again = on.one.sessions.create(&SessionRow { acr: None, ..row.clone() }, &cookie()).await;
+    let again = on.one.sessions.create(&SessionRow { acr: None, ..row.clone() }, &cookie(), &Linking::default()).await;
     assert!(again.is_err(), "a reference names one session");
     assert_eq!(on.one.sessions.by_reference(row.reference).await.unwrap(), Some(row));
 }
@@ -78,9 +78,9 @@ pub(super) async fn a_cookie_of_one_session_never_leads_to_another(on: &Opened) 
     let (first, _) = create(&on.one, session("acme-entra")).await;
     let cookie = cookie();
     let second = session("acme-entra");
-    on.one.sessions.create(&second, &cookie).await.unwrap();
+    make(&on.one, &second, &cookie).await;
     assert!(on.one.sessions.add_cookie(first.reference, &cookie, NOW).await.is_err());
-    assert!(on.one.sessions.create(&session("acme-entra"), &cookie).await.is_err());
+    assert!(on.one.sessions.create(&session("acme-entra"), &cookie, &Linking::default()).await.is_err());
     let (found, _) = on.one.sessions.by_cookie(&cookie.key).await.unwrap().unwrap();
     assert_eq!(found.reference, second.reference);
     let all = on.one.sessions.list(&Selector::All, &Page { limit: 10 }).await.unwrap();
@@ -123,7 +123,7 @@ pub(super) async fn a_session_begun_before_a_revocation_is_never_good(on: &Opene
     let late = SessionRow { born: begun, ..person("acme-entra", "eve@acme.com") };
     on.other.sessions.end(&Selector::Email("eve@acme.com".to_owned()), None, NOW).await.unwrap();
     let cookie = cookie();
-    assert_eq!(on.one.sessions.create(&late, &cookie).await.unwrap(), begun);
+    assert_eq!(make(&on.one, &late, &cookie).await.born, begun);
     assert_eq!(on.other.sessions.by_cookie(&cookie.key).await.unwrap(), None);
     assert_eq!(on.one.sessions.by_reference(late.reference).await.unwrap(), None);
 

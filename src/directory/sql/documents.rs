@@ -11,8 +11,8 @@ use crate::base::email::EmailAddress;
 use crate::base::id::Id;
 use crate::base::role::Role;
 use crate::directory::{Change, CookieKey, KeptKind, OnceKind, Renewed, Selector, SessionRow, Switch, SwitchKind};
-use crate::identity::Identity;
 use crate::identity::headers::AuthMethod;
+use crate::identity::{Identity, NativeUser};
 
 /// The version of every form here.
 const FORM: u32 = 1;
@@ -59,6 +59,15 @@ struct OriginDocument {
     provider_sid: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ends_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    native: Vec<NativeDocument>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NativeDocument {
+    app: String,
+    id: String,
 }
 
 /// The person of a session as it is written.
@@ -106,13 +115,14 @@ pub(super) fn read_person(text: &str) -> Result<Renewed, Fault> {
     })
 }
 
-/// Where a session came from, as it is written.
-pub(super) fn origin(session: &SessionRow) -> Result<String, Fault> {
+/// Where a session came from, as it is written; `native`: what the applications call its person.
+pub(super) fn origin(session: &SessionRow, native: &[NativeUser]) -> Result<String, Fault> {
     write(OriginDocument {
         auth: session.auth.name().to_owned(),
         provider_sub: session.provider_sub.clone(),
         provider_sid: session.provider_sid.clone(),
         ends_at: session.ends_at.map(Timestamp::millis),
+        native: native.iter().map(|user| NativeDocument { app: user.app.to_string(), id: user.id.clone() }).collect(),
     })
 }
 
@@ -122,6 +132,7 @@ pub(super) struct Origin {
     pub(super) provider_sub: String,
     pub(super) provider_sid: Option<String>,
     pub(super) ends_at: Option<Timestamp>,
+    pub(super) native: Vec<NativeUser>,
 }
 
 /// Reads what [`origin`] wrote.
@@ -130,12 +141,39 @@ pub(super) fn read_origin(text: &str) -> Result<Origin, Fault> {
     let origin: OriginDocument = read(text, WHAT)?;
     let known = [AuthMethod::Oidc, AuthMethod::Saml, AuthMethod::Adopted];
     let auth = known.into_iter().find(|method| method.name() == origin.auth);
+    let native = |NativeDocument { app, id }| Ok(NativeUser { app: app_id(&app, WHAT)?, id });
     Ok(Origin {
         auth: auth.ok_or_else(|| Fault::unreadable(WHAT))?,
         provider_sub: origin.provider_sub,
         provider_sid: origin.provider_sid,
         ends_at: origin.ends_at.map(Timestamp::from_millis),
+        native: origin.native.into_iter().map(native).collect::<Result<_, Fault>>()?,
     })
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MembershipDocument {
+    native_user: String,
+    role: Option<String>,
+}
+
+/// A membership as it is written, beside its app.
+pub(super) fn membership(native_user: &str, role: Option<Role>) -> Result<String, Fault> {
+    let role = role.map(|role| role.name().to_owned());
+    write(MembershipDocument { native_user: native_user.to_owned(), role })
+}
+
+/// Reads what [`membership`] wrote of somebody in `app`.
+pub(super) fn read_membership(app: &str, text: &str) -> Result<(NativeUser, Option<Role>), Fault> {
+    const WHAT: &str = "memberships.about";
+    let MembershipDocument { native_user: id, role } = read(text, WHAT)?;
+    let role = role.map(|name| Role::from_name(&name).ok_or_else(|| Fault::unreadable(WHAT))).transpose()?;
+    Ok((NativeUser { app: app_id(app, "memberships.app")?, id }, role))
+}
+
+fn app_id(app: &str, what: &str) -> Result<Id, Fault> {
+    app.parse().map_err(|_| Fault::unreadable(what))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -145,6 +183,7 @@ enum ChangeDocument {
     CookieRenewed(String, i64),
     RevokedSubject { connector: String, sub: String },
     RevokedEmail(String),
+    RevokedUser(String),
     RevokedConnector(String),
     RevokedDomain(String),
     RevokedAll,
@@ -161,6 +200,7 @@ pub(super) fn change(change: &Change) -> Result<String, Fault> {
                 ChangeDocument::RevokedSubject { connector: connector.to_string(), sub: sub.clone() }
             }
             Selector::Email(email) => ChangeDocument::RevokedEmail(email.clone()),
+            Selector::User(user) => ChangeDocument::RevokedUser(user.to_string()),
             Selector::Connector(connector) => ChangeDocument::RevokedConnector(connector.to_string()),
             Selector::Domain(domain) => ChangeDocument::RevokedDomain(domain.to_string()),
             Selector::All => ChangeDocument::RevokedAll,
@@ -188,6 +228,7 @@ pub(super) fn read_change(text: &str, number: i64) -> Result<Change, Fault> {
             sub,
         }),
         ChangeDocument::RevokedEmail(email) => Change::Revoked(Selector::Email(email)),
+        ChangeDocument::RevokedUser(user) => Change::Revoked(Selector::User(user.parse().map_err(|_| unreadable())?)),
         ChangeDocument::RevokedConnector(connector) => {
             Change::Revoked(Selector::Connector(Id::read_vouching(&connector).map_err(|_| unreadable())?))
         }
@@ -253,6 +294,7 @@ pub(super) fn scope(which: &Selector) -> Option<String> {
     match which {
         Selector::Subject { connector, sub } => Some(format!("subject:{connector}:{}", key(sub))),
         Selector::Email(email) => Some(format!("email:{}", email.to_ascii_lowercase())),
+        Selector::User(user) => Some(format!("user:{user}")),
         Selector::Connector(connector) => Some(format!("connector:{connector}")),
         Selector::Domain(domain) => Some(format!("domain:{domain}")),
         Selector::All => Some("all".to_owned()),

@@ -76,12 +76,18 @@ impl Sql {
             return Ok(Ended { replayed: true, ..Ended::default() });
         };
         let mut ended = Ended { number, ..Ended::default() };
-        let swept = timeout(SWEEP_LIMIT, self.sweep(which, number, &mut ended)).await;
+        self.sweep_within_limit(which, &mut ended).await;
+        Ok(ended)
+    }
+
+    /// Deletes what the epoch `ended.number` of `which` has ended, as far as time allows.
+    pub(super) async fn sweep_within_limit(&self, which: &Selector, ended: &mut Ended) {
+        let number = ended.number;
+        let swept = timeout(SWEEP_LIMIT, self.sweep(which, number, ended)).await;
         if !matches!(swept, Ok(Ok(true))) {
             let left = timeout(COUNT_LIMIT, self.count_left(which, number)).await;
             ended.count += left.ok().and_then(Result::ok).unwrap_or_default();
         }
-        Ok(ended)
     }
 
     /// None: `once` was used before.
@@ -92,19 +98,12 @@ impl Sql {
         once: OnceId<'_>,
         now: Timestamp,
     ) -> Result<Option<i64>, Fault> {
-        const SQL: &str = "INSERT INTO epochs (scope, number, made_at, change) VALUES ($1, $2, $3, $4) ON CONFLICT \
-                           (scope) DO UPDATE SET number = excluded.number, made_at = excluded.made_at, change = \
-                           excluded.change";
         let mut call = self.begin(Durable).await?;
         if !use_up(&mut call, once).await? {
             call.rollback().await?;
             return Ok(None);
         }
-        let change = Change::Revoked(which.clone());
-        let text = documents::change(&change)?;
-        let number = call.number(&[change], now).await?.unwrap_or_default();
-        let values = [Value::Text(scope), Value::Int(number), Value::Int(now.millis()), Value::Text(&text)];
-        call.execute(SQL, &values).await?;
+        let number = call.put_epoch(which, scope, Vec::new(), now).await?;
         call.commit().await?;
         Ok(Some(number))
     }
@@ -148,6 +147,51 @@ impl Sql {
         let row = self.read().await?.fetch_one(AssertSqlSafe(sql), &values).await?;
         let left: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or_default();
         Ok(u64::try_from(left).unwrap_or_default())
+    }
+}
+
+impl Call {
+    /// Writes the epoch of `which`, whose scope is `scope`, after `before`, in the call's transaction. Its number.
+    pub(super) async fn put_epoch(
+        &mut self,
+        which: &Selector,
+        scope: &str,
+        before: Vec<Change>,
+        now: Timestamp,
+    ) -> Result<i64, Fault> {
+        const SQL: &str = "INSERT INTO epochs (scope, number, made_at, change) VALUES ($1, $2, $3, $4) ON CONFLICT \
+                           (scope) DO UPDATE SET number = excluded.number, made_at = excluded.made_at, change = \
+                           excluded.change";
+        let change = Change::Revoked(which.clone());
+        let text = documents::change(&change)?;
+        let changes: Vec<Change> = before.into_iter().chain([change]).collect();
+        let number = self.number(&changes, now).await?.unwrap_or_default();
+        let values = [Value::Text(scope), Value::Int(number), Value::Int(now.millis()), Value::Text(&text)];
+        self.execute(SQL, &values).await?;
+        Ok(number)
+    }
+
+    /// Deletes the sessions for which `condition` holds, with `values` as its values, and names them in `ended`. The
+    /// changes that say so are the caller's to number: they come last.
+    pub(super) async fn delete_where(
+        &mut self,
+        condition: &str,
+        values: &[Value<'_>],
+        ended: &mut Ended,
+    ) -> Result<Vec<Change>, Fault> {
+        let mut changes = Vec::new();
+        let sql = format!(
+            "SELECT {} FROM sessions WHERE {condition} ORDER BY sessions.reference LIMIT {BATCH}{}",
+            columns!(),
+            self.for_update()
+        );
+        loop {
+            let rows = self.fetch(AssertSqlSafe(sql.clone()), values).await?;
+            changes.extend(delete(self, &rows, ended).await?.into_iter().map(Change::CookieEnded));
+            if rows.len() < BATCH {
+                return Ok(changes);
+            }
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The directory in a database: one set of queries for SQLite and PostgreSQL.
 //!
 //! A [`Call`] is one connection with a time limit. Who may see a session at all is one condition ([`select`]), so that
-//! no query can forget the epochs. Locks are taken in one order — session rows by their reference, then the change
-//! counter — so that two processes never wait for each other.
+//! no query can forget the epochs. Locks are taken in one order — an address (`linking.rs`), users, session rows by their
+//! reference, then the change counter — so that two processes hardly ever wait for each other.
 
 mod call;
 mod changes;
@@ -10,6 +10,7 @@ mod documents;
 mod ending;
 mod error;
 mod kept;
+mod linking;
 mod migrations;
 mod postgres;
 mod records;
@@ -19,6 +20,7 @@ mod sessions;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod users;
 mod value;
 
 use std::fs::File;

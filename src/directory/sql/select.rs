@@ -12,7 +12,7 @@ use crate::directory::{Selector, SessionRow};
 macro_rules! columns {
     () => {
         "sessions.reference, sessions.identity, sessions.origin, sessions.created_at, sessions.last_used, \
-         sessions.renew_at, sessions.version, sessions.born"
+         sessions.renew_at, sessions.version, sessions.born, sessions.user_id"
     };
 }
 
@@ -23,20 +23,20 @@ macro_rules! all_columns {
     };
 }
 
-/// The condition that no epoch which fits the session is younger than it: five look-ups in the key of `epochs`.
+/// The condition that no epoch which fits the session is younger than it: six look-ups in the key of `epochs`.
 /// [`documents::scope`] writes the same texts.
 macro_rules! live {
     () => {
         "NOT EXISTS (SELECT 1 FROM epochs WHERE epochs.number > sessions.born AND epochs.scope IN ('all', \
          'connector:' || sessions.connector, 'domain:' || sessions.email_domain, 'email:' || sessions.email, \
-         'subject:' || sessions.connector || ':' || sessions.subject_key))"
+         'user:' || sessions.user_id, 'subject:' || sessions.connector || ':' || sessions.subject_key))"
     };
 }
 
 pub(super) use {all_columns, columns, live};
 
 /// How many columns `columns!` names.
-const COLUMNS: usize = 8;
+const COLUMNS: usize = 9;
 
 /// The first column after `all_columns!`.
 pub(super) const AFTER_COLUMNS: usize = COLUMNS + 1;
@@ -71,6 +71,7 @@ impl Condition {
                 vec![text(connector.as_str()), Given::Text(key(sub))],
             ),
             Selector::Email(email) => ("sessions.email = $1", vec![Given::Text(email.to_ascii_lowercase())]),
+            Selector::User(user) => ("sessions.user_id = $1", vec![Given::Text(user.to_string())]),
             Selector::Connector(connector) => ("sessions.connector = $1", vec![text(connector.as_str())]),
             Selector::Domain(domain) => ("sessions.email_domain = $1", vec![text(domain.as_str())]),
             Selector::All => ("1 = 1", Vec::new()),
@@ -100,10 +101,16 @@ pub(super) fn session(row: &Row) -> Result<SessionRow, Fault> {
     };
     let read = || {
         let person = documents::read_person(row.get(1)?)?;
-        let Origin { auth, provider_sub, provider_sid, ends_at } = documents::read_origin(row.get(2)?)?;
+        let Origin { auth, provider_sub, provider_sid, ends_at, native } = documents::read_origin(row.get(2)?)?;
+        let user = match row.get::<Option<String>>(8)? {
+            Some(user) => user.parse().map_err(|_| Fault::unreadable("sessions.user_id"))?,
+            None => person.identity.user_id(),
+        };
         Ok(SessionRow {
             reference,
             identity: person.identity,
+            user,
+            native,
             auth,
             provider_sub,
             provider_sid,

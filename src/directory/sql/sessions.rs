@@ -9,14 +9,15 @@ use uuid::Uuid;
 use super::call::Durability::{Durable, Lazy};
 use super::documents::{self, key};
 use super::error::Fault;
+use super::linking::Linked;
 use super::renewal::cookie_key;
 use super::select::{AFTER_COLUMNS, Condition, all_columns, columns, live, session, session_with_secrets};
 use super::value::Value;
 use super::{BATCH, BATCHES, Sql, retried};
 use crate::base::clock::Timestamp;
 use crate::directory::{
-    Change, CookieKey, DirectoryError, Ended, Lease, NewCookie, OnceKind, Page, Renewed, Selector, SessionRow,
-    Sessions, Used,
+    Change, CookieKey, Created, Creation, DirectoryError, Ended, Lease, Linking, NewCookie, OnceKind, Page, Renewed,
+    Selector, SessionRow, Sessions, Used,
 };
 
 pub(super) const BY_COOKIE: &str = concat!(
@@ -34,8 +35,13 @@ const INSERT_COOKIE: &str = "INSERT INTO session_cookies (cookie_key, session, h
 
 #[async_trait]
 impl Sessions for Sql {
-    async fn create(&self, session: &SessionRow, cookie: &NewCookie) -> Result<i64, DirectoryError> {
-        Ok(self.insert(session, cookie).await?)
+    async fn create(
+        &self,
+        session: &SessionRow,
+        cookie: &NewCookie,
+        linking: &Linking,
+    ) -> Result<Creation, DirectoryError> {
+        retried(|| self.insert(session, cookie, linking)).await
     }
 
     async fn add_cookie(&self, reference: Uuid, cookie: &NewCookie, now: Timestamp) -> Result<bool, DirectoryError> {
@@ -157,20 +163,28 @@ impl Sessions for Sql {
 }
 
 impl Sql {
-    async fn insert(&self, session: &SessionRow, cookie: &NewCookie) -> Result<i64, Fault> {
+    async fn insert(&self, session: &SessionRow, cookie: &NewCookie, linking: &Linking) -> Result<Creation, Fault> {
         const SQL: &str = "INSERT INTO sessions (reference, connector, subject_key, provider_session_key, email, \
-                           email_domain, identity, origin, created_at, last_used, renew_at, secrets, version, born) \
-                           SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, CASE WHEN \
-                           change_counter.number < $14 THEN change_counter.number ELSE $14 END FROM change_counter \
-                           RETURNING born";
+                           email_domain, identity, origin, created_at, last_used, renew_at, secrets, version, \
+                           user_id, born) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
+                           $14, CASE WHEN change_counter.number < $15 THEN change_counter.number ELSE $15 END FROM \
+                           change_counter RETURNING born";
         let SessionRow { identity, auth_time, acr, amr, .. } = session;
         let name = session.reference.to_string();
         let person = documents::person(identity, *auth_time, acr.as_deref(), amr)?;
-        let origin = documents::origin(session)?;
         let subject = key(&session.provider_sub);
         let provider_session = session.provider_sid.as_deref().map(key);
         let (email, domain) = (identity.email.as_str().to_ascii_lowercase(), identity.email.domain());
         let mut call = self.begin(Durable).await?;
+        let linked = match call.link(session, linking).await? {
+            Ok(linked) => linked,
+            Err(refused) => {
+                call.rollback().await?;
+                return Ok(Creation::Refused(refused));
+            }
+        };
+        let origin = documents::origin(session, &linked.native)?;
+        let user = linked.user.to_string();
         let values = [
             Value::Text(&name),
             Value::Text(identity.connector.as_str()),
@@ -185,14 +199,17 @@ impl Sql {
             Value::MaybeInt(session.renew_at.map(Timestamp::millis)),
             Value::MaybeBytes(session.secrets.as_deref()),
             Value::Int(session.version),
+            Value::Text(&user),
             Value::Int(session.born),
         ];
         let row = call.fetch_one(SQL, &values).await?;
         let born = row.ok_or_else(|| Fault::unreadable("change_counter: it has no row"))?.get(0)?;
         let cookie = [Value::Bytes(&cookie.key), Value::Text(&name), Value::Text(&cookie.host)];
         call.execute(INSERT_COOKIE, &cookie).await?;
+        let Linked { user, native, merged, changes } = linked;
+        call.number(&changes, session.created_at).await?;
         call.commit().await?;
-        Ok(born)
+        Ok(Creation::Created(Created { born, user, native, merged }))
     }
 
     async fn insert_cookie(&self, reference: Uuid, cookie: &NewCookie, now: Timestamp) -> Result<bool, Fault> {

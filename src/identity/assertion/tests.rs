@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::base::clock::Clock;
 use crate::base::keys::plan;
+use crate::identity::Identity;
 use crate::identity::tests::alice;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_700);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::config::{IdentityField, TemplatePart};
-use crate::identity::Identity;
+use crate::identity::Person;
 
 /// Everything outside 0x20–0x7E (bytes above 0x7F are always encoded) and `%` itself (X09).
 const VALUE: &AsciiSet = &CONTROLS.add(b'%');
@@ -26,11 +26,12 @@ pub(super) const ALL_FIELDS: [IdentityField; 8] = [
 ];
 
 /// The field, encoded; `None` when it is absent or empty.
-pub(super) fn field(identity: &Identity, field: IdentityField) -> Option<String> {
+pub(super) fn field(who: &Person<'_>, field: IdentityField) -> Option<String> {
+    let Person { identity, user, native_user } = who;
     let text = |text: &str| encode(text, VALUE);
     let value = match field {
-        // The application's own user id is not known in this version, so the user is the address.
-        IdentityField::User | IdentityField::Email => text(identity.email.as_str()),
+        IdentityField::User => text(native_user.unwrap_or(identity.email.as_str())),
+        IdentityField::Email => text(identity.email.as_str()),
         IdentityField::PreferredUsername => text(identity.preferred_username.as_deref()?),
         IdentityField::Name => text(identity.name.as_deref()?),
         IdentityField::Groups => {
@@ -39,17 +40,17 @@ pub(super) fn field(identity: &Identity, field: IdentityField) -> Option<String>
         }
         IdentityField::Role => text(identity.role?.name()),
         IdentityField::Connector => text(identity.connector.as_str()),
-        IdentityField::Subject => text(&identity.user_id().to_string()),
+        IdentityField::Subject => text(&user.to_string()),
     };
     Some(value).filter(|value| !value.is_empty())
 }
 
 /// A custom header's value; `None` when any of its fields is absent or empty: half a value would be another value.
-pub(super) fn template(identity: &Identity, parts: &[TemplatePart]) -> Option<String> {
+pub(super) fn template(who: &Person<'_>, parts: &[TemplatePart]) -> Option<String> {
     let parts = parts.iter().map(|part| match part {
         // The operator's own text: a `%` there is meant.
         TemplatePart::Text(text) => Some(Cow::from(utf8_percent_encode(text, CONTROLS))),
-        TemplatePart::Field(name) => field(identity, *name).map(Cow::from),
+        TemplatePart::Field(name) => field(who, *name).map(Cow::from),
     });
     parts.collect::<Option<String>>()
 }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{Assertion, CustomHeader};
+use crate::identity::Identity;
 use crate::identity::tests::alice;
 use proptest::prelude::*;
 
@@ -93,7 +94,7 @@ fn x01_every_identity_header_of_every_family_is_protected_whatever_is_switched_o
         assert!(!plan.is_protected(&name.parse().unwrap()), "{name}");
     }
     let everything = HeaderPlan::new(&config(&PRESETS, vec![("x-mail", vec![])]));
-    for (name, _) in &everything.headers {
+    for (name, _) in &everything.by_address.headers {
         assert!(plan.is_protected(name), "{name} is set, so it is protected");
     }
     for name in plan.protected_names().chain([plan.assertion_header().unwrap()]) {
@@ -107,7 +108,7 @@ fn x03_x11_setting_replaces_every_copy_and_an_absent_value_leaves_none() {
     let plan = HeaderPlan::new(&config(&[HeaderPreset::XForwarded], vec![]));
     let nobody = Identity { preferred_username: None, groups: vec![String::new()], role: None, ..alice() };
     let mut headers = HeaderMap::new();
-    for (name, _) in &plan.headers {
+    for (name, _) in &plan.by_address.headers {
         headers.append(name, HeaderValue::from_static("forged"));
         headers.append(name, HeaderValue::from_static("forged too"));
     }

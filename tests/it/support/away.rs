@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anteroom::base::clock::Timestamp;
 use anteroom::directory::{
-    Change, Changes, CookieKey, Directory, DirectoryError, Ended, Kept, KeptKind, Lease, NewCookie, Once, OnceKind,
-    Page, Renewed, Selector, SessionRow, Sessions, Switch, SwitchKind, Switches, Used,
+    Change, Changes, CookieKey, Creation, Directory, DirectoryError, Ended, Kept, KeptKind, Lease, Linking, NewCookie,
+    Once, OnceKind, Page, Renewed, Selector, SessionRow, Sessions, Switch, SwitchKind, Switches, Used,
 };
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -65,9 +65,9 @@ type Answer<T> = Result<T, DirectoryError>;
 
 #[async_trait]
 impl Sessions for Spoiled {
-    async fn create(&self, session: &SessionRow, cookie: &NewCookie) -> Answer<i64> {
+    async fn create(&self, session: &SessionRow, cookie: &NewCookie, linking: &Linking) -> Answer<Creation> {
         self.away.check()?;
-        self.inner.sessions.create(session, cookie).await
+        self.inner.sessions.create(session, cookie, linking).await
     }
     async fn add_cookie(&self, reference: Uuid, cookie: &NewCookie, now: Timestamp) -> Answer<bool> {
         self.away.check()?;

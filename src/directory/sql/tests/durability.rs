@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::assert_unavailable;
 use crate::base::random;
 use crate::directory::contract::{NOW, cookie, create, session};
-use crate::directory::{Directory, Location, Selector, open};
+use crate::directory::{Directory, Linking, Location, Selector, open};
 
 /// Names the directory to a child process that runs one of this file's helpers.
 const FOLDER: &str = "ANTEROOM_TEST_FOLDER";
@@ -138,7 +138,7 @@ async fn child_on_a_disk_that_fills_up() {
     let mut written = Vec::new();
     let full = loop {
         let (row, cookie) = (session("acme-entra"), cookie());
-        match directory.sessions.create(&row, &cookie).await {
+        match directory.sessions.create(&row, &cookie, &Linking::default()).await {
             Ok(_) => written.push(cookie.key),
             Err(error) => break error,
         }

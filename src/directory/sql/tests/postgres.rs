@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::{assert_unavailable, assert_unreadable, in_full, refused};
 use crate::directory::contract::postgres_server::{PASSWORD, server};
 use crate::directory::contract::{NOW, create, session};
-use crate::directory::{Directory, Location, OpenError, Probed, Selector, SwitchKind, open, probe};
+use crate::directory::{Directory, Linking, Location, OpenError, Probed, Selector, SwitchKind, open, probe};
 
 fn location(url: impl Into<String>) -> Location {
     Location::Postgres(SecretString::from(url.into()))
@@ -222,7 +222,7 @@ async fn neither_statements_nor_values_nor_the_password_reach_the_log() {
     row.provider_sub = "canary-sub".to_owned();
     row.secrets = Some(b"canary-sealed".to_vec());
     create(&directory, row.clone()).await;
-    let again = directory.sessions.create(&row, &crate::directory::contract::cookie()).await;
+    let again = directory.sessions.create(&row, &crate::directory::contract::cookie(), &Linking::default()).await;
     assert!(!in_full(&again.unwrap_err()).contains("canary"));
     let location = location(
         format!("postgres://anteroom:{PASSWORD}@localhost/?host={}", server().socket_dir().display())

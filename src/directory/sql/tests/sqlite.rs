@@ -16,10 +16,10 @@ use super::{assert_unavailable, assert_unreadable, in_full, refused};
 use crate::base::clock::Clock;
 use crate::base::keys::KeyRing;
 use crate::base::seal::Sealer;
-use crate::directory::contract::{NOW, cookie, create, secs, session, uuid};
+use crate::directory::contract::{NOW, cookie, create, make, secs, session, uuid};
 use crate::directory::{
-    Directory, KeptKind, Location, NewCookie, OnceKind, OpenError, Page, Probed, Selector, SessionRow, SwitchKind,
-    open, probe,
+    Directory, KeptKind, Linking, Location, NewCookie, OnceKind, OpenError, Page, Probed, Selector, SessionRow,
+    SwitchKind, open, probe,
 };
 
 fn file() -> (TempDir, PathBuf) {
@@ -204,12 +204,12 @@ async fn an_epoch_keeps_rows_out_that_nobody_has_deleted_yet_and_stays_until_the
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_database_is_unavailable_loses_nothing_and_works_again_with_room() {
     let (_folder, path) = file();
-    let pages = |options: SqliteConnectOptions| options.pragma("max_page_count", "80");
+    let pages = |options: SqliteConnectOptions| options.pragma("max_page_count", "160");
     let directory = Directory::of(Arc::new(Sql::open_sqlite_with(&path, pages).await.unwrap()));
     let mut written = Vec::new();
     let full = loop {
         let (row, cookie) = (session("acme-entra"), cookie());
-        match directory.sessions.create(&row, &cookie).await {
+        match directory.sessions.create(&row, &cookie, &Linking::default()).await {
             Ok(_) => written.push((row.reference, cookie.key)),
             Err(error) => break error,
         }
@@ -220,7 +220,7 @@ async fn a_full_database_is_unavailable_loses_nothing_and_works_again_with_room(
         let (found, _) = directory.sessions.by_cookie(key).await.unwrap().unwrap();
         assert_eq!(found.reference, *reference);
     }
-    assert!(directory.sessions.create(&session("acme-entra"), &cookie()).await.is_err());
+    assert!(directory.sessions.create(&session("acme-entra"), &cookie(), &Linking::default()).await.is_err());
     let (first, rest) = written.split_at(10);
     for (_, key) in first {
         assert_eq!(directory.sessions.end(&Selector::Cookie(*key), None, NOW).await.unwrap().count, 1);
@@ -240,7 +240,8 @@ async fn a_file_that_another_tool_has_locked_is_unavailable_for_writing_until_it
     tool.execute("BEGIN IMMEDIATE").await.unwrap();
     let late = Duration::from_secs(5);
     let (another, its_cookie) = (session("acme-entra"), cookie());
-    let create_now = directory.sessions.create(&another, &its_cookie);
+    let linking = Linking::default();
+    let create_now = directory.sessions.create(&another, &its_cookie, &linking);
     assert_unavailable(tokio::time::timeout(late, create_now).await.unwrap(), "locked");
     assert_eq!(directory.sessions.by_cookie(&key).await.unwrap().unwrap().0, row, "reading goes on");
     tool.execute("ROLLBACK").await.unwrap();
@@ -267,7 +268,7 @@ async fn a_dump_of_the_files_shows_no_cookie_and_no_token() {
     let key = digest::digest(&digest::SHA256, value.as_bytes()).as_ref().try_into().unwrap();
     let secrets = Some(sealer.seal("tokens", token.as_bytes()).into_bytes());
     let row = SessionRow { secrets, ..session("acme-entra") };
-    directory.sessions.create(&row, &NewCookie { key, host: "portal.acme.com".to_owned() }).await.unwrap();
+    make(&directory, &row, &NewCookie { key, host: "portal.acme.com".to_owned() }).await;
     assert!(directory.sessions.by_cookie(&key).await.unwrap().is_some());
     let mut dump = Vec::new();
     for entry in fs::read_dir(folder.path()).unwrap() {
@@ -295,6 +296,7 @@ async fn no_request_reads_a_whole_table() {
         Selector::ProviderSession { connector: connector(), sid: "s".to_owned() },
         Selector::Subject { connector: connector(), sub: "s".to_owned() },
         Selector::Email("a@acme.com".to_owned()),
+        Selector::User(uuid()),
         Selector::Connector(connector()),
         Selector::Domain("acme.com".parse().unwrap()),
     ];

@@ -420,6 +420,22 @@ pub(super) const REASONS: &[(&[&str], Entry)] = &[
         ),
     ),
     (
+        &["user_deactivated"],
+        refused(
+            "Your account here is switched off",
+            "{provider} knows you, but an administrator switched off your account for this service.",
+            "Ask your administrator to switch it on again, if that is a mistake.",
+        ),
+    ),
+    (
+        &["account_conflict"],
+        refused(
+            "Your address belongs to another account",
+            "{provider} signed you in, but it had given your address to somebody else before, who has an account here.",
+            "Ask your administrator to decide whose account it is. They find what to do under the reference below.",
+        ),
+    ),
+    (
         &["provider_session_ended"],
         failed(
             "You signed out meanwhile",
