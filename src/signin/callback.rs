@@ -77,7 +77,7 @@ pub struct Failed {
     pub(super) attempt: Option<Box<str>>,
     pub(super) cause: Option<ProviderError>,
     /// Who was refused, where it is who they are that is wrong.
-    person: Option<EmailAddress>,
+    pub(super) person: Option<EmailAddress>,
 }
 
 impl Failed {
