@@ -18,7 +18,9 @@ use tokio::net::UnixStream;
 
 use crate::directory::SwitchKind;
 
-use super::types::{KeyList, Revoked, SessionList, Status, Story, SwitchOrder, Switched, Which};
+use super::types::{
+    KeyList, Revoked, SessionList, Status, Story, SwitchOrder, Switched, UserDone, UserList, UserOrder, Which,
+};
 
 /// How long the process may take to take the connection.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -113,6 +115,22 @@ impl Client {
         };
         let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
         self.post(&format!("/{kind}/{name}/{}", if off { "disable" } else { "enable" }), &order).await
+    }
+
+    /// `GET /users`: those of `address`, everybody if there is none; `limit` from 1 to 1,000.
+    pub async fn users(&self, address: Option<&str>, limit: u32) -> Result<UserList, ClientError> {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        if let Some(address) = address {
+            query.append_pair("address", address);
+        }
+        query.append_pair("limit", &limit.to_string());
+        self.get(&format!("/users?{}", query.finish())).await
+    }
+
+    /// `POST /users/USER/WHAT`: an address or id, and `deactivate`, `activate` or `unlink`.
+    pub async fn change_user(&self, user: &str, what: &str, order: &UserOrder) -> Result<UserDone, ClientError> {
+        let user = utf8_percent_encode(user, NON_ALPHANUMERIC);
+        self.post(&format!("/users/{user}/{what}"), order).await
     }
 
     async fn get<T: DeserializeOwned>(&self, target: &str) -> Result<T, ClientError> {

@@ -8,6 +8,8 @@
 //! | `POST /sessions/revoke` | ends the sessions that a [`Which`] names |
 //! | `GET /keys`, `POST /keys/rotate` | lists keys, makes new ones |
 //! | `GET /explain/REFERENCE` | what was decided under a reference |
+//! | `GET /users?address=&limit=` | lists users |
+//! | `POST /users/ADDRESS-OR-ID/{deactivate,activate,unlink}` | who may sign in |
 //! | `POST /connectors/ID/{disable,enable}`, `POST /domains/NAME/{disable,enable}` | switches one off or on |
 //!
 //! The server ([`serve`]) knows no store and no session: it hands what it read to a [`Control`], which `app` implements
@@ -24,12 +26,14 @@ mod types;
 use async_trait::async_trait;
 
 use crate::directory::{Explained, Selector, SwitchKind};
+use crate::signin::UserChange;
 
 pub use client::{Client, ClientError};
 pub use server::serve;
 pub use socket::{Socket, SocketError, check, open};
 pub use types::{
-    KeyList, KeyView, Revoked, SessionList, SessionView, Status, Story, SwitchOrder, SwitchView, Switched, Which,
+    IdentityView, KeyList, KeyView, MembershipView, Revoked, SessionList, SessionView, Status, Story, SwitchOrder,
+    SwitchView, Switched, UserDone, UserList, UserOrder, UserView, Which,
 };
 
 /// What the running process can be asked and told. Each call may come from several connections at once.
@@ -53,6 +57,15 @@ pub trait Control: Send + Sync {
     /// What is kept under `reference`, oldest first; empty: nothing.
     async fn explain(&self, reference: &str) -> Result<Vec<Explained>, ControlError>;
 
+    /// Users, newest first, at most `limit`; with `address` only those who have it.
+    async fn users(&self, address: Option<&str>, limit: u32) -> Result<Vec<UserView>, ControlError>;
+
+    /// Does what an administrator decided about the user `name`: an id or an address.
+    ///
+    /// # Errors
+    /// [`ControlError::NotFound`]: there is no such user, or nothing to change; [`ControlError::Unclear`]: several.
+    async fn change_user(&self, name: &str, change: &UserChange) -> Result<UserDone, ControlError>;
+
     /// Switches a connector or domain off or on, in every process. `end_sessions` over `sessions.on_disable`; without
     /// meaning when it is switched on. How many sessions ended; `None`: they were to be kept.
     ///
@@ -73,6 +86,9 @@ pub enum ControlError {
     /// What was named is not there.
     #[error("{0}")]
     NotFound(String),
+    /// What was named may be several things.
+    #[error("{0}")]
+    Unclear(String),
     /// It did not work now: the directory is away, the keys' directory cannot be written.
     #[error("it could not be done")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -15,13 +15,15 @@ use serde::de::DeserializeOwned;
 
 use crate::audit::{Event, Outcome};
 use crate::base::app_log::error_chain;
+use crate::base::email::EmailAddress;
 use crate::base::json;
 use crate::directory::{Selector, SwitchKind};
 use crate::explain;
+use crate::signin::UserChange;
 
 use super::ControlError;
 use super::server::{Peer, Served};
-use super::types::{KeyList, Revoked, SessionList, Story, SwitchOrder, Switched, Which};
+use super::types::{KeyList, Revoked, SessionList, Story, SwitchOrder, Switched, UserList, UserOrder, Which};
 
 /// Nothing that is sent here is near this long.
 const MAX_BODY: usize = 64 * 1024;
@@ -33,6 +35,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(60);
 const LIMIT: u32 = 100;
 /// Sessions in one list at most.
 const MAX_LIMIT: u32 = 10_000;
+/// Users in one list at most: each costs two more queries.
+const MAX_USERS: u32 = 1_000;
 /// Longest reference, id or name in a path.
 const MAX_NAME: usize = 255;
 
@@ -70,6 +74,7 @@ pub(super) async fn answer(served: Arc<Served>, peer: Peer, request: Request<Inc
             answer
         }
         Refusal::Control(ControlError::NotFound(text)) => problem(StatusCode::NOT_FOUND, "not_found", &text),
+        Refusal::Control(ControlError::Unclear(text)) => problem(StatusCode::CONFLICT, "unclear", &text),
         Refusal::Control(error) => problem(StatusCode::SERVICE_UNAVAILABLE, "failed", &error_chain(&error)),
         Refusal::TooSlow => problem(StatusCode::SERVICE_UNAVAILABLE, "too_slow", "it took longer than a minute"),
     })
@@ -121,6 +126,26 @@ async fn route(served: &Served, peer: Peer, request: Request<Incoming>) -> Resul
             let records = records.as_array().cloned().unwrap_or_default();
             Ok(answered(&Story { reference, records, text }))
         }
+        ["users"] => {
+            get()?;
+            let (address, limit) = listed_users(query).map_err(Refusal::Request)?;
+            let mut users = control.users(address.as_deref(), limit.saturating_add(1)).await?;
+            let more = users.len() > limit as usize;
+            users.truncate(limit as usize);
+            Ok(answered(&UserList { users, more }))
+        }
+        ["users", user, what @ ("deactivate" | "activate" | "unlink")] => {
+            post()?;
+            let (user, order) = (name(user)?, read::<UserOrder>(body).await?);
+            let (reason, change) = decided(what, &order).map_err(Refusal::Request)?;
+            let done = Change::new(reason).with("user", &user).noted(
+                served,
+                peer,
+                control.change_user(&user, &change),
+                |event, done| event.with("user_id", done.id.to_string()).with("ended", done.ended.to_string()),
+            );
+            Ok(answered(&done.await?))
+        }
         ["connectors", id, what @ ("disable" | "enable")] => {
             post()?;
             switch(served, peer, SwitchKind::Connector, &name(id)?, *what == "disable", body).await
@@ -130,6 +155,20 @@ async fn route(served: &Served, peer: Peer, request: Request<Incoming>) -> Resul
             switch(served, peer, SwitchKind::Domain, &name(domain)?, *what == "disable", body).await
         }
         _ => Err(Refusal::NoSuchPath),
+    }
+}
+
+/// What an order about a user means, and the reason of its event.
+fn decided(what: &str, order: &UserOrder) -> Result<(&'static str, UserChange), String> {
+    let UserOrder { release_address, connector } = order.clone();
+    match (what, connector) {
+        ("deactivate", None) => Ok(("user_deactivated", UserChange::Deactivate { release_address })),
+        ("activate", None) if !release_address => Ok(("user_activated", UserChange::Activate)),
+        ("unlink", Some(connector)) if !release_address => {
+            let connector = connector.parse().map_err(|_| format!("{connector:?} is no connector's id"))?;
+            Ok(("identity_unlinked", UserChange::Unlink { connector }))
+        }
+        _ => Err(format!("{what}: the order says too little or too much")),
     }
 }
 
@@ -180,7 +219,7 @@ impl Change {
         let result = change.await;
         let outcome = match &result {
             Ok(_) => Outcome::Success,
-            Err(ControlError::NotFound(_)) => Outcome::Failure,
+            Err(ControlError::NotFound(_) | ControlError::Unclear(_)) => Outcome::Failure,
             Err(_) => Outcome::Error,
         };
         let event = Event::new("admin.changed", outcome, self.reason)
@@ -211,6 +250,25 @@ fn words(which: &Selector) -> String {
         Selector::Domain(domain) => format!("domain {domain}"),
         Selector::All => "all".to_owned(),
     }
+}
+
+/// Which users a list is to hold. Without a word: all.
+fn listed_users(query: &str) -> Result<(Option<String>, u32), String> {
+    let (mut address, mut limit) = (None, LIMIT);
+    for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            "address" if address.is_none() => {
+                let parsed: EmailAddress = value.parse().map_err(|_| format!("{value:?} is no address"))?;
+                address = Some(parsed.as_str().to_ascii_lowercase());
+            }
+            "limit" => {
+                let within = |limit: &u32| (1..=MAX_USERS).contains(limit);
+                limit = value.parse().ok().filter(within).ok_or_else(|| format!("limit is from 1 to {MAX_USERS}"))?;
+            }
+            _ => return Err(format!("{key}: unknown, or twice")),
+        }
+    }
+    Ok((address, limit))
 }
 
 /// What a list is to hold. Without a word: everybody's.

@@ -82,6 +82,20 @@ impl Control for Notes {
         Ok(2)
     }
 
+    async fn users(&self, address: Option<&str>, limit: u32) -> Result<Vec<UserView>, ControlError> {
+        self.add(format!("users {address:?} {limit}"));
+        Ok(vec![])
+    }
+
+    async fn change_user(&self, name: &str, change: &UserChange) -> Result<UserDone, ControlError> {
+        match name {
+            "nobody@acme.com" => return Err(ControlError::NotFound("there is no user".to_owned())),
+            "two@acme.com" => return Err(ControlError::Unclear("say which".to_owned())),
+            name => self.add(format!("{change:?} {name}")),
+        }
+        Ok(UserDone { id: Uuid::nil(), address: name.to_owned(), ended: 3 })
+    }
+
     async fn keys(&self) -> Result<Vec<KeyView>, ControlError> {
         Ok(vec![key()])
     }

@@ -7,7 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::base::email::EmailAddress;
 use crate::base::keys::plan::Stage;
 use crate::base::keys::{KeyInfo, KeyKind};
-use crate::directory::Selector;
+use crate::directory::{Membership, Selector, UserDetail, UserIdentity};
 
 /// How the process is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +132,106 @@ pub struct SwitchOrder {
 pub struct Switched {
     /// How many sessions ended; none if they were to be kept.
     pub ended: Option<u64>,
+}
+
+/// What vouches for a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityView {
+    /// A connector, or `app/ID` of an application whose own user it is.
+    pub connector: String,
+    /// The connector's name for the person; a long one as its SHA-256.
+    pub subject: String,
+}
+
+/// What an application calls a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipView {
+    pub app: String,
+    /// The application's own user id.
+    pub native_user: String,
+    pub role: Option<String>,
+    /// As of a user.
+    pub source: String,
+}
+
+/// A user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserView {
+    pub id: Uuid,
+    pub address: String,
+    /// Whether a connector vouched for the address, or the operator does.
+    pub address_verified: bool,
+    pub active: bool,
+    /// Whether somebody else may come to have the address.
+    pub address_released: bool,
+    /// `jit` or `adopted`.
+    pub source: String,
+    pub created: String,
+    pub identities: Vec<IdentityView>,
+    pub memberships: Vec<MembershipView>,
+}
+
+impl UserView {
+    /// What vouches for them, for people.
+    pub fn connectors(&self) -> String {
+        self.identities.iter().map(|identity| &*identity.connector).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl From<&UserDetail> for UserView {
+    fn from(UserDetail { user, identities, memberships }: &UserDetail) -> Self {
+        let identity = |of: &UserIdentity| IdentityView {
+            connector: of.connector.as_str().to_owned(),
+            subject: of.subject.clone(),
+        };
+        let membership = |of: &Membership| MembershipView {
+            app: of.user.app.as_str().to_owned(),
+            native_user: of.user.id.clone(),
+            role: of.role.map(|role| role.name().to_owned()),
+            source: of.source.name().to_owned(),
+        };
+        Self {
+            id: user.id,
+            address: user.address.clone(),
+            address_verified: user.address_verified,
+            active: user.active,
+            address_released: user.address_released,
+            source: user.source.name().to_owned(),
+            created: user.created_at.rfc3339(),
+            identities: identities.iter().map(identity).collect(),
+            memberships: memberships.iter().map(membership).collect(),
+        }
+    }
+}
+
+/// The answer of `GET /users`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserList {
+    /// Newest first.
+    pub users: Vec<UserView>,
+    /// Whether there are more than were asked for.
+    pub more: bool,
+}
+
+/// The body of `POST /users/…`; may be left out, but for `unlink`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserOrder {
+    /// `deactivate`: somebody else may come to have the address.
+    #[serde(default)]
+    pub release_address: bool,
+    /// `unlink`: whose name for them is forgotten.
+    #[serde(default)]
+    pub connector: Option<String>,
+}
+
+/// The answer of `POST /users/…`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserDone {
+    pub id: Uuid,
+    pub address: String,
+    /// How many sessions ended.
+    pub ended: u64,
 }
 
 /// Which sessions: one of these, but `sub` beside its connector.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::admin::{Control, ControlError, KeyView, SessionView, Status, SwitchView};
+use crate::admin::{Control, ControlError, KeyView, SessionView, Status, SwitchView, UserDone, UserView};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::keys::{KeyInfo, KeyRing};
 use crate::config::{Config, DirectoryLocation, SessionsStore};
 use crate::directory::{Directory, Explained, Page, Selector, SessionRow, SwitchKind, Switchboard};
 use crate::explain::Recorder;
 use crate::session::{SessionStore, write_uses};
-use crate::signin::SwitchError;
+use crate::signin::{SwitchError, UserChange, UserChanged, UserError};
 use crate::web::Site;
 
 /// The running parts that commands reach.
@@ -105,6 +105,21 @@ impl Control for Controls {
     async fn revoke(&self, which: &Selector) -> Result<u64, ControlError> {
         let ended = self.reached.site.sign_in().revoke(which, "revoked").await;
         ended.map(|ended| ended.count).map_err(ControlError::failed)
+    }
+
+    async fn users(&self, address: Option<&str>, limit: u32) -> Result<Vec<UserView>, ControlError> {
+        let found = self.reached.directory.users.list(address, &Page { limit }).await.map_err(ControlError::failed)?;
+        Ok(found.iter().map(UserView::from).collect())
+    }
+
+    async fn change_user(&self, name: &str, change: &UserChange) -> Result<UserDone, ControlError> {
+        let changed = self.reached.site.sign_in().change_user(name, change).await;
+        let UserChanged { id, address, ended } = changed.map_err(|error| match error {
+            UserError::Unknown(_) | UserError::NotLinked { .. } => ControlError::NotFound(error.to_string()),
+            UserError::Several { .. } => ControlError::Unclear(error.to_string()),
+            error @ UserError::Directory(_) => ControlError::failed(error),
+        })?;
+        Ok(UserDone { id, address, ended })
     }
 
     async fn keys(&self) -> Result<Vec<KeyView>, ControlError> {

@@ -13,6 +13,7 @@ mod show;
 mod status;
 mod switch;
 mod table;
+mod user;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -75,6 +76,11 @@ enum Command {
     Session {
         #[command(subcommand)]
         what: session::Session,
+    },
+    /// List users, say who may sign in, or decide whose an address is.
+    User {
+        #[command(subcommand)]
+        what: user::User,
     },
     /// Say why a request or a sign-in was answered as it was, by its reference.
     ///
@@ -159,6 +165,7 @@ pub fn run() -> ExitCode {
         Command::Config { what } => document::run(what),
         Command::Status(status) => status::run(&status),
         Command::Session { what } => session::run(&what),
+        Command::User { what } => user::run(&what),
         Command::Explain(explain) => explain::run(&explain),
         Command::Keys { what } => keys::run(&what),
         Command::Connector { what } => switch::connector(&what),

@@ -194,10 +194,10 @@ pub(super) fn choose(candidates: &[Candidate], proof: Option<Uuid>) -> Result<Op
 
 /// What the headers of a session of `own` say of these memberships: an app's own user id only where there is no doubt
 /// which. An adopted session is one of the user that was adopted.
-pub(super) fn native_users(memberships: Vec<NativeUser>, own: Option<NativeUser>) -> Vec<NativeUser> {
+pub(super) fn native_users(memberships: &[NativeUser], own: Option<&NativeUser>) -> Vec<NativeUser> {
     let one = |user: &NativeUser| memberships.iter().filter(|other| other.app == user.app).count() == 1;
-    let others = memberships.iter().filter(|user| one(user) && own.as_ref().is_none_or(|own| own.app != user.app));
-    own.iter().chain(others).cloned().collect()
+    let others = memberships.iter().filter(|user| one(user) && own.is_none_or(|own| own.app != user.app));
+    own.into_iter().chain(others).cloned().collect()
 }
 
 /// People.
@@ -270,7 +270,7 @@ mod tests {
     fn of_two_ids_in_one_app_none_is_told_unless_the_session_is_of_one_of_them() {
         let user = |app: &str, id: &str| NativeUser { app: app.parse().unwrap(), id: id.to_owned() };
         let all = vec![user("crm", "7"), user("portal", "42"), user("portal", "43")];
-        assert_eq!(native_users(all.clone(), None), [user("crm", "7")]);
-        assert_eq!(native_users(all, Some(user("portal", "43"))), [user("portal", "43"), user("crm", "7")]);
+        assert_eq!(native_users(&all, None), [user("crm", "7")]);
+        assert_eq!(native_users(&all, Some(&user("portal", "43"))), [user("portal", "43"), user("crm", "7")]);
     }
 }

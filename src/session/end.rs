@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::base::clock::Timestamp;
+use crate::base::id::Id;
 use crate::directory::{DirectoryError, Ended, OnceKind, Selector};
 
 use super::epochs::Epochs;
@@ -37,6 +40,41 @@ impl SessionStore {
                 }
             }
             Err(_) => self.end_without_directory(which).await,
+        }
+        result
+    }
+
+    /// Deactivates the user `user`, whose sessions end as with [`end`](Self::end). None: there is no such user.
+    ///
+    /// # Errors
+    /// The directory is away: who has the user's sessions in this process's memory is signed out all the same.
+    pub async fn deactivate(&self, user: Uuid, release_address: bool) -> Result<Option<Ended>, DirectoryError> {
+        let result = self.inner().directory.users.deactivate(user, release_address, self.wall()).await;
+        self.user_ended(user, result).await
+    }
+
+    /// Forgets what `connector` calls the user `user`, whose sessions end. None: nothing to forget.
+    ///
+    /// # Errors
+    /// As with [`deactivate`](Self::deactivate).
+    pub async fn unlink(&self, user: Uuid, connector: &Id) -> Result<Option<Ended>, DirectoryError> {
+        let result = self.inner().directory.users.unlink(user, connector, self.wall()).await;
+        self.user_ended(user, result).await
+    }
+
+    async fn user_ended(
+        &self,
+        user: Uuid,
+        result: Result<Option<Ended>, DirectoryError>,
+    ) -> Result<Option<Ended>, DirectoryError> {
+        let which = Selector::User(user);
+        match &result {
+            Ok(Some(ended)) => {
+                ended.cookies.iter().for_each(|key| self.end_cookie_here(&SessionKey::from(*key)));
+                self.revoke_here(&which, ended.number);
+            }
+            Ok(None) => {}
+            Err(_) => self.end_without_directory(&which).await,
         }
         result
     }

@@ -17,6 +17,7 @@ mod silent;
 mod start;
 mod story;
 mod targets;
+mod users;
 mod verified;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -51,6 +52,7 @@ pub use saml_logout::{LogoutPosted, SingleLogout};
 pub use sign_out::SignedOut;
 pub use start::{Purpose, Start, Started};
 pub use targets::LeadsTo;
+pub use users::{UserChange, UserChanged, UserError};
 
 /// How long a used attempt is remembered: its life, and the clock difference between processes that it is allowed.
 const REMEMBERED: Duration = ATTEMPT_LIFETIME.saturating_add(Duration::from_secs(120));

@@ -100,6 +100,12 @@ impl SignIn {
     /// As [`Self::end`].
     pub async fn revoke(&self, which: &Selector, reason: &'static str) -> Result<Ended, DirectoryError> {
         let ended = self.sessions.end(which, None).await?;
+        self.record_all_ended(&ended, reason);
+        Ok(ended)
+    }
+
+    /// Records what ended because of `reason`.
+    pub(super) fn record_all_ended(&self, ended: &Ended, reason: &'static str) {
         for session in &ended.sessions {
             self.record_ended(session, Event::new("session.ended", Outcome::Success, reason));
         }
@@ -108,7 +114,6 @@ impl SignIn {
             let event = Event::new("session.ended", Outcome::Success, reason);
             self.audit.record(event.with("more_sessions", more.to_string()));
         }
-        Ok(ended)
     }
 
     fn record_ended(&self, session: &SessionRow, event: Event) {

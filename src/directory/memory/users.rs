@@ -68,7 +68,7 @@ impl People {
         let proven = linking.proof.filter(|proof| *proof != user).or(known.is_none().then_some(user));
         let merged = proven.filter(|_| app.is_none()).and_then(|old| self.take_over(old, user, session, &address));
         let own = app.map(|app| NativeUser { app, id: identity.subject.clone() });
-        Ok(Linked { user, native: native_users(self.native(user), own), merged })
+        Ok(Linked { user, native: native_users(&self.native(user), own.as_ref()), merged })
     }
 
     fn of_address(&self, address: &str) -> impl Iterator<Item = &User> {

@@ -71,7 +71,7 @@ impl Call {
             }
         }
         let own = app.map(|app| NativeUser { app, id: identity.subject.clone() });
-        linked.native = native_users(self.native_users(linked.user).await?, own);
+        linked.native = native_users(&self.native_users(linked.user).await?, own.as_ref());
         Ok(Ok(linked))
     }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anteroom::base::clock::Timestamp;
 use anteroom::directory::{
-    CookieKey, Directory, DirectoryError, Ended, Lease, NewCookie, OnceKind, Page, Renewed, Selector, SessionRow,
-    Sessions, Used,
+    CookieKey, Creation, Directory, DirectoryError, Ended, Lease, Linking, NewCookie, OnceKind, Page, Renewed,
+    Selector, SessionRow, Sessions, Used,
 };
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
@@ -62,8 +62,13 @@ fn one_of(count: &AtomicUsize) -> bool {
 
 #[async_trait]
 impl Sessions for Faulty {
-    async fn create(&self, session: &SessionRow, cookie: &NewCookie) -> Result<i64, DirectoryError> {
-        self.real.create(session, cookie).await
+    async fn create(
+        &self,
+        session: &SessionRow,
+        cookie: &NewCookie,
+        linking: &Linking,
+    ) -> Result<Creation, DirectoryError> {
+        self.real.create(session, cookie, linking).await
     }
 
     async fn add_cookie(&self, reference: Uuid, cookie: &NewCookie, now: Timestamp) -> Result<bool, DirectoryError> {
