@@ -76,4 +76,5 @@ mod silent;
 mod step_up;
 mod streams;
 mod support;
+mod users;
 mod websocket;

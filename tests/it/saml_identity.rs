@@ -93,9 +93,12 @@ async fn the_name_is_who_somebody_is_and_not_the_address() {
     let (app, idp, _) = start("").await;
     let trial = SamlTrial::new(&app, &idp);
     let mut subjects = vec![];
-    for (name, email) in
-        [("one", "carol@initech.com"), ("two", "carol@initech.com"), ("one", "carol.jones@initech.com")]
-    {
+    for (name, email) in [
+        ("one", "carol@initech.com"),
+        ("two", "carl@initech.com"),
+        ("one", "carol.jones@initech.com"),
+        ("two", "carol@initech.com"),
+    ] {
         let mut browser = app.browser();
         let asked = crate::support::Asked::read(&app.start_sign_in(&mut browser, "initech", "/report", email).await);
         let mut words = trial.words(&asked);
@@ -104,7 +107,7 @@ async fn the_name_is_who_somebody_is_and_not_the_address() {
         assert_eq!(trial.answer(&mut browser, &asked, &words).await.reason(), "signed_in");
         subjects.push(told(&app, &mut browser).await["sub"].clone());
     }
-    assert_eq!(subjects[0], subjects[2]);
+    assert_eq!((&subjects[0], &subjects[1]), (&subjects[2], &subjects[3]));
     assert_ne!(subjects[0], subjects[1]);
 }
 

@@ -145,12 +145,13 @@ async fn a_session_that_the_provider_gave_no_index_ends_by_its_persons_name() {
     for index in [None, Some("x".repeat(300))] {
         let (mut browser, mut other) = (app.browser(), app.browser());
         trial.accepted("without an index", &mut browser, |words| words.session_index.clone_from(&index)).await;
-        trial
-            .accepted("somebody else", &mut other, |words| {
-                words.session_index.clone_from(&index);
-                words.name_id.1 = "persistent-erin".to_owned();
-            })
-            .await;
+        let erin = "erin@initech.com";
+        let asked = Asked::read(&app.start_sign_in(&mut other, "initech", "/report", erin).await);
+        let mut words = trial.words(&asked);
+        words.session_index.clone_from(&index);
+        words.name_id.1 = "persistent-erin".to_owned();
+        words.attributes[0].1 = vec![erin.to_owned()];
+        assert_eq!(trial.answer(&mut other, &asked, &words).await.reason(), "signed_in", "somebody else");
         app.advance(std::time::Duration::from_secs(1));
         let mut words = idp.logout_words(app.clock.now());
         words.session_indexes = vec![index.clone().unwrap_or_else(|| "whatever".to_owned())];
