@@ -124,6 +124,40 @@ fn x03_x11_setting_replaces_every_copy_and_an_absent_value_leaves_none() {
     assert_eq!(listed(&headers), expected);
 }
 
+/// The same before and after adoption, whatever else is known of the person.
+#[test]
+fn the_user_is_the_applications_own_id_where_that_is_known() {
+    let mixed = vec![TemplatePart::Field(IdentityField::User), TemplatePart::Text("/".to_owned())];
+    let subject = vec![TemplatePart::Field(IdentityField::Subject)];
+    let plan = HeaderPlan::new(&config(&PRESETS, vec![("x-mixed", mixed), ("x-subject", subject)]));
+    let alice = alice();
+    let user = uuid::Uuid::from_u128(7);
+    let who = |native_user| Person { identity: &alice, user, native_user };
+    let sent = |native_user| {
+        let mut headers = HeaderMap::new();
+        plan.ready(who(native_user), AuthMethod::Saml).unwrap().apply(&plan, &mut headers).unwrap();
+        headers
+    };
+    let (known, unknown) = (sent(Some("4,2 %")), sent(None));
+    for name in ["x-forwarded-user", "x-auth-request-user", "remote-user"] {
+        assert_eq!(
+            (known[name].to_str().unwrap(), unknown[name].to_str().unwrap()),
+            ("4,2 %25", "alice@acme.com"),
+            "{name}"
+        );
+    }
+    assert_eq!(
+        (&known["x-mixed"], &unknown["x-mixed"]),
+        (&HeaderValue::from_static("4,2 %25/"), &HeaderValue::from_static("alice@acme.com/"))
+    );
+    for name in ["x-forwarded-email", "remote-email", "x-subject", "x-anteroom-role"] {
+        assert_eq!(known[name], unknown[name], "{name}");
+    }
+    assert_eq!(known["x-subject"], user.to_string().as_str());
+    assert_eq!(known.len(), unknown.len());
+    plan.ready(who(Some(&"x".repeat(MAX_VALUE + 1))), AuthMethod::Saml).unwrap_err();
+}
+
 #[test]
 fn values_of_another_plan_are_never_sent_under_this_ones_names() {
     let before = HeaderPlan::new(&config(&[HeaderPreset::XForwarded], vec![]));
