@@ -13,7 +13,7 @@ use anteroom::base::log::Log;
 use anteroom::base::random;
 use anteroom::base::role::Role;
 use anteroom::config::{self, Config};
-use anteroom::directory::SessionRow;
+use anteroom::directory::{Linking, SessionRow};
 use anteroom::identity::Identity;
 use anteroom::identity::headers::AuthMethod;
 use anteroom::session::{Cookies, NewSession, ProviderTokens, SessionId};
@@ -122,8 +122,8 @@ async fn with_tokens(
             refresh_token: Some(SecretString::from(format!("first-refresh-token-{number}"))),
         };
         let row = SessionRow { renew_at: Some(clock.now()), ..row(identity, clock) };
-        let (session, _) = shared.sessions.create(NewSession { row, tokens }, scope).await?;
-        writeln!(lines, "{cookie}={}", session.cookie_value())?;
+        let begun = shared.sessions.create(NewSession { row, tokens, linking: Linking::default() }, scope).await?;
+        writeln!(lines, "{cookie}={}", begun.id.cookie_value())?;
     }
     Ok(lines)
 }
@@ -146,6 +146,8 @@ fn person(number: usize, connector: &Id) -> Result<Identity, Problem> {
 /// A session of a provider that said nothing but who somebody is, and gave no refresh token.
 fn row(identity: Identity, clock: &Clock) -> SessionRow {
     SessionRow {
+        user: identity.user_id(),
+        native: Vec::new(),
         reference: Uuid::from_bytes(random::bytes()),
         provider_sub: identity.subject.clone(),
         identity,

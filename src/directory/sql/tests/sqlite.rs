@@ -310,6 +310,15 @@ async fn no_request_reads_a_whole_table() {
     }
     statements.push("DELETE FROM sessions WHERE created_at < $1 OR last_used < $2".to_owned());
     statements.push("SELECT change FROM changes WHERE number > $1 ORDER BY number LIMIT 9".to_owned());
+    let people = [
+        "SELECT id FROM users WHERE address = $1 AND address_released = 0 ORDER BY active, address_verified DESC, id",
+        "SELECT user_id FROM identities WHERE connector = $1 AND subject_key = $2",
+        "SELECT 1 FROM identities WHERE user_id = $1 AND connector = $2",
+        "SELECT app FROM memberships WHERE user_id = $1 ORDER BY app, native_user_key",
+        "SELECT reference FROM sessions WHERE user_id IS NULL AND email = $1",
+        "DELETE FROM users WHERE id = $1",
+    ];
+    statements.extend(people.map(str::to_owned));
     for sql in &statements {
         let plan = tool.fetch_all(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).await.unwrap();
         let steps: Vec<String> = plan.iter().map(|row| row.get(3)).collect();
