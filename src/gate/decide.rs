@@ -156,7 +156,12 @@ mod tests {
             public_url: None,
             sign_out: None,
             routes: vec![route],
-            native: Native { challenge: NativeChallenge::AskApp, api_key_headers: vec![] },
+            native: Native {
+                challenge: NativeChallenge::AskApp,
+                api_key_headers: vec![],
+                sign_in: vec![],
+                allow: vec![],
+            },
         };
         AppRules::new(&"portal".parse().unwrap(), 0, &app)
     }
