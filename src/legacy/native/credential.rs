@@ -1,0 +1,194 @@
+//! An `Authorization` of the application: which scheme, and whose name stands in it. Never its secret.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::HeaderValue;
+
+use crate::legacy::UserName;
+
+/// What an `Authorization` header brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A user name and a password (RFC 7617).
+    Basic(UserName),
+    /// A digest with its user name (RFC 7616).
+    Digest(UserName),
+    /// A token (RFC 6750).
+    Bearer,
+    /// `ntlm` or `negotiate`: it authenticates the connection, not the request.
+    Connection(&'static str),
+    /// Another scheme, in lower case.
+    Other(String),
+}
+
+/// A credential that readers would read differently, or not at all (N07). Never quotes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a credential that everybody would read alike")]
+pub struct InvalidCredential;
+
+/// The alphabet is exact; whether the padding is there makes no difference to anybody's reading.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Longest name of a scheme that is kept.
+const MAX_SCHEME: usize = 32;
+
+impl Credential {
+    /// Reads an `Authorization` header.
+    ///
+    /// # Errors
+    /// See [`InvalidCredential`]: of Basic and Digest, whose names count, and of headers that begin with no scheme.
+    pub fn read(value: &HeaderValue) -> Result<Self, InvalidCredential> {
+        let bytes = value.as_bytes().trim_ascii();
+        let end = bytes.iter().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(bytes.len());
+        let (scheme, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+        let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+        let is = |name: &str| scheme.eq_ignore_ascii_case(name.as_bytes());
+        // Some look only at how the header begins.
+        let begins = |name: &str| scheme.get(..name.len()).is_some_and(|s| s.eq_ignore_ascii_case(name.as_bytes()));
+        let rest = rest.trim_ascii();
+        if is("basic") {
+            return basic(rest).map(Self::Basic);
+        }
+        if is("digest") {
+            return digest(rest).map(Self::Digest);
+        }
+        if scheme.is_empty() || !scheme.iter().all(token) || begins("basic") || begins("digest") {
+            return Err(InvalidCredential);
+        }
+        Ok(match () {
+            () if is("bearer") => Self::Bearer,
+            () if is("ntlm") => Self::Connection("ntlm"),
+            () if is("negotiate") => Self::Connection("negotiate"),
+            () => {
+                let name = scheme.iter().take(MAX_SCHEME).map(|b| char::from(b.to_ascii_lowercase()));
+                Self::Other(name.collect())
+            }
+        })
+    }
+
+    /// The user name, where it has one in the clear.
+    pub const fn user_name(&self) -> Option<&UserName> {
+        match self {
+            Self::Basic(name) | Self::Digest(name) => Some(name),
+            Self::Bearer | Self::Connection(_) | Self::Other(_) => None,
+        }
+    }
+}
+
+fn basic(token: &[u8]) -> Result<UserName, InvalidCredential> {
+    let pair = BASE64.decode(token).map_err(|_| InvalidCredential)?;
+    let colon = pair.iter().position(|b| *b == b':').ok_or(InvalidCredential)?;
+    let name = pair.get(..colon).unwrap_or_default();
+    let name = match std::str::from_utf8(name) {
+        Ok(name) => name.to_owned(),
+        // Before RFC 7617 most clients sent Latin-1, and some still do.
+        Err(_) => name.iter().map(|b| char::from(*b)).collect(),
+    };
+    UserName::read(&name).map_err(|_| InvalidCredential)
+}
+
+/// The one `username` of a digest; `username*` (RFC 8187) and hashed names are refused: nobody could judge them.
+fn digest(parameters: &[u8]) -> Result<UserName, InvalidCredential> {
+    let text = std::str::from_utf8(parameters).map_err(|_| InvalidCredential)?;
+    let mut name = None;
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let (key, after) = rest.split_once('=').ok_or(InvalidCredential)?;
+        let (key, after) = (key.trim(), after.trim_start());
+        let (value, after) = match after.strip_prefix('"') {
+            Some(quoted) => unquoted(quoted)?,
+            None => {
+                let end = after.find(',').unwrap_or(after.len());
+                let (value, after) = after.split_at_checked(end).ok_or(InvalidCredential)?;
+                (value.trim().to_owned(), after)
+            }
+        };
+        if key.eq_ignore_ascii_case("username") && name.replace(value.clone()).is_some() {
+            return Err(InvalidCredential);
+        }
+        let hashed = key.eq_ignore_ascii_case("userhash") && !value.eq_ignore_ascii_case("false");
+        if hashed || key.eq_ignore_ascii_case("username*") {
+            return Err(InvalidCredential);
+        }
+        let after = after.trim_start();
+        rest = match after.strip_prefix(',') {
+            Some(rest) => rest.trim_start(),
+            None if after.is_empty() => after,
+            None => return Err(InvalidCredential),
+        };
+    }
+    UserName::read(&name.ok_or(InvalidCredential)?).map_err(|_| InvalidCredential)
+}
+
+/// The text up to the closing quotation mark, and what follows it.
+fn unquoted(text: &str) -> Result<(String, &str), InvalidCredential> {
+    let mut out = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Ok((out, text.get(at + 1..).unwrap_or_default())),
+            '\\' => out.push(chars.next().ok_or(InvalidCredential)?.1),
+            c => out.push(c),
+        }
+    }
+    Err(InvalidCredential)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Credential, InvalidCredential> {
+        Credential::read(&HeaderValue::from_bytes(text.as_bytes()).unwrap())
+    }
+
+    fn name(text: &str) -> String {
+        read(text).unwrap().user_name().unwrap().as_str().to_owned()
+    }
+
+    #[test]
+    fn a_credential_is_known_by_its_scheme_and_its_user_name() {
+        // svc:secret, with and without padding; a colon in the password; Latin-1; a name with a blank.
+        assert_eq!(name("Basic c3ZjOnNlY3JldA=="), "svc");
+        assert_eq!(name("bAsIc  c3ZjOnNlY3JldA"), "svc");
+        assert_eq!(name("Basic c3ZjOmE6Yg=="), "svc");
+        assert_eq!(name("Basic bfxsbGVyOng="), "müller");
+        assert_eq!(name("Basic Og=="), "");
+        assert_eq!(name("Digest realm=\"a, b\", username=\"s\\\"vc\", qop=auth, nc=1"), "s\"vc");
+        assert_eq!(read("Bearer a.b.c"), Ok(Credential::Bearer));
+        assert_eq!(read("NTLM TlRMTVNTUAAB"), Ok(Credential::Connection("ntlm")));
+        assert_eq!(read("Negotiate"), Ok(Credential::Connection("negotiate")));
+        assert_eq!(read("Token token=x"), Ok(Credential::Other("token".to_owned())));
+    }
+
+    /// N07
+    #[test]
+    fn what_cannot_be_read_one_way_is_refused() {
+        for bad in [
+            "Basic",
+            "Basic not base64!",
+            "Basic %zz",
+            "Basic YTpi, Basic Yzpk",
+            "Basic YTpi YTpi",
+            "Basic YWI=",
+            "Basic YTpi\u{e4}",
+            "Basic c3Zj_-pz",
+            "Basic YQA6Yg==",
+            "Basicx YTpi",
+            "basic, YTpi",
+            "Digest realm=\"x\"",
+            "Digest username=\"a\", username=\"b\"",
+            "Digest username*=UTF-8''a",
+            "Digest username=\"a\", userhash=true",
+            "Digest username=\"a",
+            "",
+            "\"x\" y",
+        ] {
+            assert_eq!(read(bad), Err(InvalidCredential), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Credentials of the application itself.
+
+mod credential;
+
+pub use credential::{Credential, InvalidCredential};
