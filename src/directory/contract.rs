@@ -3,6 +3,7 @@
 
 mod changes;
 mod endings;
+mod native;
 mod records;
 mod renewal;
 mod sessions;
@@ -109,6 +110,11 @@ contract! {
         switches_are_numbered_and_listed
         a_process_with_other_keys_is_told
         a_salt_is_the_same_for_every_process;
+    native:
+        uses_of_a_native_identity_are_summed_by_every_process
+        native_identities_are_forgotten_by_age_and_beyond_their_number
+        a_native_cookie_is_remembered_for_as_long_as_it_is_used
+        a_native_cookie_that_two_were_given_counts_for_neither;
 }
 
 /// A moment to count from.

@@ -1,6 +1,7 @@
 //! The directory in this process's memory: one lock around plain collections, which makes every call a transaction.
 //! What strangers can fill is bounded; beyond it the oldest is forgotten.
 
+mod native;
 mod records;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::base::clock::Timestamp;
 use crate::base::share::Salt;
+use native::NativeRecords;
 use records::{ExplainedRecords, KeptRecords, UsedIds};
 
 /// Changes remembered at most; a follower that is later than that finds a gap in the numbers.
@@ -41,6 +43,7 @@ struct State {
     off: BTreeSet<(SwitchKind, String)>,
     keys: BTreeMap<String, Timestamp>,
     salts: BTreeMap<String, Salt>,
+    natives: NativeRecords,
 }
 
 struct Stored {

@@ -12,6 +12,7 @@
 #[cfg(test)]
 mod contract;
 mod memory;
+mod native;
 mod open;
 mod sql;
 mod switchboard;
@@ -25,6 +26,7 @@ use uuid::Uuid;
 use crate::base::clock::Timestamp;
 use crate::base::share::Salt;
 
+pub use native::{NativeCookie, NativeIdentity, NativeKind, Natives};
 pub use open::{Location, OpenError, Probed, open, probe};
 pub use sql::Failure;
 pub use switchboard::Switchboard;
@@ -56,6 +58,7 @@ pub struct Directory {
     pub switches: Arc<dyn Switches>,
     pub keys: Arc<dyn KeyIds>,
     pub salts: Arc<dyn Salts>,
+    pub natives: Arc<dyn Natives>,
     closing: Arc<dyn Closing>,
 }
 
@@ -73,7 +76,7 @@ impl Directory {
 
     fn of<D>(all: Arc<D>) -> Self
     where
-        D: Sessions + Changes + Once + Kept + Explanations + Switches + KeyIds + Salts + Closing + 'static,
+        D: Sessions + Changes + Once + Kept + Explanations + Switches + KeyIds + Salts + Natives + Closing + 'static,
     {
         Self {
             sessions: all.clone(),
@@ -84,6 +87,7 @@ impl Directory {
             switches: all.clone(),
             keys: all.clone(),
             salts: all.clone(),
+            natives: all.clone(),
             closing: all,
         }
     }

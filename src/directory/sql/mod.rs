@@ -11,6 +11,7 @@ mod ending;
 mod error;
 mod kept;
 mod migrations;
+mod native;
 mod postgres;
 mod records;
 mod renewal;
