@@ -5,6 +5,7 @@ mod doctor;
 mod document;
 mod explain;
 mod keys;
+mod native;
 mod reach;
 mod readiness;
 mod serve;
@@ -75,6 +76,11 @@ enum Command {
     Session {
         #[command(subcommand)]
         what: session::Session,
+    },
+    /// List who uses the applications' own credentials.
+    Native {
+        #[command(subcommand)]
+        what: native::Native,
     },
     /// Say why a request or a sign-in was answered as it was, by its reference.
     ///
@@ -159,6 +165,7 @@ pub fn run() -> ExitCode {
         Command::Config { what } => document::run(what),
         Command::Status(status) => status::run(&status),
         Command::Session { what } => session::run(&what),
+        Command::Native { what } => native::run(&what),
         Command::Explain(explain) => explain::run(&explain),
         Command::Keys { what } => keys::run(&what),
         Command::Connector { what } => switch::connector(&what),

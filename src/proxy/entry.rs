@@ -34,13 +34,14 @@ use super::control::{self, Abandoned, AbortOnDrop};
 use super::core::{Core, Exchange, RequestId};
 use super::forward::{Judged, UpstreamError, forward};
 use super::head::head_problem;
+use super::native;
 use super::story::{self, Story};
 use super::upgrade;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// An answer, and what the access log says of it.
-struct Answer<'a> {
+pub(super) struct Answer<'a> {
     response: Response<Body>,
     /// The app's id, or empty.
     app: &'a str,
@@ -50,7 +51,7 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    fn own(response: Response<Bytes>, by: &'static str) -> Self {
+    pub(super) fn own(response: Response<Bytes>, by: &'static str) -> Self {
         Self { response: response.map(Body::whole), app: "", by, client: None }
     }
 }
@@ -224,7 +225,8 @@ async fn judge(
     let own_host = site.host(host);
     let client = forwarded.client;
     let rule = app.rule(request.method(), request.headers(), normal);
-    let native = match rule.access {
+    let signs_in = app.signs_in(request.method(), request.headers(), normal);
+    let mut native = match rule.access {
         Access::Native => NativeCredential::of(request.headers(), &app.api_key_headers),
         Access::Public | Access::SignedIn => NativeCredential::Absent,
     };
@@ -246,11 +248,7 @@ async fn judge(
         _ => Ok(SessionCredential::NotRequested),
     };
     let Ok(session) = session else {
-        // Nobody knows whether the session is good. Its cookie is kept: it will be, when the directory is back (T10).
-        let reason = "directory_unavailable";
-        let mut answer = Answer::own(site.refusal(StatusCode::SERVICE_UNAVAILABLE, reason, asker, id.as_str()), reason);
-        answer.response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-        return answer;
+        return directory_away(core, asker, id);
     };
     let rejected = match (&cookie, &key, &session) {
         (Cookie::Many, ..) => Some("cookie_duplicate"),
@@ -262,6 +260,14 @@ async fn judge(
     if let Some(reason) = rejected {
         let event = Event::new("session.rejected", Outcome::Failure, reason).from_client(client, id.as_str());
         core.shared.audit.record_frequent(event);
+    }
+
+    let remembered = match native::remembered(core, app, native, &session, request.headers()).await {
+        Ok(remembered) => remembered,
+        Err(DirectoryAway) => return directory_away(core, asker, id),
+    };
+    if !remembered.is_empty() {
+        native = NativeCredential::Remembered;
     }
 
     let story = || Story {
@@ -370,6 +376,16 @@ async fn judge(
         control::app_signed_out(core, *key, host, client, id).await;
     }
     let resent = if posts { site.resent(request.headers()) } else { None };
+    let (request, attempt) =
+        match native::judge(core, native::Arriving { app, connection, native, signs_in, remembered, client }, request)
+            .await
+        {
+            Ok(judged) => judged,
+            Err((refusal, head)) => {
+                story().native(&head, refusal.reason, refusal.status);
+                return native::refused(core, app, &refusal, asker, host, client, id);
+            }
+        };
     let judged = Judged {
         app,
         host: own_host,
@@ -383,7 +399,17 @@ async fn judge(
         signs_out,
         websocket,
     };
-    let mut answer = match forward(core, permit, &judged, request).await {
+    let forwarded = match (forward(core, permit, &judged, request).await, attempt) {
+        (Ok(response), Some(attempt)) => match attempt.settle(core, id, response).await {
+            Ok(response) => Ok(response),
+            Err(native::Unsettled::Refused(refusal)) => {
+                return native::refused(core, app, &refusal, asker, host, client, id);
+            }
+            Err(native::Unsettled::Broken(error)) => Err(UpstreamError::Broken(error)),
+        },
+        (forwarded, _) => forwarded,
+    };
+    let mut answer = match forwarded {
         Ok(response) => Answer { response, app: "", by, client: None },
         Err(UpstreamError::SessionEnded) => {
             let event = Event::new("session.rejected", Outcome::Failure, "session_ended");
@@ -440,4 +466,13 @@ async fn session_credential(
 }
 
 /// The directory cannot be asked.
-struct DirectoryAway;
+pub(super) struct DirectoryAway;
+
+/// Nobody knows whether a session is good. Its cookie is kept: it will be, when the directory is back (T10).
+fn directory_away(core: &Core, asker: Asker, id: RequestId) -> Answer<'static> {
+    let reason = "directory_unavailable";
+    let refusal = core.shared.site.refusal(StatusCode::SERVICE_UNAVAILABLE, reason, asker, id.as_str());
+    let mut answer = Answer::own(refusal, reason);
+    answer.response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    answer
+}

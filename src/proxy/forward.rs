@@ -112,7 +112,7 @@ pub(super) async fn forward(
     core: &Rc<Core>,
     permit: Permit,
     judged: &Judged<'_>,
-    mut request: Request<Incoming>,
+    mut request: Request<RequestBody>,
 ) -> Result<Response<Body>, UpstreamError> {
     let client_upgrade = judged.websocket.then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
@@ -122,7 +122,7 @@ pub(super) async fn forward(
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     head(core, &permit, judged, &mut parts.headers).await?;
-    let request = Request::from_parts(parts, RequestBody::new(body, judged.connection.clone()));
+    let request = Request::from_parts(parts, body);
     let sent = tokio::select! {
         biased;
         sent = exchange(core, judged, request) => sent,

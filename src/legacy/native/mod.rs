@@ -84,6 +84,16 @@ pub struct AppNative {
 }
 
 impl AppNative {
+    /// The application.
+    pub const fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// Its place in the snapshot.
+    pub const fn index(&self) -> usize {
+        self.index
+    }
+
     /// The rule of a sign-in endpoint, by its place in the configuration.
     pub fn sign_in(&self, index: usize) -> Option<&NativeSignIn> {
         self.sign_in.get(index)
