@@ -30,6 +30,8 @@ pub enum NativeCredential {
     Ambiguous,
     /// A session cookie that the application set in a native sign-in, from a program.
     Remembered,
+    /// A connection of the client's own that the application has authenticated (NTLM, Negotiate).
+    Connection,
 }
 
 impl NativeCredential {

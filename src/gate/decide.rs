@@ -107,7 +107,11 @@ pub fn decide(
         {
             return Decision::Permit(Permit(Grant::Native));
         }
-        (Access::Native, NativeCredential::Absent | NativeCredential::Remembered) | (Access::SignedIn, _) => {}
+        (Access::Native, NativeCredential::Connection) if matches!(session, SessionCredential::NotRequested) => {
+            return Decision::Permit(Permit(Grant::Native));
+        }
+        (Access::Native, NativeCredential::Absent | NativeCredential::Remembered | NativeCredential::Connection)
+        | (Access::SignedIn, _) => {}
     }
     match session {
         SessionCredential::Authenticated(session) => of_session(rule, session, now),

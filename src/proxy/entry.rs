@@ -27,7 +27,7 @@ use crate::session::{Found, SessionId, SessionKey};
 use crate::web::{Asked, Unsent, Visit};
 
 use super::access_log::Line;
-use super::body::Body;
+use super::body::{Body, RequestBody};
 use super::caching;
 use super::connection::{Connection, Doing};
 use super::control::{self, Abandoned, AbortOnDrop};
@@ -262,12 +262,23 @@ async fn judge(
         core.shared.audit.record_frequent(event);
     }
 
-    let remembered = match native::remembered(core, app, native, &session, request.headers()).await {
-        Ok(remembered) => remembered,
-        Err(DirectoryAway) => return directory_away(core, asker, id),
-    };
-    if !remembered.is_empty() {
-        native = NativeCredential::Remembered;
+    let mut remembered = Vec::new();
+    if native == NativeCredential::Absent
+        && rule.access != Access::Public
+        && matches!(session, SessionCredential::NotRequested)
+        && !Asker::is_browser(request.headers())
+    {
+        if app.has_sign_in() {
+            match Box::pin(native::remembered(core, app, request.headers())).await {
+                Ok(found) => remembered = found,
+                Err(DirectoryAway) => return directory_away(core, asker, id),
+            }
+        }
+        if !remembered.is_empty() {
+            native = NativeCredential::Remembered;
+        } else if rule.access == Access::Native && connection.is_authenticated(app.index) {
+            native = NativeCredential::Connection;
+        }
     }
 
     let story = || Story {
@@ -376,16 +387,19 @@ async fn judge(
         control::app_signed_out(core, *key, host, client, id).await;
     }
     let resent = if posts { site.resent(request.headers()) } else { None };
-    let (request, attempt) =
-        match native::judge(core, native::Arriving { app, connection, native, signs_in, remembered, client }, request)
-            .await
-        {
+    let (request, attempt) = if native::is_concerned(native, signs_in) {
+        let arriving = native::Arriving { app, connection, native, signs_in, remembered, client };
+        match Box::pin(native::judge(core, arriving, request)).await {
             Ok(judged) => judged,
-            Err((refusal, head)) => {
+            Err(refused) => {
+                let (refusal, head) = *refused;
                 story().native(&head, refusal.reason, refusal.status);
                 return native::refused(core, app, &refusal, asker, host, client, id);
             }
-        };
+        }
+    } else {
+        (request.map(|body| RequestBody::new(body, connection.clone())), None)
+    };
     let judged = Judged {
         app,
         host: own_host,
@@ -398,9 +412,10 @@ async fn judge(
         at: arrived.at,
         signs_out,
         websocket,
+        bound: attempt.as_ref().is_some_and(|attempt| attempt.is_bound()),
     };
     let forwarded = match (forward(core, permit, &judged, request).await, attempt) {
-        (Ok(response), Some(attempt)) => match attempt.settle(core, id, response).await {
+        (Ok(response), Some(attempt)) => match Box::pin(attempt.settle(core, id, response)).await {
             Ok(response) => Ok(response),
             Err(native::Unsettled::Refused(refusal)) => {
                 return native::refused(core, app, &refusal, asker, host, client, id);

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE,
+};
 use http::{Request, Response, StatusCode, response};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
@@ -16,7 +18,7 @@ use tokio::sync::Semaphore;
 use crate::audit::{Event, Outcome};
 use crate::config::{NativeSignIn, SignInFailure};
 use crate::directory::{NativeCookie, NativeKind};
-use crate::gate::{AppRules, Asker, NativeCredential, SessionCredential};
+use crate::gate::{AppRules, Asker, NativeCredential};
 use crate::legacy::UserName;
 use crate::legacy::guard;
 use crate::legacy::native::{AppNative, Credential, Native, Spray, Ticket, Verdict};
@@ -58,6 +60,8 @@ pub(super) struct Attempt<'a> {
     sign_in: Option<&'a NativeSignIn>,
     ticket: Option<Ticket<'a>>,
     remembered: Vec<Arc<NativeCookie>>,
+    /// Its credential is the connection's.
+    bound: bool,
     client: IpAddr,
 }
 
@@ -70,20 +74,13 @@ pub(super) enum Unsettled {
 /// A refusal, and the head of the request for its story.
 type Refused = (NativeRefusal, Request<()>);
 
-/// The remembered cookies of a request that has no other way in. Only programs: browsers have adoption or a sign-in.
+/// The remembered cookies of a program's request that has no other way in.
 pub(super) async fn remembered(
     core: &Rc<Core>,
     app: &AppRules,
-    native: NativeCredential,
-    session: &SessionCredential,
     headers: &HeaderMap,
 ) -> Result<Vec<Arc<NativeCookie>>, DirectoryAway> {
-    let asked = app.has_sign_in()
-        && native == NativeCredential::Absent
-        && matches!(session, SessionCredential::NotRequested)
-        && headers.contains_key(http::header::COOKIE)
-        && !Asker::is_browser(headers);
-    if !asked || core.shared.native.of(app.index).is_none() {
+    if !headers.contains_key(COOKIE) {
         return Ok(Vec::new());
     }
     let (native, index, headers) = (core.shared.native.clone(), app.index, headers.clone());
@@ -97,6 +94,15 @@ pub(super) async fn remembered(
     asking.await.map_err(|_| DirectoryAway)?.map_err(|_| DirectoryAway)
 }
 
+/// Whether a request that has a permit is of any concern here.
+pub(super) fn is_concerned(native: NativeCredential, signs_in: Option<usize>) -> bool {
+    use NativeCredential::{Absent, Ambiguous, Connection, Present, Remembered};
+    match native {
+        Present | Remembered | Connection => true,
+        Absent | Ambiguous => signs_in.is_some(),
+    }
+}
+
 /// Judges whose credential or sign-in it is, before anything of it goes on.
 ///
 /// # Errors
@@ -105,10 +111,9 @@ pub(super) async fn judge<'a>(
     core: &'a Rc<Core>,
     arriving: Arriving<'a>,
     request: Request<Incoming>,
-) -> Result<(Request<RequestBody>, Option<Attempt<'a>>), Refused> {
+) -> Result<(Request<RequestBody>, Option<Box<Attempt<'a>>>), Box<Refused>> {
     let Arriving { app, connection, native, signs_in, remembered, client } = arriving;
-    let concerned = signs_in.is_some() || matches!(native, NativeCredential::Present | NativeCredential::Remembered);
-    let Some(own) = core.shared.native.of(app.index).filter(|_| concerned) else {
+    let Some(own) = core.shared.native.of(app.index) else {
         return Ok((request.map(|body| RequestBody::new(body, connection.clone())), None));
     };
     let (parts, body) = request.into_parts();
@@ -121,6 +126,7 @@ pub(super) async fn judge<'a>(
         sign_in: signs_in.and_then(|index| own.sign_in(index)),
         ticket: None,
         remembered,
+        bound: native == NativeCredential::Connection,
         client,
     };
     let judged = match attempt.sign_in {
@@ -128,8 +134,8 @@ pub(super) async fn judge<'a>(
         None => attempt.credential(core, native, &head).await.map(|()| RequestBody::new(body, connection.clone())),
     };
     match judged {
-        Ok(body) => Ok((head.map(|()| body), Some(attempt))),
-        Err(refusal) => Err((refusal, head)),
+        Ok(body) => Ok((head.map(|()| body), Some(Box::new(attempt)))),
+        Err(refusal) => Err(Box::new((refusal, head))),
     }
 }
 
@@ -157,12 +163,13 @@ impl<'a> Attempt<'a> {
         native: NativeCredential,
         head: &Request<()>,
     ) -> Result<(), NativeRefusal> {
-        if native == NativeCredential::Remembered {
+        if matches!(native, NativeCredential::Remembered | NativeCredential::Connection) {
             return Ok(());
         }
         let authorization = head.headers().get(AUTHORIZATION).map(Credential::read).transpose();
         let malformed = |_| NativeRefusal::new(StatusCode::BAD_REQUEST, "credential_malformed");
         let credential = authorization.map_err(malformed)?;
+        self.bound = matches!(credential, Some(Credential::Connection(_)));
         self.who = Some(self.native.label(self.app, head.headers(), credential.as_ref()));
         let Some(name) = credential.as_ref().and_then(Credential::user_name) else { return Ok(()) };
         self.name = Some(name.clone());
@@ -219,6 +226,11 @@ impl<'a> Attempt<'a> {
             Err(too_many) => return refuse(StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", Some(too_many.0)),
         }
         Ok(())
+    }
+
+    /// Whether it goes over a connection of its client's own.
+    pub(super) const fn is_bound(&self) -> bool {
+        self.bound
     }
 
     /// The application has answered: counts, lists, remembers; and passes the answer on.

@@ -35,6 +35,7 @@ mod keys;
 mod logout;
 mod logout_tokens;
 mod native;
+mod native_connection;
 mod native_list;
 mod native_sign_in;
 mod native_throttle;

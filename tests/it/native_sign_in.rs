@@ -165,7 +165,7 @@ async fn a_sign_in_that_could_name_somebody_else_is_refused_on_its_path_alone() 
 async fn the_guard_stands_at_every_spelling_of_the_path_where_routes_let_it_through() {
     let routes = "{ path = \"/keep/**\", authorization = \"keep\" },";
     let open = format!("{routes}\n  {{ path = \"/**\", access = \"public\" }},");
-    let app = App::start_with(setup().replacing(&routes, &open)).await;
+    let app = App::start_with(setup().replacing(routes, &open)).await;
     for target in ["/login", "/login/", "/Login", "/login;x=1", "/LOGIN;a/"] {
         let before = app.before();
         let refused = app.send(&login("alice@acme.com").to(target)).await;

@@ -46,7 +46,8 @@ pub(super) async fn uses_of_a_native_identity_are_summed_by_every_process(on: &O
     let more = seen(NativeKind::SignIn, "svc-billing", 1, 1);
     let (one, other) = ([late.clone(), more.clone()], [more, new.clone()]);
     let (one, other) = tokio::join!(on.one.natives.note(&one), on.other.natives.note(&other));
-    (one.unwrap(), other.unwrap());
+    one.unwrap();
+    other.unwrap();
     let all = on.other.natives.list(None, 9).await.unwrap();
     let basic = NativeIdentity { first: late.first, count: 9, ..new };
     let sign_in = NativeIdentity { first: secs(1), count: 3, ..first[1].clone() };

@@ -67,7 +67,7 @@ impl Natives for Memory {
         let state = self.state();
         let of_app = state.natives.identities.values().filter(|kept| app.is_none_or(|app| kept.app == *app));
         let mut found: Vec<NativeIdentity> = of_app.cloned().collect();
-        found.sort_by(|a, b| b.last.cmp(&a.last));
+        found.sort_by_key(|kept| std::cmp::Reverse(kept.last));
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(found)
     }

@@ -9,6 +9,7 @@ use super::error::Fault;
 use super::value::{Row, Value};
 use super::{BATCH, Sql, retried};
 use crate::base::clock::Timestamp;
+use crate::base::email::EmailAddress;
 use crate::base::id::Id;
 use crate::directory::{DirectoryError, NativeCookie, NativeIdentity, NativeKind, Natives};
 
@@ -90,7 +91,7 @@ impl Sql {
                 Value::Text(cookie.app.as_str()),
                 Value::Text(&cookie.name),
                 Value::Text(&cookie.user_name),
-                Value::MaybeText(cookie.person.as_ref().map(|person| person.as_str())),
+                Value::MaybeText(cookie.person.as_ref().map(EmailAddress::as_str)),
                 Value::Int(cookie.last_used.millis()),
                 Value::Int(cookie.until.millis()),
             ];

@@ -3,6 +3,8 @@
 mod cookies;
 mod credential;
 mod seen;
+#[cfg(test)]
+mod tests;
 mod throttle;
 
 use std::collections::HashSet;
@@ -11,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::response;
 use moka::sync::Cache;
 use tokio::time::MissedTickBehavior;
@@ -193,14 +195,14 @@ impl Native {
             Some(Credential::Basic(name)) => (NativeKind::Basic, name.as_str().to_owned()),
             Some(Credential::Digest(name)) => (NativeKind::Digest, name.as_str().to_owned()),
             Some(Credential::Bearer) => {
-                let value = headers.get(AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
+                let value = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
                 (NativeKind::Bearer, hashed("token", value))
             }
             Some(Credential::Connection(scheme)) => (NativeKind::Other, (*scheme).to_owned()),
             Some(Credential::Other(scheme)) => (NativeKind::Other, scheme.clone()),
             None => {
                 let key = app.api_key_headers.iter().find_map(|name| headers.get(name));
-                (NativeKind::ApiKey, hashed("key", key.map(|key| key.as_bytes()).unwrap_or_default()))
+                (NativeKind::ApiKey, hashed("key", key.map(HeaderValue::as_bytes).unwrap_or_default()))
             }
         }
     }
