@@ -16,6 +16,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::sync::Semaphore;
 
 use crate::audit::{Event, Outcome};
+use crate::base::cookie;
 use crate::config::{NativeSignIn, SignInFailure};
 use crate::directory::{NativeCookie, NativeKind};
 use crate::gate::{AppRules, Asker, NativeCredential};
@@ -60,6 +61,8 @@ pub(super) struct Attempt<'a> {
     sign_in: Option<&'a NativeSignIn>,
     ticket: Option<Ticket<'a>>,
     remembered: Vec<Arc<NativeCookie>>,
+    /// The application's cookies that a sign-in brings.
+    brought: HeaderMap,
     /// Its credential is the connection's.
     bound: bool,
     client: IpAddr,
@@ -126,6 +129,7 @@ pub(super) async fn judge<'a>(
         sign_in: signs_in.and_then(|index| own.sign_in(index)),
         ticket: None,
         remembered,
+        brought: HeaderMap::new(),
         bound: native == NativeCredential::Connection,
         client,
     };
@@ -197,6 +201,10 @@ impl<'a> Attempt<'a> {
         let kind = if rule.mobile { NativeKind::Mobile } else { NativeKind::SignIn };
         self.who = Some((kind, name.as_str().to_owned()));
         self.may_sign_in(core, &name, false, !rule.mobile).await?;
+        for line in head.headers().get_all(COOKIE) {
+            self.brought.append(COOKIE, line.clone());
+        }
+        cookie::strip_own(&mut self.brought, core.shared.site.cookies().own_prefixes());
         if let SignInFailure::Body(_) = rule.failure {
             // What is compressed could not be looked at.
             head.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -260,19 +268,29 @@ impl<'a> Attempt<'a> {
             let shaped = self.name.as_ref().is_some_and(UserName::is_email_shaped);
             self.native.saw(self.app, *kind, label, shaped, self.client);
         }
-        if !response.headers().contains_key(SET_COOKIE) {
-            return Ok(response);
-        }
         if let (Some(rule), Some(name)) = (self.sign_in, self.name.clone()) {
-            if let Verdict::Withhold(reason) = signed_in(core, self.app, &name, rule.mobile, &response).await {
+            if let Verdict::Withhold(reason) = self.signed_in(core, &name, rule.mobile, &response).await {
                 let name = Some(name);
                 let status = StatusCode::FORBIDDEN;
                 return Err(Unsettled::Refused(NativeRefusal { status, reason, name, retry_after: None }));
             }
-        } else if !self.remembered.is_empty() {
+        } else if !self.remembered.is_empty() && response.headers().contains_key(SET_COOKIE) {
             followed(core, self.app, std::mem::take(&mut self.remembered), response.headers().clone()).await;
         }
         Ok(response)
+    }
+
+    /// On the control plane, which goes on with it if this client goes away.
+    async fn signed_in(&mut self, core: &Core, name: &UserName, mobile: bool, response: &Response<Body>) -> Verdict {
+        let (native, index, name) = (core.shared.native.clone(), self.app.index(), name.clone());
+        let (brought, answer) = (std::mem::take(&mut self.brought), head_of(response));
+        let asking = core.shared.control.spawn(async move {
+            match native.of(index) {
+                Some(own) => native.signed_in(own, &name, mobile, &brought, &answer).await,
+                None => Verdict::Keep(None),
+            }
+        });
+        asking.await.unwrap_or(Verdict::Withhold("internal_error"))
     }
 
     fn sprayed(&self, core: &Core, spray: Spray, id: RequestId) {
@@ -347,18 +365,6 @@ async fn is_deactivated(core: &Core, app: &AppNative, name: &UserName) -> bool {
     });
     // A mistake of ours must not let somebody in.
     asking.await.unwrap_or(true)
-}
-
-/// On the control plane, which goes on with it if this client goes away.
-async fn signed_in(core: &Core, app: &AppNative, name: &UserName, mobile: bool, response: &Response<Body>) -> Verdict {
-    let (native, index, name, answer) = (core.shared.native.clone(), app.index(), name.clone(), head_of(response));
-    let asking = core.shared.control.spawn(async move {
-        match native.of(index) {
-            Some(own) => native.signed_in(own, &name, mobile, &answer).await,
-            None => Verdict::Keep(None),
-        }
-    });
-    asking.await.unwrap_or(Verdict::Withhold("internal_error"))
 }
 
 async fn followed(core: &Core, app: &AppNative, known: Vec<Arc<NativeCookie>>, answer: HeaderMap) {

@@ -1,4 +1,4 @@
-//! Session cookies that the application set in a native sign-in: a program that signs in there and goes on with the cookie
+//! Session cookies of the application's native sign-ins: a program that signs in there and goes on with the cookie
 //! is not sent to a provider. Known by keyed hashes alone (N08).
 
 use std::collections::HashMap;
@@ -98,11 +98,12 @@ impl Cookies {
         used.get(&cookie.key).copied().unwrap_or(cookie.last_used).max(cookie.last_used)
     }
 
-    /// Remembers what the answer to a native sign-in of `user_name` sets.
-    pub(super) fn set_at_sign_in(
+    /// The session cookies of a native sign-in of `user_name`: those that its answer sets, or else those that it brought.
+    pub(super) fn of_sign_in(
         shares: &Shares,
         app: &Id,
         user_name: &str,
+        brought: &HeaderMap,
         answer: &HeaderMap,
         now: Timestamp,
     ) -> Vec<NativeCookie> {
@@ -115,7 +116,12 @@ impl Cookies {
             last_used: now,
             until: now.plus(LIFETIME),
         };
-        sets(answer).filter(Set::is_secret).map(cookie).take(MAX_SET).collect()
+        let set: Vec<_> = sets(answer).filter(Set::is_secret).take(MAX_SET).map(cookie).collect();
+        if !set.is_empty() {
+            return set;
+        }
+        let brought = pairs(brought).map(|(name, value)| Set { name, value, expires: false });
+        brought.filter(Set::is_secret).take(MAX_SET).map(cookie).collect()
     }
 
     /// What the answer to a request with `known` cookies changes about them: a new value of the same name takes the place
@@ -191,10 +197,14 @@ impl Known {
 
 /// The keys of the request's cookies that could be remembered ones.
 pub(super) fn keys(shares: &Shares, app: &Id, request: &HeaderMap) -> Vec<[u8; 32]> {
-    let lines = request.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let could_be = pairs.filter(|(_, value)| value.len() >= MIN_VALUE);
+    let could_be = pairs(request).filter(|(_, value)| value.len() >= MIN_VALUE);
     could_be.take(MAX_LOOKED_AT).map(|(name, value)| key(shares, app, name, value)).collect()
+}
+
+/// Names and values of a request's cookies.
+fn pairs(request: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let lines = request.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='))
 }
 
 fn key(shares: &Shares, app: &Id, name: &str, value: &str) -> [u8; 32] {

@@ -2,9 +2,11 @@
 
 use base64::Engine as _;
 use base64::alphabet;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderValue;
 
+use crate::base::json;
 use crate::legacy::UserName;
 
 /// What an `Authorization` header brings.
@@ -32,6 +34,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// Longest token that is looked into, in bytes.
+const MAX_JWT: usize = 8 * 1024;
 
 /// Longest name of a scheme that is kept.
 const MAX_SCHEME: usize = 32;
@@ -77,6 +82,20 @@ impl Credential {
             Self::Bearer | Self::Connection(_) | Self::Other(_) => None,
         }
     }
+}
+
+/// Whom a bearer token that is a JWT says that it is of: what stays the same when the client gets a new one. Nobody has
+/// verified it: it serves a list of what the application has accepted.
+pub(super) fn bearer_of(authorization: &[u8]) -> Option<String> {
+    let token = authorization.rsplit(|b| *b == b' ').next().filter(|token| token.len() <= MAX_JWT)?;
+    let mut parts = token.split(|b| *b == b'.');
+    let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return None;
+    };
+    let claims = json::parse_object(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+    let text = |name: &str| claims.get(name).and_then(|value| value.as_str()).unwrap_or_default();
+    let subject = text("sub");
+    (!subject.is_empty()).then(|| [text("iss"), subject, text("azp"), text("client_id")].join("\0"))
 }
 
 fn basic(token: &[u8]) -> Result<UserName, InvalidCredential> {
@@ -163,6 +182,22 @@ mod tests {
         assert_eq!(read("NTLM TlRMTVNTUAAB"), Ok(Credential::Connection("ntlm")));
         assert_eq!(read("Negotiate"), Ok(Credential::Connection("negotiate")));
         assert_eq!(read("Token token=x"), Ok(Credential::Other("token".to_owned())));
+    }
+
+    #[test]
+    fn a_new_token_of_the_same_client_is_no_new_identity() {
+        let jwt = |claims: &str| format!("Bearer e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims)).into_bytes();
+        let of = |claims| bearer_of(&jwt(claims));
+        let one = of(r#"{"iss":"a","sub":"svc","exp":1}"#);
+        assert!(one.is_some());
+        assert_eq!(of(r#"{"iss":"a","sub":"svc","exp":2}"#), one);
+        for other in [r#"{"iss":"b","sub":"svc"}"#, r#"{"iss":"a","sub":"svc2"}"#] {
+            assert!(of(other).is_some() && of(other) != one, "{other}");
+        }
+        for opaque in ["Bearer abc", "Bearer a.b", "Bearer a.!.c"] {
+            assert_eq!(bearer_of(opaque.as_bytes()), None, "{opaque}");
+        }
+        assert_eq!(of(r#"{"iss":"a"}"#), None);
     }
 
     /// N07

@@ -196,7 +196,8 @@ impl Native {
             Some(Credential::Digest(name)) => (NativeKind::Digest, name.as_str().to_owned()),
             Some(Credential::Bearer) => {
                 let value = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-                (NativeKind::Bearer, hashed("token", value))
+                let label = credential::bearer_of(value).map(|of| hashed("jwt", of.as_bytes()));
+                (NativeKind::Bearer, label.unwrap_or_else(|| hashed("token", value)))
             }
             Some(Credential::Connection(scheme)) => (NativeKind::Other, (*scheme).to_owned()),
             Some(Credential::Other(scheme)) => (NativeKind::Other, scheme.clone()),
@@ -240,8 +241,16 @@ impl Native {
     }
 
     /// The application has let `name` in. Remembers the session cookies that its answer sets, unless somebody else has to
-    /// withhold them.
-    pub async fn signed_in(&self, app: &AppNative, name: &UserName, mobile: bool, answer: &response::Parts) -> Verdict {
+    /// withhold them; where it sets none, those that the request `brought`, which an application that keeps its session's
+    /// id has just let in.
+    pub async fn signed_in(
+        &self,
+        app: &AppNative,
+        name: &UserName,
+        mobile: bool,
+        brought: &HeaderMap,
+        answer: &response::Parts,
+    ) -> Verdict {
         let asked = !mobile && !app.allow.contains(name.as_str()) && self.enforced.is_anywhere();
         let verdict = match &self.persons {
             Some(persons) if asked => persons.after_native_sign_in(&app.id, name, answer).await,
@@ -251,7 +260,7 @@ impl Native {
             && answer.status.as_u16() < 400
         {
             let now = self.clock.now();
-            let mut set = Cookies::set_at_sign_in(&self.shares, &app.id, name.as_str(), &answer.headers, now);
+            let mut set = Cookies::of_sign_in(&self.shares, &app.id, name.as_str(), brought, &answer.headers, now);
             set.iter_mut().for_each(|cookie| cookie.person.clone_from(person));
             self.remember(&set).await;
         }

@@ -87,19 +87,40 @@ async fn the_cookies_of_people_who_sign_in_elsewhere_are_withheld_and_of_service
     let app = native.of(0).unwrap();
     let (cookie, other) = ("SID=0123456789abcdef", "SID=abcdefghijklmnop");
     assert_eq!(
-        native.signed_in(app, &name("alice"), false, &answer(&[cookie])).await,
+        native.signed_in(app, &name("alice"), false, &HeaderMap::new(), &answer(&[cookie])).await,
         Verdict::Withhold("sso_required")
     );
     assert!(!remembered(&native, cookie).await, "what was withheld is not remembered");
     clock.advance(Duration::from_secs(10));
-    let carol = native.signed_in(app, &name("carol"), false, &answer(&[cookie])).await;
+    let carol = native.signed_in(app, &name("carol"), false, &HeaderMap::new(), &answer(&[cookie])).await;
     assert_eq!(carol, Verdict::Keep("carol@initech.example".parse().ok()));
     assert!(remembered(&native, cookie).await);
     assert_eq!(people.asked.load(Ordering::Relaxed), 2);
     for (who, mobile) in [("svc-billing", false), ("alice", true)] {
-        assert_eq!(native.signed_in(app, &name(who), mobile, &answer(&[other])).await, Verdict::Keep(None), "{who}");
+        assert_eq!(
+            native.signed_in(app, &name(who), mobile, &HeaderMap::new(), &answer(&[other])).await,
+            Verdict::Keep(None),
+            "{who}"
+        );
     }
     assert_eq!(people.asked.load(Ordering::Relaxed), 2, "not asked of");
+}
+
+/// Applications that keep their session's id at the sign-in set nothing.
+#[tokio::test]
+async fn where_the_answer_sets_no_session_the_one_that_came_is_remembered() {
+    let people = Arc::new(People::default());
+    let (native, clock) = native(&people).await;
+    let app = native.of(0).unwrap();
+    let (old, new) = ("SID=0123456789abcdef", "SID=abcdefghijklmnop");
+    let mut brought = HeaderMap::new();
+    brought.insert(COOKIE, format!("lang=en; {old}").parse().unwrap());
+    native.signed_in(app, &name("carol"), false, &brought, &answer(&[new])).await;
+    assert!(!remembered(&native, old).await && remembered(&native, new).await, "it set another");
+    clock.advance(Duration::from_secs(10));
+    native.signed_in(app, &name("carol"), false, &brought, &answer(&["lang=de"])).await;
+    assert!(remembered(&native, old).await);
+    assert!(!remembered(&native, "lang=en").await);
 }
 
 /// N06
@@ -130,7 +151,7 @@ async fn only_secrets_are_remembered_and_of_one_person_each() {
         "gone=0123456789abcdef; Max-Age=0",
         "past=0123456789abcdef; expires=Thu, 01 Jan 1970 00:00:01 GMT",
     ];
-    native.signed_in(app, &name("carol"), false, &answer(&sets)).await;
+    native.signed_in(app, &name("carol"), false, &HeaderMap::new(), &answer(&sets)).await;
     for (set, counts) in sets.iter().zip([true, false, false, false, false]) {
         let pair = set.split(';').next().unwrap();
         assert_eq!(remembered(&native, pair).await, counts, "{set}");
@@ -138,7 +159,7 @@ async fn only_secrets_are_remembered_and_of_one_person_each() {
     }
     assert!(!remembered(&native, "SID=0123456789abcdeg").await);
     // The same value for somebody else: it is the application's, and nobody's secret.
-    native.signed_in(app, &name("dora"), false, &answer(&sets[..1])).await;
+    native.signed_in(app, &name("dora"), false, &HeaderMap::new(), &answer(&sets[..1])).await;
     clock.advance(Duration::from_secs(60));
     assert!(!remembered(&native, "SID=0123456789abcdef").await);
 }
