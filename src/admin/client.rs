@@ -19,7 +19,8 @@ use tokio::net::UnixStream;
 use crate::directory::SwitchKind;
 
 use super::types::{
-    KeyList, Revoked, SessionList, Status, Story, SwitchOrder, Switched, UserDone, UserList, UserOrder, Which,
+    KeyList, NativeList, Revoked, SessionList, Status, Story, SwitchOrder, Switched, UserDone, UserList, UserOrder,
+    Which,
 };
 
 /// How long the process may take to take the connection.
@@ -94,6 +95,16 @@ impl Client {
     /// `POST /keys/rotate`
     pub async fn rotate_keys(&self) -> Result<KeyList, ClientError> {
         self.post("/keys/rotate", &Value::Object(serde_json::Map::new())).await
+    }
+
+    /// `GET /native`: of `app`, or of all; `limit` from 1 to 10,000.
+    pub async fn native(&self, app: Option<&str>, limit: u32) -> Result<NativeList, ClientError> {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("limit", &limit.to_string());
+        if let Some(app) = app {
+            query.append_pair("app", app);
+        }
+        self.get(&format!("/native?{}", query.finish())).await
     }
 
     /// `GET /explain/REFERENCE`

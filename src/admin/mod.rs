@@ -7,6 +7,7 @@
 //! | `GET /sessions?user=&connector=&sub=&domain=&reference=&limit=` | lists sessions |
 //! | `POST /sessions/revoke` | ends the sessions that a [`Which`] names |
 //! | `GET /keys`, `POST /keys/rotate` | lists keys, makes new ones |
+//! | `GET /native?app=&limit=` | who uses the applications' own credentials |
 //! | `GET /explain/REFERENCE` | what was decided under a reference |
 //! | `GET /users?address=&limit=` | lists users |
 //! | `POST /users/ADDRESS-OR-ID/{deactivate,activate,unlink}` | who may sign in |
@@ -32,8 +33,8 @@ pub use client::{Client, ClientError};
 pub use server::serve;
 pub use socket::{Socket, SocketError, check, open};
 pub use types::{
-    IdentityView, KeyList, KeyView, MembershipView, Revoked, SessionList, SessionView, Status, Story, SwitchOrder,
-    SwitchView, Switched, UserDone, UserList, UserOrder, UserView, Which,
+    IdentityView, KeyList, KeyView, MembershipView, NativeList, NativeView, Revoked, SessionList, SessionView, Status,
+    Story, SwitchOrder, SwitchView, Switched, UserDone, UserList, UserOrder, UserView, Which,
 };
 
 /// What the running process can be asked and told. Each call may come from several connections at once.
@@ -53,6 +54,12 @@ pub trait Control: Send + Sync {
 
     /// Makes a new key of each kind, used once everybody knows it. All keys.
     async fn rotate_keys(&self) -> Result<Vec<KeyView>, ControlError>;
+
+    /// The native identities of `app`, or of all, those used last first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`ControlError::NotFound`]: the configuration has no such app.
+    async fn native(&self, app: Option<&str>, limit: u32) -> Result<Vec<NativeView>, ControlError>;
 
     /// What is kept under `reference`, oldest first; empty: nothing.
     async fn explain(&self, reference: &str) -> Result<Vec<Explained>, ControlError>;

@@ -23,7 +23,9 @@ use crate::signin::UserChange;
 
 use super::ControlError;
 use super::server::{Peer, Served};
-use super::types::{KeyList, Revoked, SessionList, Story, SwitchOrder, Switched, UserList, UserOrder, Which};
+use super::types::{
+    KeyList, NativeList, Revoked, SessionList, Story, SwitchOrder, Switched, UserList, UserOrder, Which,
+};
 
 /// Nothing that is sent here is near this long.
 const MAX_BODY: usize = 64 * 1024;
@@ -117,6 +119,14 @@ async fn route(served: &Served, peer: Peer, request: Request<Incoming>) -> Resul
             post()?;
             let keys = Change::new("keys_rotated").noted(served, peer, control.rotate_keys(), |event, _| event).await?;
             Ok(answered(&KeyList { keys }))
+        }
+        ["native"] => {
+            get()?;
+            let (app, limit) = native_listed(query).map_err(Refusal::Request)?;
+            let mut identities = control.native(app.as_deref(), limit.saturating_add(1)).await?;
+            let more = identities.len() > limit as usize;
+            identities.truncate(limit as usize);
+            Ok(answered(&NativeList { identities, more }))
         }
         ["explain", reference] => {
             get()?;
@@ -290,15 +300,29 @@ fn listed(query: &str) -> Result<(Selector, u32), String> {
         }
     }
     which.all = which == Which::default();
-    let limit = match limit {
-        None => LIMIT,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-            .ok_or_else(|| format!("limit: found {text:?}; allowed: 1 to {MAX_LIMIT}"))?,
-    };
-    Ok((which.selector()?, limit))
+    Ok((which.selector()?, limit_of(limit)?))
+}
+
+/// Of which app, and how many.
+fn native_listed(query: &str) -> Result<(Option<String>, u32), String> {
+    let (mut app, mut limit) = (None, None);
+    for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        let slot = match &*key {
+            "app" => &mut app,
+            "limit" => &mut limit,
+            other => return Err(format!("unknown parameter {other:?}")),
+        };
+        if slot.replace(value.into_owned()).is_some() {
+            return Err(format!("{key} is given twice"));
+        }
+    }
+    Ok((app, limit_of(limit)?))
+}
+
+fn limit_of(written: Option<String>) -> Result<u32, String> {
+    let Some(text) = written else { return Ok(LIMIT) };
+    let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| format!("limit: found {text:?}; allowed: 1 to {MAX_LIMIT}"))
 }
 
 /// A part of the path that names something.

@@ -104,6 +104,11 @@ impl Control for Notes {
         Err(ControlError::failed(std::io::Error::other("the disk is full")))
     }
 
+    async fn native(&self, app: Option<&str>, limit: u32) -> Result<Vec<NativeView>, ControlError> {
+        self.add(format!("native {app:?} {limit}"));
+        Ok(Vec::new())
+    }
+
     async fn explain(&self, reference: &str) -> Result<Vec<Explained>, ControlError> {
         self.add(format!("explain {reference}"));
         let record = json!({ "step": "callback", "kind": "denial", "reason": "state_missing" }).to_string();

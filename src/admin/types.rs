@@ -118,6 +118,34 @@ pub struct Story {
     pub text: String,
 }
 
+/// A native identity and its uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NativeView {
+    pub app: String,
+    /// `basic`, `digest`, `api_key`, `bearer`, `other`, `sign_in` or `mobile`.
+    pub kind: String,
+    /// The user name; of an opaque key a label that stands for it.
+    pub name: String,
+    pub first: String,
+    pub last: String,
+    pub count: u64,
+    /// Where it came from last.
+    pub source: String,
+    /// The name is an address, or looks like one.
+    pub email_shaped: bool,
+    /// Seconds since its last use, for people.
+    pub idle_secs: u64,
+}
+
+/// The answer of `GET /native`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NativeList {
+    /// Used last first.
+    pub identities: Vec<NativeView>,
+    /// Whether there are more than were asked for.
+    pub more: bool,
+}
+
 /// The body of `POST …/disable`; may be left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

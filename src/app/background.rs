@@ -14,6 +14,7 @@ use crate::base::keys::{KeyRing, Rotation};
 use crate::connector::SamlProvider;
 use crate::directory::Directory;
 use crate::explain::Recorder;
+use crate::legacy::native::Native;
 use crate::session::{DueRenewals, Follower, Renewals, SessionStore, look_after, write_uses};
 
 use super::control::Controls;
@@ -40,6 +41,7 @@ pub(super) struct Background {
     pub(super) renewals: Renewals,
     pub(super) due: DueRenewals,
     pub(super) explain: (Recorder, Directory, Clock),
+    pub(super) native: Arc<Native>,
     pub(super) saml: Vec<Arc<SamlProvider>>,
     /// The admin socket, if there is one, and who answers there.
     pub(super) admin: Option<(Socket, Arc<Controls>, Arc<Audit>)>,
@@ -51,6 +53,7 @@ pub(super) struct BackgroundTasks {
     sessions: SessionStore,
     renewals: Renewals,
     explain: (Recorder, Directory),
+    native: Arc<Native>,
 }
 
 impl Background {
@@ -60,7 +63,7 @@ impl Background {
     }
 
     pub(super) fn start(self) -> BackgroundTasks {
-        let Self { keys, sessions, follower, renewals, due, explain, saml, admin } = self;
+        let Self { keys, sessions, follower, renewals, due, explain, native, saml, admin } = self;
         let (recorder, directory, clock) = explain;
         let mut tasks = JoinSet::new();
         tasks.spawn(look_after_keys(keys));
@@ -68,13 +71,14 @@ impl Background {
         tasks.spawn(look_after(sessions.clone()));
         tasks.spawn(renewals.clone().run(due));
         tasks.spawn(recorder.clone().run(directory.clone(), clock));
+        tasks.spawn(native.clone().run());
         for provider in saml {
             tasks.spawn(look_after_metadata(provider));
         }
         if let Some((socket, controls, audit)) = admin {
             tasks.spawn(admin::serve(socket, controls, audit));
         }
-        BackgroundTasks { tasks, sessions, renewals, explain: (recorder, directory) }
+        BackgroundTasks { tasks, sessions, renewals, explain: (recorder, directory), native }
     }
 }
 
@@ -103,6 +107,9 @@ impl BackgroundTasks {
         let (recorder, directory) = &self.explain;
         if !matches!(tokio::time::timeout(LAST_WRITE, recorder.flush(directory)).await, Ok(Ok(()))) {
             tracing::warn!("the last refusals could not be kept for anteroom explain");
+        }
+        if !matches!(tokio::time::timeout(LAST_WRITE, self.native.flush()).await, Ok(Ok(()))) {
+            tracing::warn!("the last uses of native credentials could not be listed");
         }
         // Nothing is lost without it; the next process finds a database that was put away.
         drop(tokio::time::timeout(LAST_WRITE, directory.close()).await);

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::admin::{Control, ControlError, KeyView, SessionView, Status, SwitchView, UserDone, UserView};
+use crate::admin::{Control, ControlError, KeyView, NativeView, SessionView, Status, SwitchView, UserDone, UserView};
 use crate::base::clock::{Clock, Timestamp};
+use crate::base::id::Id;
 use crate::base::keys::{KeyInfo, KeyRing};
 use crate::config::{Config, DirectoryLocation, SessionsStore};
-use crate::directory::{Directory, Explained, Page, Selector, SessionRow, SwitchKind, Switchboard};
+use crate::directory::{Directory, Explained, NativeIdentity, Page, Selector, SessionRow, SwitchKind, Switchboard};
 use crate::explain::Recorder;
+use crate::legacy::native::Native;
 use crate::session::{SessionStore, write_uses};
 use crate::signin::{SwitchError, UserChange, UserChanged, UserError};
 use crate::web::Site;
@@ -23,6 +25,7 @@ pub(super) struct Reached {
     pub(super) keys: Arc<KeyRing>,
     pub(super) site: Arc<Site>,
     pub(super) explain: Recorder,
+    pub(super) native: Arc<Native>,
     pub(super) clock: Clock,
 }
 
@@ -33,6 +36,7 @@ pub(super) struct Controls {
     kind: &'static str,
     connectors: BTreeSet<String>,
     domains: BTreeSet<String>,
+    apps: BTreeSet<Id>,
 }
 
 impl Controls {
@@ -46,6 +50,7 @@ impl Controls {
             since: reached.clock.now(),
             kind,
             connectors: config.connectors.keys().map(|id| id.as_str().to_owned()).collect(),
+            apps: config.apps.keys().cloned().collect(),
             domains: config.domains.keys().map(|domain| domain.as_str().to_owned()).collect(),
             reached,
         }
@@ -134,6 +139,25 @@ impl Control for Controls {
         let names = self.reached.keys.fingerprints();
         self.reached.directory.keys.share(&names, self.reached.clock.now()).await.map_err(ControlError::failed)?;
         Ok(views(&rotated))
+    }
+
+    async fn native(&self, app: Option<&str>, limit: u32) -> Result<Vec<NativeView>, ControlError> {
+        let unknown = |name: &str| ControlError::NotFound(format!("the configuration has no app {name:?}"));
+        let app = app.map(|name| self.apps.get(name).ok_or_else(|| unknown(name))).transpose()?;
+        let found = self.reached.native.list(app, limit).await.map_err(ControlError::failed)?;
+        let now = self.reached.clock.now();
+        let view = |kept: NativeIdentity| NativeView {
+            app: kept.app.to_string(),
+            kind: kept.kind.word().to_owned(),
+            name: kept.name,
+            first: kept.first.rfc3339(),
+            last: kept.last.rfc3339(),
+            count: kept.count,
+            source: kept.source.to_string(),
+            email_shaped: kept.email_shaped,
+            idle_secs: now.since(kept.last).as_secs(),
+        };
+        Ok(found.into_iter().map(view).collect())
     }
 
     async fn explain(&self, reference: &str) -> Result<Vec<Explained>, ControlError> {

@@ -33,6 +33,8 @@ use crate::explain::Recorder;
 use crate::gate::Snapshot;
 use crate::identity::assertion::AssertionSigner;
 use crate::identity::headers::HeaderPlan;
+use crate::legacy::Enforced;
+use crate::legacy::native::Native;
 use crate::proxy::{DataPlane, Shared};
 use crate::session::{Assertions, Cookies, Follower, Hosts, Limits, Renewals, Serves, SessionStore, StoreParts};
 use crate::signin::{Parts, SignIn};
@@ -169,6 +171,9 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let renewals = Renewals::new(sessions.clone(), &providers, audit.clone());
     let cookies = Cookies::new(&config.server.public_url, &config.sessions);
     let snapshot = Arc::new(Snapshot::new(config));
+    let enforced = Arc::new(Enforced::new(config, switchboard.clone()));
+    let native = Native::open(config, directory.clone(), enforced, None, clock.clone()).await;
+    let native = Arc::new(native.map_err(StartError::Directory)?);
     let sign_in = SignIn::new(
         config,
         Parts {
@@ -198,6 +203,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         keys: keys.clone(),
         site: site.clone(),
         explain: explain.clone(),
+        native: native.clone(),
         clock: clock.clone(),
     };
     let controls = Controls::new(config, reached);
@@ -209,6 +215,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         renewals,
         due,
         explain: explain_to,
+        native: native.clone(),
         saml,
         admin: None,
     };
@@ -219,6 +226,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         site,
         audit,
         explain,
+        native,
         clock,
         log: environment.log.clone(),
         control: tokio::runtime::Handle::current(),

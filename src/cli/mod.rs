@@ -5,6 +5,7 @@ mod doctor;
 mod document;
 mod explain;
 mod keys;
+mod native;
 mod reach;
 mod readiness;
 mod serve;
@@ -81,6 +82,11 @@ enum Command {
     User {
         #[command(subcommand)]
         what: user::User,
+    },
+    /// List who uses the applications' own credentials.
+    Native {
+        #[command(subcommand)]
+        what: native::Native,
     },
     /// Say why a request or a sign-in was answered as it was, by its reference.
     ///
@@ -166,6 +172,7 @@ pub fn run() -> ExitCode {
         Command::Status(status) => status::run(&status),
         Command::Session { what } => session::run(&what),
         Command::User { what } => user::run(&what),
+        Command::Native { what } => native::run(&what),
         Command::Explain(explain) => explain::run(&explain),
         Command::Keys { what } => keys::run(&what),
         Command::Connector { what } => switch::connector(&what),

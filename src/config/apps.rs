@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use http::{HeaderName, HeaderValue};
 use url::{Host, Url};
 
-use super::headers::header_name;
+use super::native::{Native, RawNative};
 use super::parse::{Context, duplicate, fixed_path, wrong};
 use super::problem::Place;
 use super::read::{At, Field, Keyed, section};
@@ -42,24 +41,6 @@ pub struct Upstream {
     pub port: u16,
 }
 
-/// `[apps.<id>.native]`
-#[derive(Clone, Debug)]
-pub struct Native {
-    /// The answer to a native request without a credential and without Sec-Fetch headers.
-    pub challenge: NativeChallenge,
-    /// Header names that carry an API key of the app.
-    pub api_key_headers: Vec<HeaderName>,
-}
-
-/// The answer to a native request without a credential and without Sec-Fetch headers.
-#[derive(Clone, Debug)]
-pub enum NativeChallenge {
-    /// 401 with this `WWW-Authenticate`; default `Basic realm="<app id>"`.
-    Header(HeaderValue),
-    /// `"ask-app"`: the app answers.
-    AskApp,
-}
-
 section! {
     /// An application behind Anteroom, by its id.
     RawApp {
@@ -79,18 +60,6 @@ section! {
         routes: Vec<At<RawRoute>>,
         /// How the application's own credentials are known, on native routes.
         native: RawNative,
-    }
-}
-
-section! {
-    /// How the application's own credentials are known, on native routes.
-    RawNative {
-        /// The WWW-Authenticate header of the answer to a client (not a browser) that sends no credential, or
-        /// `ask-app` to let the application answer. Default: `Basic realm="<app id>"`.
-        challenge: String,
-        /// Names of headers that carry an API key of the application.
-        #[schemars(extend("default" = []))]
-        api_key_headers: Vec<At<String>>,
     }
 }
 
@@ -152,7 +121,8 @@ impl RawApp {
             if own { Err(wrong(text, "allowed: the application's own sign-out path")) } else { Ok(text.clone()) }
         });
         let routes = raw.routes.or_else(Vec::new).and_then(|list| routes::resolve(list, around.prefix, cx));
-        let native = raw.native.section(place, "native").and_then(|native| RawNative::resolve(native.value, id, cx));
+        let native = raw.native.section(place, "native");
+        let native = native.and_then(|native| RawNative::resolve(native.value, id, around.prefix, cx));
         Some(App {
             hosts: hosts?,
             public_url: own?.value,
@@ -272,45 +242,6 @@ fn upstream(text: &str, listen: Option<SocketAddr>) -> Result<Upstream, String> 
     Ok(Upstream { host, port })
 }
 
-impl RawNative {
-    fn resolve(raw: Self, id: &str, cx: &mut Context<'_>) -> Option<Native> {
-        let challenge = match raw.challenge.parse(cx.report, |text| challenge(text)).optional()? {
-            Some(challenge) => challenge,
-            None => NativeChallenge::Header(HeaderValue::from_str(&format!("Basic realm=\"{id}\"")).ok()?),
-        };
-        let headers = raw.api_key_headers.parse_each(cx.report, |text| api_key_header(text));
-        if let Some(twice) = headers.set().and_then(|at| duplicate(&at.value)) {
-            cx.report.problem(&twice.place, format!("found \"{}\" twice; once is enough", twice.value));
-        }
-        Some(Native { challenge, api_key_headers: headers.values_or(Vec::new)? })
-    }
-}
-
-/// Identity headers are removed from every request before anybody looks for a key in them.
-fn api_key_header(text: &str) -> Result<HeaderName, String> {
-    let name = header_name(text)?;
-    if ["x-forwarded-", "x-auth-request-", "remote-"].iter().any(|family| name.as_str().starts_with(family)) {
-        return Err(wrong(text, "identity headers are removed from every request; allowed: the header of an API key"));
-    }
-    Ok(name)
-}
-
-/// RFC 9110 section 11.6.1: a scheme and its parameters. A lone word is refused, because it is more likely a slip in
-/// `ask-app` than a scheme.
-fn challenge(text: &str) -> Result<NativeChallenge, String> {
-    let allowed = "allowed: ask-app, or a scheme with parameters such as Basic realm=\"portal\"";
-    if text == "ask-app" {
-        return Ok(NativeChallenge::AskApp);
-    }
-    let token =
-        |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-    let shaped = text.split_once(' ').is_some_and(|(scheme, rest)| token(scheme) && rest.contains('='));
-    match HeaderValue::from_str(text) {
-        Ok(value) if shaped && text.is_ascii() => Ok(NativeChallenge::Header(value)),
-        Ok(_) | Err(_) => Err(wrong(text, allowed)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,15 +275,6 @@ mod tests {
         ] {
             let error = read(bad).unwrap_err();
             assert!(error.contains(says) && !error.contains("canary"), "{bad}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_challenge_is_a_scheme_with_parameters_or_ask_app() {
-        assert!(matches!(challenge("ask-app"), Ok(NativeChallenge::AskApp)));
-        assert!(matches!(challenge("Basic realm=\"portal\""), Ok(NativeChallenge::Header(_))));
-        for bad in ["ask_app", "Basic", "", "Basic realm=\"a\"\r\nX: y", "Basic realm=\"ä\""] {
-            assert!(challenge(bad).is_err(), "{bad}");
         }
     }
 }

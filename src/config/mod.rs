@@ -24,6 +24,7 @@ mod keys;
 mod kinds;
 mod load;
 mod log;
+mod native;
 mod node;
 mod ops;
 mod outgoing;
@@ -51,7 +52,7 @@ use std::collections::BTreeMap;
 use crate::base::email::EmailDomain;
 use crate::base::id::Id;
 
-pub use apps::{App, Native, NativeChallenge, Upstream};
+pub use apps::{App, Upstream};
 pub use connectors::{Connector, ConnectorKind, OidcConnector, SigningAlgorithm};
 pub use directory::{Directory, DirectoryLocation, DirectoryPathError};
 pub use domains::Domain;
@@ -61,6 +62,7 @@ pub use identity::{Assertion, CustomHeader, HeaderPreset, Identity, IdentityFiel
 pub use keys::Keys;
 pub use load::{Loaded, environment, load};
 pub use log::{Log, LogFormat};
+pub use native::{Native, NativeChallenge, NativeSignIn, ServiceIdentity, SignInFailure, UserNameAt};
 pub use ops::{AdminSocket, Ops};
 pub use outgoing::Outgoing;
 pub use overlay::{ENV_PREFIX, InvalidAssignment, Overrides};

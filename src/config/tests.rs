@@ -13,6 +13,7 @@ mod connectors;
 mod durable;
 mod groups;
 mod mistakes;
+mod native;
 mod renewal;
 mod saml;
 mod sources;

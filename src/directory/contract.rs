@@ -3,6 +3,7 @@
 
 mod changes;
 mod endings;
+mod native;
 mod records;
 mod renewal;
 mod sessions;
@@ -123,6 +124,11 @@ contract! {
         of_first_sign_ins_of_a_moment_one_makes_the_record
         a_deactivation_leaves_no_session_of_the_same_moment
         names_that_no_database_holds_are_names_of_users_too;
+    native:
+        uses_of_a_native_identity_are_summed_by_every_process
+        native_identities_are_forgotten_by_age_and_beyond_their_number
+        a_native_cookie_is_remembered_for_as_long_as_it_is_used
+        a_native_cookie_that_two_were_given_counts_for_neither;
 }
 
 /// A moment to count from.

@@ -1,6 +1,7 @@
 //! The directory in this process's memory: one lock around plain collections, which makes every call a transaction.
 //! What strangers can fill is bounded; beyond it the oldest is forgotten.
 
+mod native;
 mod records;
 mod users;
 
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::base::clock::Timestamp;
 use crate::base::share::Salt;
+use native::NativeRecords;
 use records::{ExplainedRecords, KeptRecords, UsedIds};
 use users::People;
 
@@ -44,6 +46,7 @@ struct State {
     keys: BTreeMap<String, Timestamp>,
     salts: BTreeMap<String, Salt>,
     people: People,
+    natives: NativeRecords,
 }
 
 struct Stored {

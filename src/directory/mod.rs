@@ -12,6 +12,7 @@
 #[cfg(test)]
 mod contract;
 mod memory;
+mod native;
 mod open;
 mod sql;
 mod switchboard;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 use crate::base::clock::Timestamp;
 use crate::base::share::Salt;
 
+pub use native::{NativeCookie, NativeIdentity, NativeKind, Natives};
 pub use open::{Location, OpenError, Probed, open, probe};
 pub use sql::Failure;
 pub use switchboard::Switchboard;
@@ -62,6 +64,7 @@ pub struct Directory {
     pub keys: Arc<dyn KeyIds>,
     pub salts: Arc<dyn Salts>,
     pub users: Arc<dyn Users>,
+    pub natives: Arc<dyn Natives>,
     closing: Arc<dyn Closing>,
 }
 
@@ -79,7 +82,18 @@ impl Directory {
 
     fn of<D>(all: Arc<D>) -> Self
     where
-        D: Sessions + Changes + Once + Kept + Explanations + Switches + KeyIds + Salts + Users + Closing + 'static,
+        D: Sessions
+            + Changes
+            + Once
+            + Kept
+            + Explanations
+            + Switches
+            + KeyIds
+            + Salts
+            + Users
+            + Natives
+            + Closing
+            + 'static,
     {
         Self {
             sessions: all.clone(),
@@ -91,6 +105,7 @@ impl Directory {
             keys: all.clone(),
             salts: all.clone(),
             users: all.clone(),
+            natives: all.clone(),
             closing: all,
         }
     }

@@ -53,6 +53,35 @@ const ADVICE: &[(&[&str], &str)] = &[
         &["credential_required"],
         "The route is native: the client sends the application's own credential, or opens it as a browser would.",
     ),
+    (
+        &["sso_required"],
+        "The domain of this user name is switched on, so a password of the application does not count for it. A person \
+         signs in at the provider; a program needs a user name that is no e-mail address (native.allow).",
+    ),
+    (
+        &["credential_malformed"],
+        "The Authorization header is not what its scheme says (RFC 7617, RFC 7616), so that the application might read \
+         another user name than we do. The client has to send a plain one.",
+    ),
+    (
+        &[
+            "sign_in_content_type",
+            "sign_in_encoding",
+            "sign_in_too_large",
+            "sign_in_malformed",
+            "sign_in_name_missing",
+            "sign_in_name_twice",
+            "sign_in_name_malformed",
+        ],
+        "The application's own sign-in takes one user name, where native.sign_in says, in a plain form or JSON of at most \
+         64 KB. If an honest client sends something else, compare username and path of the rule with what it sends.",
+    ),
+    (
+        &["sign_in_throttled"],
+        "Too many passwords failed from this network in ten minutes. Names are not locked: from another network, and from \
+         where they signed in before, people go on. Look for spray_detected in the audit log.",
+    ),
+    (&["user_deactivated"], "The user was deactivated; `anteroom user activate` undoes it."),
     (&["credential_ambiguous"], "The client sent two credentials of one kind; it has to send one."),
     (
         &["role_missing"],

@@ -28,6 +28,10 @@ pub enum NativeCredential {
     Present,
     /// Two of one kind: the application and we could read different ones (N07).
     Ambiguous,
+    /// A session cookie that the application set in a native sign-in, from a program.
+    Remembered,
+    /// A connection of the client's own that the application has authenticated (NTLM, Negotiate).
+    Connection,
 }
 
 impl NativeCredential {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::HeaderMap;
 
 use crate::base::clock::Timestamp;
+use crate::base::role::RequiredRole;
 use crate::config::{Access, NativeChallenge, Requirement, Unmet};
 use crate::session::Session;
 
@@ -98,7 +99,19 @@ pub fn decide(
         (Access::Public, _) => return Decision::Permit(Permit(Grant::Anonymous)),
         (Access::Native, NativeCredential::Present) => return Decision::Permit(Permit(Grant::Native)),
         (Access::Native, NativeCredential::Ambiguous) => return Decision::Deny(Denial::AmbiguousCredential),
-        (Access::Native, NativeCredential::Absent) | (Access::SignedIn, _) => {}
+        // Of whom nothing is known but that the application lets them in: nothing more may be asked of them.
+        (Access::Native | Access::SignedIn, NativeCredential::Remembered)
+            if matches!(session, SessionCredential::NotRequested)
+                && rule.role == RequiredRole::Any
+                && rule.step_up.is_none() =>
+        {
+            return Decision::Permit(Permit(Grant::Native));
+        }
+        (Access::Native, NativeCredential::Connection) if matches!(session, SessionCredential::NotRequested) => {
+            return Decision::Permit(Permit(Grant::Native));
+        }
+        (Access::Native, NativeCredential::Absent | NativeCredential::Remembered | NativeCredential::Connection)
+        | (Access::SignedIn, _) => {}
     }
     match session {
         SessionCredential::Authenticated(session) => of_session(rule, session, now),
@@ -134,7 +147,7 @@ mod tests {
 
     use super::*;
     use crate::base::clock::Clock;
-    use crate::base::role::{RequiredRole, Role};
+    use crate::base::role::Role;
     use crate::config::{App, Native, Route, Upstream};
     use crate::session::tests::row;
 
@@ -156,7 +169,12 @@ mod tests {
             public_url: None,
             sign_out: None,
             routes: vec![route],
-            native: Native { challenge: NativeChallenge::AskApp, api_key_headers: vec![] },
+            native: Native {
+                challenge: NativeChallenge::AskApp,
+                api_key_headers: vec![],
+                sign_in: vec![],
+                allow: vec![],
+            },
         };
         AppRules::new(&"portal".parse().unwrap(), 0, &app)
     }

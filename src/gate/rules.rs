@@ -46,6 +46,8 @@ pub struct AppRules {
     pub sign_out: Option<String>,
     pub native_challenge: NativeChallenge,
     pub api_key_headers: Vec<HeaderName>,
+    /// The app's own sign-in endpoints, in the order of the configuration: paths and the methods that sign in.
+    sign_in: Vec<(String, Vec<Method>)>,
     rules: Vec<(PathPattern, Vec<Method>, Rule)>,
 }
 
@@ -62,6 +64,9 @@ pub struct Rule {
 }
 
 static DEFAULT: Rule = Rule::DEFAULT;
+
+/// What holds at the application's own sign-in: nobody is known there yet.
+static SIGN_IN: Rule = Rule { access: Access::Public, ..Rule::DEFAULT };
 
 impl Rule {
     /// What holds where no route matches: signed in, any role.
@@ -213,6 +218,7 @@ impl AppRules {
             sign_out: app.sign_out.clone(),
             native_challenge: app.native.challenge.clone(),
             api_key_headers: app.native.api_key_headers.clone(),
+            sign_in: app.native.sign_in.iter().map(|rule| (rule.path.clone(), rule.methods.clone())).collect(),
             rules: rules.collect(),
         }
     }
@@ -223,10 +229,38 @@ impl AppRules {
     pub fn rule(&self, method: &Method, headers: &HeaderMap, path: &str) -> Rule {
         let mut rule: Option<Rule> = None;
         self.each_reading(method, headers, path, |method, path| {
-            let found = self.first_match(method, path).map_or(&DEFAULT, |(_, _, rule)| rule);
+            let routed = || self.first_match(method, path).map_or(&DEFAULT, |(_, _, rule)| rule);
+            let found = if self.opens_sign_in(method, path) { &SIGN_IN } else { routed() };
             rule = Some(rule.take().map_or_else(|| found.clone(), |rule| rule.and(found)));
         });
         rule.unwrap_or(Rule::DEFAULT)
+    }
+
+    /// Whether this is the application's own sign-in, its page or the sign-in itself: reached without a session.
+    fn opens_sign_in(&self, method: &Method, path: &str) -> bool {
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        self.sign_in.iter().any(|(known, methods)| known == path && (reads || methods.contains(method)))
+    }
+
+    /// Whether the app signs in by itself anywhere.
+    pub fn has_sign_in(&self) -> bool {
+        !self.sign_in.is_empty()
+    }
+
+    /// The sign-in endpoint that this request signs in at, by its place in the configuration: however an application may
+    /// read it, in other case or with a slash at its end too.
+    pub fn signs_in(&self, method: &Method, headers: &HeaderMap, path: &str) -> Option<usize> {
+        if self.sign_in.is_empty() {
+            return None;
+        }
+        let mut found = None;
+        self.each_reading(method, headers, path, |method, path| {
+            let plain = |path: &str| path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase();
+            let path = plain(path);
+            let signs_in = |(known, methods): &(String, Vec<Method>)| plain(known) == path && methods.contains(method);
+            found = found.or_else(|| self.sign_in.iter().position(signs_in));
+        });
+        found
     }
 
     /// Shows `see` each method and path that a request may be read as.

@@ -1,1 +1,9 @@
-//! Moving in: what an application's own sessions and credentials count for here.
+//! Moving in without a big bang: what the application's own sessions, credentials and sign-in count for beside ours.
+
+mod enforced;
+pub mod guard;
+pub mod native;
+mod user_name;
+
+pub use enforced::Enforced;
+pub use user_name::{InvalidName, UserName};

@@ -1,11 +1,14 @@
 //! Bodies on their way through: streamed, never collected.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::connection::Connection;
@@ -14,15 +17,23 @@ use super::upstream::Lease;
 
 /// A request's body towards the application. Trailers end here: a field that arrives after the head was judged never
 /// reaches the application (X06).
-pub(super) struct RequestBody {
-    inner: Incoming,
-    /// Where it comes from: an upload that still moves may take its time.
-    connection: Arc<Connection>,
+pub(super) enum RequestBody {
+    Streamed {
+        inner: Incoming,
+        /// Where it comes from: an upload that still moves may take its time.
+        connection: Arc<Connection>,
+    },
+    /// It was read before it goes on.
+    Whole(Bytes),
 }
 
 impl RequestBody {
-    pub(super) fn new(inner: Incoming, connection: Arc<Connection>) -> Self {
-        Self { inner, connection }
+    pub(super) const fn new(inner: Incoming, connection: Arc<Connection>) -> Self {
+        Self::Streamed { inner, connection }
+    }
+
+    pub(super) const fn whole(bytes: Bytes) -> Self {
+        Self::Whole(bytes)
     }
 }
 
@@ -31,17 +42,22 @@ impl HttpBody for RequestBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+        let (inner, connection) = match &mut *self {
+            Self::Streamed { inner, connection } => (inner, connection),
+            Self::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            Self::Whole(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+        };
+        match ready!(Pin::new(&mut *inner).poll_frame(cx)) {
             Some(Ok(frame)) if frame.is_data() => {
-                if self.inner.is_end_stream() {
-                    self.connection.uploaded();
+                if inner.is_end_stream() {
+                    connection.uploaded();
                 } else {
-                    self.connection.uploading();
+                    connection.uploading();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Ok(_)) | None => {
-                self.connection.uploaded();
+                connection.uploaded();
                 Poll::Ready(None)
             }
             Some(Err(error)) => Poll::Ready(Some(Err(error))),
@@ -49,11 +65,17 @@ impl HttpBody for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        match self {
+            Self::Streamed { inner, .. } => inner.is_end_stream(),
+            Self::Whole(bytes) => bytes.is_empty(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match self {
+            Self::Streamed { inner, .. } => inner.size_hint(),
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+        }
     }
 }
 
@@ -67,7 +89,15 @@ pub struct Body {
 enum Kind {
     Empty,
     Whole(Bytes),
-    Streamed { inner: Incoming, lease: Option<Lease> },
+    Streamed {
+        inner: Incoming,
+        lease: Option<Lease>,
+    },
+    /// Of which the first part was looked at before it goes on.
+    Begun {
+        first: VecDeque<Bytes>,
+        rest: Box<Body>,
+    },
 }
 
 impl Body {
@@ -85,6 +115,30 @@ impl Body {
         let mut body = Self { kind: Kind::Streamed { inner, lease }, exchange: None };
         body.give_back_if_ended();
         body
+    }
+
+    /// Looks at the first `limit` bytes, or at what is there after `patience`; they go on with the rest.
+    ///
+    /// # Errors
+    /// The application broke off.
+    pub(super) async fn begun(mut self, limit: usize, patience: Duration) -> Result<(Self, Vec<u8>), hyper::Error> {
+        let (mut first, mut seen) = (VecDeque::new(), Vec::new());
+        let reading = async {
+            while seen.len() < limit {
+                let Some(frame) = self.frame().await else { break };
+                if let Ok(data) = frame?.into_data() {
+                    seen.extend_from_slice(&data);
+                    first.push_back(data);
+                }
+            }
+            Ok::<(), hyper::Error>(())
+        };
+        if let Ok(read) = tokio::time::timeout(patience, reading).await {
+            read?;
+        }
+        seen.truncate(limit);
+        let exchange = self.exchange.take();
+        Ok((Self { kind: Kind::Begun { first, rest: Box::new(self) }, exchange }, seen))
     }
 
     pub(super) fn during(mut self, exchange: Exchange) -> Self {
@@ -115,6 +169,10 @@ impl HttpBody for Body {
                 this.kind = Kind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
+            Kind::Begun { first, rest } => match first.pop_front() {
+                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                None => Pin::new(&mut **rest).poll_frame(cx),
+            },
             Kind::Streamed { inner, lease } => match ready!(Pin::new(inner).poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_data() => {
                     this.give_back_if_ended();
@@ -140,6 +198,7 @@ impl HttpBody for Body {
             Kind::Empty => true,
             Kind::Whole(_) => false,
             Kind::Streamed { inner, .. } => inner.is_end_stream(),
+            Kind::Begun { first, rest } => first.is_empty() && rest.is_end_stream(),
         }
     }
 
@@ -148,6 +207,13 @@ impl HttpBody for Body {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Streamed { inner, .. } => inner.size_hint(),
+            Kind::Begun { first, rest } => {
+                let begun: u64 = first.iter().map(|bytes| bytes.len() as u64).sum();
+                match rest.size_hint().exact() {
+                    Some(rest) => SizeHint::with_exact(begun.saturating_add(rest)),
+                    None => SizeHint::default(),
+                }
+            }
         }
     }
 }

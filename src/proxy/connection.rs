@@ -1,14 +1,16 @@
 //! One client connection: what it is doing and since when, and what it is told from outside.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
 use crate::base::client_addr::Peer;
 use crate::base::clock::Tick;
+
+use super::upstream::Sender;
 
 /// One place taken on a core; the accept loop gives the next connection to the core with the fewest.
 pub(super) struct OpenGuard(Arc<AtomicUsize>);
@@ -84,7 +86,19 @@ pub(super) struct Connection {
     /// wake-up anyway: a notification and a channel would be asked, and registered with, each time.
     told: AtomicU8,
     waker: AtomicWaker,
+    /// The application's connection that a handshake of this client's runs on, or was made on.
+    bound: Mutex<Option<Bound>>,
     _open: OpenGuard,
+}
+
+/// A connection to the application that belongs to one client connection: NTLM and Negotiate authenticate connections, so
+/// it must never carry anybody else's request.
+struct Bound {
+    /// Of which app, by its place in the snapshot.
+    app: usize,
+    sender: Sender,
+    /// The application has let somebody in on it.
+    authenticated: bool,
 }
 
 impl Connection {
@@ -101,8 +115,28 @@ impl Connection {
             coarse,
             told: AtomicU8::new(0),
             waker: AtomicWaker::new(),
+            bound: Mutex::new(None),
             _open: open,
         }
+    }
+
+    /// Keeps `sender` for later requests of this connection to the same app.
+    pub(super) fn bind(&self, app: usize, sender: Sender, authenticated: bool) {
+        *self.bound.lock().unwrap_or_else(PoisonError::into_inner) = Some(Bound { app, sender, authenticated });
+    }
+
+    /// The connection to `app` that was kept, which this takes out.
+    pub(super) fn take_bound(&self, app: usize) -> Option<Sender> {
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        bound.take_if(|bound| bound.app == app).map(|bound| bound.sender)
+    }
+
+    /// Whether the application `app` has authenticated this client by its connection. Never behind a proxy, which shares
+    /// its connections among its clients.
+    pub(super) fn is_authenticated(&self, app: usize) -> bool {
+        let bound = || self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        let good = |bound: &Bound| bound.app == app && bound.authenticated && !bound.sender.is_closed();
+        !self.peer.is_trusted() && bound().as_ref().is_some_and(good)
     }
 
     /// A request begins; `complete`: nothing of it is to come.

@@ -20,6 +20,7 @@ use crate::base::random;
 use crate::explain::Recorder;
 use crate::gate::Snapshot;
 use crate::identity::headers::HeaderPlan;
+use crate::legacy::native::Native;
 use crate::session::{Ending, Session, SessionKey, SessionStore};
 use crate::web::Site;
 
@@ -38,6 +39,7 @@ pub struct Shared {
     pub site: Arc<Site>,
     pub audit: Arc<Audit>,
     pub explain: Recorder,
+    pub native: Arc<Native>,
     pub clock: Clock,
     pub log: Log,
     /// Where own paths are answered.

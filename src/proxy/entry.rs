@@ -27,20 +27,21 @@ use crate::session::{Found, SessionId, SessionKey};
 use crate::web::{Asked, Unsent, Visit};
 
 use super::access_log::Line;
-use super::body::Body;
+use super::body::{Body, RequestBody};
 use super::caching;
 use super::connection::{Connection, Doing};
 use super::control::{self, Abandoned, AbortOnDrop};
 use super::core::{Core, Exchange, RequestId};
 use super::forward::{Judged, UpstreamError, forward};
 use super::head::head_problem;
+use super::native;
 use super::story::{self, Story};
 use super::upgrade;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// An answer, and what the access log says of it.
-struct Answer<'a> {
+pub(super) struct Answer<'a> {
     response: Response<Body>,
     /// The app's id, or empty.
     app: &'a str,
@@ -50,7 +51,7 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    fn own(response: Response<Bytes>, by: &'static str) -> Self {
+    pub(super) fn own(response: Response<Bytes>, by: &'static str) -> Self {
         Self { response: response.map(Body::whole), app: "", by, client: None }
     }
 }
@@ -224,7 +225,8 @@ async fn judge(
     let own_host = site.host(host);
     let client = forwarded.client;
     let rule = app.rule(request.method(), request.headers(), normal);
-    let native = match rule.access {
+    let signs_in = app.signs_in(request.method(), request.headers(), normal);
+    let mut native = match rule.access {
         Access::Native => NativeCredential::of(request.headers(), &app.api_key_headers),
         Access::Public | Access::SignedIn => NativeCredential::Absent,
     };
@@ -246,11 +248,7 @@ async fn judge(
         _ => Ok(SessionCredential::NotRequested),
     };
     let Ok(session) = session else {
-        // Nobody knows whether the session is good. Its cookie is kept: it will be, when the directory is back (T10).
-        let reason = "directory_unavailable";
-        let mut answer = Answer::own(site.refusal(StatusCode::SERVICE_UNAVAILABLE, reason, asker, id.as_str()), reason);
-        answer.response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-        return answer;
+        return directory_away(core, asker, id);
     };
     let rejected = match (&cookie, &key, &session) {
         (Cookie::Many, ..) => Some("cookie_duplicate"),
@@ -262,6 +260,25 @@ async fn judge(
     if let Some(reason) = rejected {
         let event = Event::new("session.rejected", Outcome::Failure, reason).from_client(client, id.as_str());
         core.shared.audit.record_frequent(event);
+    }
+
+    let mut remembered = Vec::new();
+    if native == NativeCredential::Absent
+        && rule.access != Access::Public
+        && matches!(session, SessionCredential::NotRequested)
+        && !Asker::is_browser(request.headers())
+    {
+        if app.has_sign_in() {
+            match Box::pin(native::remembered(core, app, request.headers())).await {
+                Ok(found) => remembered = found,
+                Err(DirectoryAway) => return directory_away(core, asker, id),
+            }
+        }
+        if !remembered.is_empty() {
+            native = NativeCredential::Remembered;
+        } else if rule.access == Access::Native && connection.is_authenticated(app.index) {
+            native = NativeCredential::Connection;
+        }
     }
 
     let story = || Story {
@@ -370,6 +387,19 @@ async fn judge(
         control::app_signed_out(core, *key, host, client, id).await;
     }
     let resent = if posts { site.resent(request.headers()) } else { None };
+    let (request, attempt) = if native::is_concerned(native, signs_in) {
+        let arriving = native::Arriving { app, connection, native, signs_in, remembered, client };
+        match Box::pin(native::judge(core, arriving, request)).await {
+            Ok(judged) => judged,
+            Err(refused) => {
+                let (refusal, head) = *refused;
+                story().native(&head, refusal.reason, refusal.status);
+                return native::refused(core, app, &refusal, asker, host, client, id);
+            }
+        }
+    } else {
+        (request.map(|body| RequestBody::new(body, connection.clone())), None)
+    };
     let judged = Judged {
         app,
         host: own_host,
@@ -382,8 +412,19 @@ async fn judge(
         at: arrived.at,
         signs_out,
         websocket,
+        bound: attempt.as_ref().is_some_and(|attempt| attempt.is_bound()),
     };
-    let mut answer = match forward(core, permit, &judged, request).await {
+    let forwarded = match (forward(core, permit, &judged, request).await, attempt) {
+        (Ok(response), Some(attempt)) => match Box::pin(attempt.settle(core, id, response)).await {
+            Ok(response) => Ok(response),
+            Err(native::Unsettled::Refused(refusal)) => {
+                return native::refused(core, app, &refusal, asker, host, client, id);
+            }
+            Err(native::Unsettled::Broken(error)) => Err(UpstreamError::Broken(error)),
+        },
+        (forwarded, _) => forwarded,
+    };
+    let mut answer = match forwarded {
         Ok(response) => Answer { response, app: "", by, client: None },
         Err(UpstreamError::SessionEnded) => {
             let event = Event::new("session.rejected", Outcome::Failure, "session_ended");
@@ -440,4 +481,13 @@ async fn session_credential(
 }
 
 /// The directory cannot be asked.
-struct DirectoryAway;
+pub(super) struct DirectoryAway;
+
+/// Nobody knows whether a session is good. Its cookie is kept: it will be, when the directory is back (T10).
+fn directory_away(core: &Core, asker: Asker, id: RequestId) -> Answer<'static> {
+    let reason = "directory_unavailable";
+    let refusal = core.shared.site.refusal(StatusCode::SERVICE_UNAVAILABLE, reason, asker, id.as_str());
+    let mut answer = Answer::own(refusal, reason);
+    answer.response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    answer
+}

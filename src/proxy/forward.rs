@@ -4,7 +4,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, EXPECT, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, EXPECT, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
@@ -22,7 +22,7 @@ use super::caching;
 use super::connection::{Connection, Told};
 use super::core::{Core, RequestId};
 use super::upgrade;
-use super::upstream::{Lease, Sender, connect};
+use super::upstream::{Lease, Sender, bound, connect};
 
 /// Pooled connections tried before a new one: the application may have closed them all at once.
 const MAX_STALE: usize = 3;
@@ -102,6 +102,8 @@ pub(super) struct Judged<'a> {
     pub(super) at: Timestamp,
     /// Asks for a WebSocket.
     pub(super) websocket: bool,
+    /// Goes over a connection of this client's own: its credential is the connection's (NTLM, Negotiate).
+    pub(super) bound: bool,
 }
 
 /// Sends the request on. The only way to an application, and it takes a permit.
@@ -112,7 +114,7 @@ pub(super) async fn forward(
     core: &Rc<Core>,
     permit: Permit,
     judged: &Judged<'_>,
-    mut request: Request<Incoming>,
+    mut request: Request<RequestBody>,
 ) -> Result<Response<Body>, UpstreamError> {
     let client_upgrade = judged.websocket.then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
@@ -122,7 +124,7 @@ pub(super) async fn forward(
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     head(core, &permit, judged, &mut parts.headers).await?;
-    let request = Request::from_parts(parts, RequestBody::new(body, judged.connection.clone()));
+    let request = Request::from_parts(parts, body);
     let sent = tokio::select! {
         biased;
         sent = exchange(core, judged, request) => sent,
@@ -226,7 +228,11 @@ async fn exchange(
 ) -> Result<(Sender, Response<Incoming>), UpstreamError> {
     let mut stale = 0;
     loop {
-        let pooled = if judged.websocket || stale >= MAX_STALE { None } else { take(core, judged.app.index) };
+        let pooled = match () {
+            () if judged.websocket || stale >= MAX_STALE => None,
+            () if judged.bound => bound(judged.connection, judged.app.index).await,
+            () => take(core, judged.app.index),
+        };
         let reused = pooled.is_some();
         let mut sender = match pooled {
             Some(sender) => sender,
@@ -243,6 +249,16 @@ async fn exchange(
             },
         }
     }
+}
+
+/// Whether the application asks for the next step of a handshake: a challenge with a token.
+fn is_handshake(status: StatusCode, headers: &HeaderMap) -> bool {
+    let step = |value: &HeaderValue| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        let known = scheme.eq_ignore_ascii_case("ntlm") || scheme.eq_ignore_ascii_case("negotiate");
+        (known && !token.trim().is_empty()).then_some(())
+    };
+    status == StatusCode::UNAUTHORIZED && headers.get_all(WWW_AUTHENTICATE).iter().any(|value| step(value).is_some())
 }
 
 fn take(core: &Core, app: usize) -> Option<Sender> {
@@ -292,6 +308,17 @@ fn answer(
         core.ends_with(judged.connection, key, session.clone());
     }
     // A connection that may be upgraded is never pooled.
-    let lease = (!judged.websocket).then(|| Lease { core: core.clone(), app: judged.app.index, sender });
+    let (app, core) = (judged.app.index, core.clone());
+    let lease = match judged.bound {
+        _ if judged.websocket => None,
+        false => Some(Lease { core, app, sender, bound: None }),
+        true => {
+            let authenticated = status != StatusCode::UNAUTHORIZED;
+            // Behind a proxy the next request may be somebody else's: only a handshake goes on.
+            let kept = !judged.connection.peer.is_trusted() || is_handshake(status, response.headers());
+            let bound = Some((judged.connection.clone(), authenticated));
+            kept.then(|| Lease { core, app, sender, bound })
+        }
+    };
     Ok(response.map(|body| Body::streamed(body, lease)))
 }

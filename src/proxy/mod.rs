@@ -14,6 +14,7 @@ mod entry;
 mod forward;
 mod head;
 mod listen;
+mod native;
 mod phase;
 mod recent;
 mod sanitize;

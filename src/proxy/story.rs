@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 
 use crate::base::clock::Timestamp;
 use crate::explain::{Asked, Field, Record, Recorder, Step};
@@ -43,7 +42,7 @@ pub(super) fn cookie_word(came: bool, wanted: bool, rejected: Option<&'static st
 
 impl Story<'_> {
     /// A credential was asked for.
-    pub(super) fn challenged(&self, request: &Request<Incoming>, challenge: &Challenge, status: StatusCode) {
+    pub(super) fn challenged<B>(&self, request: &Request<B>, challenge: &Challenge, status: StatusCode) {
         self.recorder.record(|| match challenge {
             Challenge::SignIn => {
                 self.told(Record::challenge(Step::Request, "sign_in_required", true, self.asked()), request, status)
@@ -63,13 +62,7 @@ impl Story<'_> {
     }
 
     /// The request was refused, and signing in would not help.
-    pub(super) fn denied(
-        &self,
-        request: &Request<Incoming>,
-        denial: &Denial,
-        reason: &'static str,
-        status: StatusCode,
-    ) {
+    pub(super) fn denied<B>(&self, request: &Request<B>, denial: &Denial, reason: &'static str, status: StatusCode) {
         self.recorder.record(|| match denial {
             Denial::Role(session) => {
                 let record = Record::denial(Step::Request, reason, false, self.asked());
@@ -83,7 +76,7 @@ impl Story<'_> {
     }
 
     /// A WebSocket that another site's page wanted to open with this person's session.
-    pub(super) fn foreign_websocket(&self, request: &Request<Incoming>, own: &str, status: StatusCode) {
+    pub(super) fn foreign_websocket<B>(&self, request: &Request<B>, own: &str, status: StatusCode) {
         self.recorder.record(|| {
             let record = Record::denial(Step::Request, "websocket_origin", false, self.asked());
             let origin = request.headers().get(http::header::ORIGIN).and_then(|origin| origin.to_str().ok());
@@ -92,11 +85,19 @@ impl Story<'_> {
         });
     }
 
+    /// A credential of the application, or a sign-in there, was refused.
+    pub(super) fn native<B>(&self, request: &Request<B>, reason: &'static str, status: StatusCode) {
+        self.recorder.record(|| {
+            let record = Record::denial(Step::Request, reason, true, self.asked());
+            self.told(record, request, status)
+        });
+    }
+
     fn asked(&self) -> Asked<'_> {
         Asked { at: self.at, client: self.client, request_id: self.id }
     }
 
-    fn told(&self, record: Record, request: &Request<Incoming>, status: StatusCode) -> Record {
+    fn told<B>(&self, record: Record, request: &Request<B>, status: StatusCode) -> Record {
         let asker = match self.asker {
             Asker::Page => "page",
             Asker::Form => "form",

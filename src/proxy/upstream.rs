@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::client::conn::http1::{self, SendRequest};
@@ -14,6 +15,7 @@ use crate::base::net::is_localhost_name;
 use crate::config::Upstream;
 
 use super::body::RequestBody;
+use super::connection::Connection;
 use super::core::Core;
 
 /// Time to connect to the application (T24).
@@ -62,12 +64,17 @@ pub(super) struct Lease {
     pub(super) core: Rc<Core>,
     pub(super) app: usize,
     pub(super) sender: Sender,
+    /// The client connection that it belongs to, in place of the pool, and whether it is authenticated.
+    pub(super) bound: Option<(Arc<Connection>, bool)>,
 }
 
 impl Lease {
     /// Back to the pool, now or as soon as the connection can take a request again.
     pub(super) fn give_back(mut self) {
-        if self.sender.is_ready() {
+        if let Some((connection, authenticated)) = self.bound {
+            // At once: the client's next step of the handshake may be here already, and waits until it is ready.
+            connection.bind(self.app, self.sender, authenticated);
+        } else if self.sender.is_ready() {
             self.put();
         } else if !self.sender.is_closed() {
             tokio::task::spawn_local(async move {
@@ -84,6 +91,13 @@ impl Lease {
             pool.put(self.sender, now);
         }
     }
+}
+
+/// The connection that belongs to this client connection, once it can take a request.
+pub(super) async fn bound(connection: &Connection, app: usize) -> Option<Sender> {
+    let mut sender = connection.take_bound(app)?;
+    let ready = tokio::time::timeout(READY_LIMIT, sender.ready()).await;
+    matches!(ready, Ok(Ok(()))).then_some(sender)
 }
 
 /// A new connection to `upstream`, driven by a task of this core. With `upgrade`, the connection can leave HTTP.

@@ -8,6 +8,7 @@ mod form;
 mod hand_off;
 mod keep_post;
 mod limit;
+mod native;
 pub mod pages;
 mod provider_logout;
 mod refusal;
@@ -18,6 +19,7 @@ mod site;
 mod step_up;
 
 pub use keep_post::Unsent;
+pub use native::NativeRefusal;
 pub use refusal::Asked;
 pub use router::Visit;
 pub use site::Site;

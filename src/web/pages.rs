@@ -16,8 +16,8 @@ mod refusals;
 mod signing_in;
 
 pub use refusals::{
-    BadRequest, CrossSite, Denied, FrameNotice, LogoutRefused, Misdirected, NotFound, NotSent, PostKept, ServerError,
-    SignInAgain, Unavailable, UpstreamTrouble,
+    BadRequest, CrossSite, Denied, FrameNotice, LogoutRefused, Misdirected, NativeRefused, NotFound, NotSent, PostKept,
+    ServerError, SignInAgain, Unavailable, UpstreamTrouble,
 };
 pub use signing_in::{
     ConnectorChoice, EmailError, FrontChannelDone, KeptGone, Loop, Mismatch, Resend, SignIn, SignInFailed, SignOutAsk,

@@ -12,6 +12,7 @@ mod error;
 mod kept;
 mod linking;
 mod migrations;
+mod native;
 mod postgres;
 mod records;
 mod renewal;

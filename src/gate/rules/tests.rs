@@ -23,7 +23,12 @@ fn app_of(routes: Vec<config::Route>) -> AppRules {
         upstream: config::Upstream { host: "127.0.0.1".into(), port: 1 },
         sign_out: None,
         routes,
-        native: config::Native { challenge: NativeChallenge::AskApp, api_key_headers: vec![] },
+        native: config::Native {
+            challenge: NativeChallenge::AskApp,
+            api_key_headers: vec![],
+            sign_in: vec![],
+            allow: vec![],
+        },
     };
     AppRules::new(&"portal".parse().unwrap(), 0, &app)
 }

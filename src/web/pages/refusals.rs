@@ -95,6 +95,27 @@ impl Denied<'_> {
     }
 }
 
+/// A sign-in with a password of the application, of somebody who has another way in, or none (N05, N06).
+#[derive(Template)]
+#[template(path = "native_refused.html")]
+pub struct NativeRefused<'a> {
+    pub setting: Setting<'a>,
+    /// The person was deactivated; otherwise they sign in at a provider.
+    pub deactivated: bool,
+    pub sign_in_href: &'a str,
+}
+
+impl NativeRefused<'_> {
+    /// 403
+    pub fn render(&self, reason: &'static str) -> Page {
+        Page::new(self, StatusCode::FORBIDDEN, reason)
+    }
+
+    fn headline(&self) -> &'static str {
+        if self.deactivated { "This account is deactivated" } else { "Sign in with your company" }
+    }
+}
+
 /// A form or link of somebody else's page: what it asked for was not done.
 #[derive(Template)]
 #[template(path = "cross_site.html")]

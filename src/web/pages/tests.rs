@@ -120,6 +120,11 @@ fn every_page(s: Sample, insecure_http: bool) -> Vec<(&'static str, Page)> {
             "denied_role",
             Denied { setting, email: s.email, role: "Admin", other_account_href: s.link }.render("role_missing"),
         ),
+        ("native_refused", NativeRefused { setting, deactivated: false, sign_in_href: s.link }.render("sso_required")),
+        (
+            "native_refused_deactivated",
+            NativeRefused { setting, deactivated: true, sign_in_href: s.link }.render("user_deactivated"),
+        ),
         ("cross_site", CrossSite { setting }.render("cross_site_post")),
         ("not_found", NotFound { setting }.render()),
         ("bad_request", BadRequest { setting }.render("path_dot_segment")),
