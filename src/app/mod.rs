@@ -4,6 +4,7 @@ mod background;
 mod control;
 mod lifecycle;
 mod ops;
+mod persons;
 mod runtime;
 
 use std::collections::BTreeMap;
@@ -172,7 +173,14 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let cookies = Cookies::new(&config.server.public_url, &config.sessions);
     let snapshot = Arc::new(Snapshot::new(config));
     let enforced = Arc::new(Enforced::new(config, switchboard.clone()));
-    let native = Native::open(config, directory.clone(), enforced, None, clock.clone()).await;
+    let native = Native::open(
+        config,
+        directory.clone(),
+        enforced,
+        Some(Arc::new(persons::Records(directory.clone()))),
+        clock.clone(),
+    )
+    .await;
     let native = Arc::new(native.map_err(StartError::Directory)?);
     let sign_in = SignIn::new(
         config,

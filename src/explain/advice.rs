@@ -81,7 +81,6 @@ const ADVICE: &[(&[&str], &str)] = &[
         "Too many passwords failed from this network in ten minutes. Names are not locked: from another network, and from \
          where they signed in before, people go on. Look for spray_detected in the audit log.",
     ),
-    (&["user_deactivated"], "The user was deactivated; `anteroom user activate` undoes it."),
     (&["credential_ambiguous"], "The client sent two credentials of one kind; it has to send one."),
     (
         &["role_missing"],

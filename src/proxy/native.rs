@@ -226,8 +226,16 @@ impl<'a> Attempt<'a> {
         if refused && self.native.refuses(self.app, name) {
             return refuse(StatusCode::FORBIDDEN, "sso_required", None);
         }
-        if self.native.knows_persons() && is_deactivated(core, self.app, name).await {
-            return refuse(StatusCode::FORBIDDEN, "user_deactivated", None);
+        let deactivated = match self.native.is_known_deactivated(self.app, name) {
+            Some(known) => Ok(known),
+            None => is_deactivated(core, self.app, name).await,
+        };
+        match deactivated {
+            Ok(false) => {}
+            Ok(true) => return refuse(StatusCode::FORBIDDEN, "user_deactivated", None),
+            Err(DirectoryAway) => {
+                return refuse(StatusCode::SERVICE_UNAVAILABLE, "directory_unavailable", Some(DIRECTORY_RETRY));
+            }
         }
         match self.native.begin(self.app, self.client, name, parallel) {
             Ok(ticket) => self.ticket = Some(ticket),
@@ -355,16 +363,20 @@ fn leads_to<B>(response: &Response<B>, path: &str) -> bool {
     response.status().is_redirection() && to == path
 }
 
-async fn is_deactivated(core: &Core, app: &AppNative, name: &UserName) -> bool {
+/// When to ask again while the directory is away, in seconds.
+const DIRECTORY_RETRY: u64 = 5;
+
+/// Whether the name belongs to somebody who was deactivated, by the directory's word.
+async fn is_deactivated(core: &Core, app: &AppNative, name: &UserName) -> Result<bool, DirectoryAway> {
     let (native, index, name) = (core.shared.native.clone(), app.index(), name.clone());
     let asking = core.shared.control.spawn(async move {
         match native.of(index) {
             Some(own) => native.is_deactivated(own, &name).await,
-            None => false,
+            None => Ok(false),
         }
     });
     // A mistake of ours must not let somebody in.
-    asking.await.unwrap_or(true)
+    asking.await.map_err(|_| DirectoryAway)?.map_err(|_| DirectoryAway)
 }
 
 async fn followed(core: &Core, app: &AppNative, known: Vec<Arc<NativeCookie>>, answer: HeaderMap) {

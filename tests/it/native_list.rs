@@ -4,7 +4,7 @@ use base64::Engine as _;
 use serde_json::Value;
 
 use crate::command_line::{anteroom, run};
-use crate::native_sign_in::{login, setup};
+use crate::native_sign_in::{login, setup, switch};
 use crate::support::{App, Ask, answer};
 
 fn basic(user: &str) -> Ask {
@@ -118,4 +118,30 @@ async fn every_native_identity_that_was_let_in_is_listed_and_no_secret_is_kept()
     let mut command = anteroom(&["native", "list", "--app", "wiki"]);
     let (code, _, err) = run(command.arg("--socket").arg(&app.admin_socket)).await;
     assert!(code == 1 && err.contains("no app \"wiki\""), "{err}");
+}
+
+/// N06
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deactivated_user_does_not_come_in_by_password() {
+    let app = App::start().await;
+    let person = app.signed_in().await;
+    switch(&app, "disable").await;
+    let lets_in = async |user: &str| app.send(&basic(user)).await;
+    assert_eq!(lets_in("bob@acme.com").await.status, 200, "native again");
+    let mut command = anteroom(&["user", "deactivate", "alice@acme.com"]);
+    let (code, out, err) = run(command.arg("--socket").arg(&app.admin_socket)).await;
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    drop(person);
+    app.log.taken();
+    for user in ["alice@acme.com", "Alice@ACME.com"] {
+        let before = app.before();
+        let refused = lets_in(user).await;
+        app.refused(&before, &refused, 403, "user_deactivated", "native.denied", &["canary"]);
+    }
+    assert_eq!(lets_in("bob@acme.com").await.status, 200);
+    let mut command = anteroom(&["user", "activate", "alice@acme.com"]);
+    let (code, out, _) = run(command.arg("--socket").arg(&app.admin_socket)).await;
+    assert_eq!(code, 0, "{out}");
+    app.clock.advance(std::time::Duration::from_secs(30));
+    assert_eq!(lets_in("alice@acme.com").await.status, 200);
 }

@@ -27,7 +27,7 @@ pub(super) fn login(user: &str) -> Ask {
 }
 
 /// The address of an enabled domain signs in natively again: its domain is switched off, or on.
-async fn switch(app: &App, what: &str) {
+pub(crate) async fn switch(app: &App, what: &str) {
     let mut command = anteroom(&["domain", what, "acme.com"]);
     let (code, out, err) = run(command.arg("--socket").arg(&app.admin_socket)).await;
     assert_eq!((code, err.as_str()), (0, ""), "{out}");

@@ -43,11 +43,17 @@ const MAX_IDENTITIES: u64 = 100_000;
 /// How long it is believed whether a user is deactivated (N06).
 const ACTIVE_TRUSTED: Duration = Duration::from_secs(30);
 
+/// The same while the directory cannot be asked.
+const ACTIVE_BOUND: Duration = Duration::from_secs(60);
+
 /// What others know of the application's users.
 #[async_trait]
 pub trait Persons: Send + Sync {
     /// Whether this user name of `app` belongs to somebody who was deactivated (N06).
-    async fn is_deactivated(&self, app: &Id, name: &UserName) -> bool;
+    ///
+    /// # Errors
+    /// Nobody knows.
+    async fn is_deactivated(&self, app: &Id, name: &UserName) -> Result<bool, DirectoryError>;
 
     /// The application has let `name` in, and this is its answer: whether its cookies may go to the client.
     async fn after_native_sign_in(&self, app: &Id, name: &UserName, answer: &response::Parts) -> Verdict;
@@ -149,23 +155,36 @@ impl Native {
         self.enforced.refuses(name) && !app.allow.contains(name.as_str())
     }
 
-    /// Whether the user name belongs to somebody who was deactivated, as of 30 s ago at most (N06).
-    pub async fn is_deactivated(&self, app: &AppNative, name: &UserName) -> bool {
-        let Some(persons) = &self.persons else { return false };
-        let (key, now) = ((app.id.clone(), name.as_str().to_owned()), self.clock.now());
-        if let Some((known, asked)) = self.deactivated.get(&key)
-            && now.since(asked) < ACTIVE_TRUSTED
-        {
-            return known;
+    /// Whether the name belongs to somebody who was deactivated (N06), as far as that was asked in the last half minute.
+    pub fn is_known_deactivated(&self, app: &AppNative, name: &UserName) -> Option<bool> {
+        if self.persons.is_none() {
+            return Some(false);
         }
-        let deactivated = persons.is_deactivated(&app.id, name).await;
-        self.deactivated.insert(key, (deactivated, now));
-        deactivated
+        self.asked_within(ACTIVE_TRUSTED, &(app.id.clone(), name.as_str().to_owned()))
     }
 
-    /// Whether anybody has to be asked for [`is_deactivated`](Self::is_deactivated).
-    pub const fn knows_persons(&self) -> bool {
-        self.persons.is_some()
+    /// The same by the directory's word. While it is away, what it said within the last minute counts.
+    ///
+    /// # Errors
+    /// It is away for longer: nobody knows.
+    pub async fn is_deactivated(&self, app: &AppNative, name: &UserName) -> Result<bool, DirectoryError> {
+        let Some(persons) = &self.persons else { return Ok(false) };
+        let key = (app.id.clone(), name.as_str().to_owned());
+        if let Some(known) = self.asked_within(ACTIVE_TRUSTED, &key) {
+            return Ok(known);
+        }
+        match persons.is_deactivated(&app.id, name).await {
+            Ok(deactivated) => {
+                self.deactivated.insert(key, (deactivated, self.clock.now()));
+                Ok(deactivated)
+            }
+            Err(error) => self.asked_within(ACTIVE_BOUND, &key).ok_or(error),
+        }
+    }
+
+    fn asked_within(&self, time: Duration, key: &(Id, String)) -> Option<bool> {
+        let (known, asked) = self.deactivated.get(key)?;
+        (self.clock.now().since(asked) < time).then_some(known)
     }
 
     /// Begins a try with a password. `parallel`: see [`Throttle::begin`].

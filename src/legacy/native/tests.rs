@@ -1,7 +1,7 @@
 //! What others know of the application's users, and what becomes of cookies.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use http::Response;
 use http::header::{COOKIE, SET_COOKIE};
@@ -33,13 +33,17 @@ environment = "production"
 struct People {
     deactivated: Mutex<Option<String>>,
     asked: AtomicUsize,
+    away: AtomicBool,
 }
 
 #[async_trait]
 impl Persons for People {
-    async fn is_deactivated(&self, _: &Id, name: &UserName) -> bool {
+    async fn is_deactivated(&self, _: &Id, name: &UserName) -> Result<bool, DirectoryError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        self.deactivated.lock().unwrap().as_deref() == Some(name.as_str())
+        if self.away.load(Ordering::Relaxed) {
+            return Err(DirectoryError::Unavailable("away".into()));
+        }
+        Ok(self.deactivated.lock().unwrap().as_deref() == Some(name.as_str()))
     }
 
     async fn after_native_sign_in(&self, _: &Id, name: &UserName, _: &response::Parts) -> Verdict {
@@ -129,14 +133,22 @@ async fn a_deactivated_user_is_known_within_a_minute() {
     let people = Arc::new(People::default());
     let (native, clock) = native(&people).await;
     let app = native.of(0).unwrap();
-    assert!(!native.is_deactivated(app, &name("dora")).await);
+    let ask = async |who: &str| native.is_deactivated(app, &name(who)).await.ok();
+    assert_eq!(ask("dora").await, Some(false));
     *people.deactivated.lock().unwrap() = Some("dora".to_owned());
     clock.advance(Duration::from_secs(29));
-    assert!(!native.is_deactivated(app, &name("dora")).await, "asked once in half a minute");
+    assert_eq!(native.is_known_deactivated(app, &name("dora")), Some(false), "asked once in half a minute");
+    assert_eq!(ask("dora").await, Some(false));
     clock.advance(Duration::from_secs(1));
-    assert!(native.is_deactivated(app, &name("dora")).await);
-    assert!(!native.is_deactivated(app, &name("carol")).await);
+    assert_eq!(native.is_known_deactivated(app, &name("dora")), None);
+    assert_eq!((ask("dora").await, ask("carol").await), (Some(true), Some(false)));
     assert_eq!(people.asked.load(Ordering::Relaxed), 3);
+
+    people.away.store(true, Ordering::Relaxed);
+    clock.advance(Duration::from_secs(59));
+    assert_eq!((ask("dora").await, ask("carol").await), (Some(true), Some(false)), "as it was said a minute ago");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!((ask("dora").await, ask("carol").await, ask("new").await), (None, None, None));
 }
 
 #[tokio::test]
