@@ -1,6 +1,8 @@
 //! The directory in this process's memory: one lock around plain collections, which makes every call a transaction.
 //! What strangers can fill is bounded; beyond it the oldest is forgotten.
 
+mod cutovers;
+mod ledger;
 mod native;
 mod records;
 
@@ -12,11 +14,13 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    Change, Changes, CookieKey, DirectoryError, Ended, Lease, MAX_ENDED, NewCookie, OnceKind, Page, Renewed, Selector,
-    SessionRow, Sessions, SwitchKind, Used,
+    Change, Changes, CookieKey, CutOver, DirectoryError, Ended, Lease, MAX_ENDED, NewCookie, OnceKind, Page, Renewed,
+    Selector, SessionRow, Sessions, SwitchKind, Used,
 };
 use crate::base::clock::Timestamp;
+use crate::base::email::EmailDomain;
 use crate::base::share::Salt;
+use ledger::LedgerRows;
 use native::NativeRecords;
 use records::{ExplainedRecords, KeptRecords, UsedIds};
 
@@ -44,6 +48,8 @@ struct State {
     keys: BTreeMap<String, Timestamp>,
     salts: BTreeMap<String, Salt>,
     natives: NativeRecords,
+    cut_overs: BTreeMap<EmailDomain, CutOver>,
+    ledger: LedgerRows,
 }
 
 struct Stored {

@@ -8,6 +8,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "directory", include_str!("../../../migrations/0001_directory.sql")),
     (2, "salts", include_str!("../../../migrations/0002_salts.sql")),
     (4, "native", include_str!("../../../migrations/0004_native.sql")),
+    (5, "cutover", include_str!("../../../migrations/0005_cutover.sql")),
 ];
 
 /// What an engine calls differently.

@@ -6,10 +6,12 @@
 
 mod call;
 mod changes;
+mod cutovers;
 mod documents;
 mod ending;
 mod error;
 mod kept;
+mod ledger;
 mod migrations;
 mod native;
 mod postgres;
