@@ -16,8 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-use crate::directory::SwitchKind;
-
+use super::domains::{DomainList, DomainOrder, DomainSwitched};
 use super::types::{
     KeyList, NativeList, Revoked, SessionList, Status, Story, SwitchOrder, Switched, UserDone, UserList, UserOrder,
     Which,
@@ -112,20 +111,25 @@ impl Client {
         self.get(&format!("/explain/{}", utf8_percent_encode(reference, NON_ALPHANUMERIC))).await
     }
 
-    /// `POST /connectors/ID/…` and `POST /domains/NAME/…`
-    pub async fn switch(
-        &self,
-        kind: SwitchKind,
-        name: &str,
-        off: bool,
-        order: SwitchOrder,
-    ) -> Result<Switched, ClientError> {
-        let kind = match kind {
-            SwitchKind::Connector => "connectors",
-            SwitchKind::Domain => "domains",
-        };
-        let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
-        self.post(&format!("/{kind}/{name}/{}", if off { "disable" } else { "enable" }), &order).await
+    /// `POST /connectors/ID/…`
+    pub async fn switch_connector(&self, id: &str, off: bool, order: SwitchOrder) -> Result<Switched, ClientError> {
+        let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
+        self.post(&format!("/connectors/{id}/{}", if off { "disable" } else { "enable" }), &order).await
+    }
+
+    /// `GET /domains`
+    pub async fn domains(&self) -> Result<DomainList, ClientError> {
+        self.get("/domains").await
+    }
+
+    /// `POST /domains/NAME/disable`
+    pub async fn disable_domain(&self, name: &str, order: SwitchOrder) -> Result<DomainSwitched, ClientError> {
+        self.post(&format!("/domains/{}/disable", utf8_percent_encode(name, NON_ALPHANUMERIC)), &order).await
+    }
+
+    /// `POST /domains/NAME/enable`
+    pub async fn enable_domain(&self, name: &str, order: &DomainOrder) -> Result<DomainSwitched, ClientError> {
+        self.post(&format!("/domains/{}/enable", utf8_percent_encode(name, NON_ALPHANUMERIC)), order).await
     }
 
     /// `GET /users`: those of `address`, everybody if there is none; `limit` from 1 to 1,000.

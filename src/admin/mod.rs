@@ -11,12 +11,14 @@
 //! | `GET /explain/REFERENCE` | what was decided under a reference |
 //! | `GET /users?address=&limit=` | lists users |
 //! | `POST /users/ADDRESS-OR-ID/{deactivate,activate,unlink}` | who may sign in |
-//! | `POST /connectors/ID/{disable,enable}`, `POST /domains/NAME/{disable,enable}` | switches one off or on |
+//! | `POST /connectors/ID/{disable,enable}` | switches one off or on |
+//! | `GET /domains`, `POST /domains/NAME/{disable,enable}` | lists domains, switches one off or on, for all or some |
 //!
 //! The server ([`serve`]) knows no store and no session: it hands what it read to a [`Control`], which `app` implements
 //! on the running parts. Every change is an audit event, `admin.changed`, with the local user's id.
 
 mod client;
+mod domains;
 mod routes;
 mod server;
 mod socket;
@@ -26,10 +28,13 @@ mod types;
 
 use async_trait::async_trait;
 
-use crate::directory::{Explained, Selector, SwitchKind};
+use crate::base::clock::Timestamp;
+use crate::base::email::EmailDomain;
+use crate::directory::{Explained, Extent, Selector, SwitchKind};
 use crate::signin::UserChange;
 
 pub use client::{Client, ClientError};
+pub use domains::{DomainList, DomainOrder, DomainSwitched, DomainView, ExtentView, LaterView};
 pub use server::serve;
 pub use socket::{Socket, SocketError, check, open};
 pub use types::{
@@ -73,11 +78,28 @@ pub trait Control: Send + Sync {
     /// [`ControlError::NotFound`]: there is no such user, or nothing to change; [`ControlError::Unclear`]: several.
     async fn change_user(&self, name: &str, change: &UserChange) -> Result<UserDone, ControlError>;
 
-    /// Switches a connector or domain off or on, in every process. `end_sessions` over `sessions.on_disable`; without
-    /// meaning when it is switched on. How many sessions ended; `None`: they were to be kept.
+    /// The domains of the configuration and of the directory, by name.
+    async fn domains(&self) -> Result<Vec<DomainView>, ControlError>;
+
+    /// How one domain is, whether or not anything is known of it.
+    async fn domain(&self, name: &EmailDomain) -> Result<DomainView, ControlError>;
+
+    /// Switches a domain on in every process: for the people of `extent`, at once or from `from` on.
     ///
     /// # Errors
-    /// [`ControlError::NotFound`]: the configuration has none of that name.
+    /// [`ControlError::Refused`]: that moment has passed.
+    async fn enable_domain(
+        &self,
+        name: &EmailDomain,
+        extent: &Extent,
+        from: Option<Timestamp>,
+    ) -> Result<(), ControlError>;
+
+    /// Switches a connector off or on, or a domain off, in every process. `end_sessions` over `sessions.on_disable`;
+    /// without meaning when it is switched on. How many sessions ended; `None`: they were to be kept.
+    ///
+    /// # Errors
+    /// [`ControlError::NotFound`]: the configuration has no such connector.
     async fn switch(
         &self,
         kind: SwitchKind,
@@ -96,6 +118,9 @@ pub enum ControlError {
     /// What was named may be several things.
     #[error("{0}")]
     Unclear(String),
+    /// It makes no sense.
+    #[error("{0}")]
+    Refused(String),
     /// It did not work now: the directory is away, the keys' directory cannot be written.
     #[error("it could not be done")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),

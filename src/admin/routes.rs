@@ -15,20 +15,24 @@ use serde::de::DeserializeOwned;
 
 use crate::audit::{Event, Outcome};
 use crate::base::app_log::error_chain;
-use crate::base::email::EmailAddress;
+use crate::base::clock::Timestamp;
+use crate::base::email::{EmailAddress, EmailDomain};
 use crate::base::json;
 use crate::directory::{Selector, SwitchKind};
 use crate::explain;
 use crate::signin::UserChange;
 
 use super::ControlError;
+use super::domains::{DomainList, DomainOrder, DomainSwitched};
 use super::server::{Peer, Served};
 use super::types::{
     KeyList, NativeList, Revoked, SessionList, Story, SwitchOrder, Switched, UserList, UserOrder, Which,
 };
 
-/// Nothing that is sent here is near this long.
+/// Nothing that is sent here is near this long,
 const MAX_BODY: usize = 64 * 1024;
+/// but a list of people.
+const MAX_ORDER: usize = 4 * 1024 * 1024;
 /// How long a body may take.
 const BODY_TIME: Duration = Duration::from_secs(5);
 /// How long an answer may take.
@@ -75,6 +79,7 @@ pub(super) async fn answer(served: Arc<Served>, peer: Peer, request: Request<Inc
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
             answer
         }
+        Refusal::Control(ControlError::Refused(text)) => problem(StatusCode::BAD_REQUEST, "refused", &text),
         Refusal::Control(ControlError::NotFound(text)) => problem(StatusCode::NOT_FOUND, "not_found", &text),
         Refusal::Control(ControlError::Unclear(text)) => problem(StatusCode::CONFLICT, "unclear", &text),
         Refusal::Control(error) => problem(StatusCode::SERVICE_UNAVAILABLE, "failed", &error_chain(&error)),
@@ -105,7 +110,7 @@ async fn route(served: &Served, peer: Peer, request: Request<Incoming>) -> Resul
         }
         ["sessions", "revoke"] => {
             post()?;
-            let which = read::<Which>(body).await?.selector().map_err(Refusal::Request)?;
+            let which = read::<Which>(body, MAX_BODY).await?.selector().map_err(Refusal::Request)?;
             let event = Change::new("sessions_revoked").with("sessions", &words(&which));
             let ended = event
                 .noted(served, peer, control.revoke(&which), |event, ended| event.with("ended", ended.to_string()));
@@ -146,7 +151,7 @@ async fn route(served: &Served, peer: Peer, request: Request<Incoming>) -> Resul
         }
         ["users", user, what @ ("deactivate" | "activate" | "unlink")] => {
             post()?;
-            let (user, order) = (name(user)?, read::<UserOrder>(body).await?);
+            let (user, order) = (name(user)?, read::<UserOrder>(body, MAX_BODY).await?);
             let (reason, change) = decided(what, &order).map_err(Refusal::Request)?;
             let done = Change::new(reason).with("user", &user).noted(
                 served,
@@ -158,11 +163,22 @@ async fn route(served: &Served, peer: Peer, request: Request<Incoming>) -> Resul
         }
         ["connectors", id, what @ ("disable" | "enable")] => {
             post()?;
-            switch(served, peer, SwitchKind::Connector, &name(id)?, *what == "disable", body).await
+            let ended = switch(served, peer, SwitchKind::Connector, &name(id)?, *what == "disable", body).await?;
+            Ok(answered(&Switched { ended }))
         }
-        ["domains", domain, what @ ("disable" | "enable")] => {
+        ["domains"] => {
+            get()?;
+            Ok(answered(&DomainList { domains: control.domains().await? }))
+        }
+        ["domains", named, "disable"] => {
             post()?;
-            switch(served, peer, SwitchKind::Domain, &name(domain)?, *what == "disable", body).await
+            let named = domain(named)?;
+            let ended = switch(served, peer, SwitchKind::Domain, named.as_str(), true, body).await?;
+            Ok(answered(&DomainSwitched { ended, domain: control.domain(&named).await? }))
+        }
+        ["domains", named, "enable"] => {
+            post()?;
+            enable_domain(served, peer, &domain(named)?, body).await
         }
         _ => Err(Refusal::NoSuchPath),
     }
@@ -189,8 +205,8 @@ async fn switch(
     name: &str,
     off: bool,
     body: Incoming,
-) -> Result<Answer, Refusal> {
-    let order: SwitchOrder = read(body).await?;
+) -> Result<Option<u64>, Refusal> {
+    let order: SwitchOrder = read(body, MAX_BODY).await?;
     let (reason, field) = match (kind, off) {
         (SwitchKind::Connector, true) => ("connector_disabled", "connector"),
         (SwitchKind::Connector, false) => ("connector_enabled", "connector"),
@@ -200,7 +216,22 @@ async fn switch(
     let done = served.control.switch(kind, name, off, order.end_sessions);
     let event = Change::new(reason).with(field, name);
     let ended = event.noted(served, peer, done, |event, ended| event.with_some("ended", ended.map(|n| n.to_string())));
-    Ok(answered(&Switched { ended: ended.await? }))
+    Ok(ended.await?)
+}
+
+async fn enable_domain(served: &Served, peer: Peer, named: &EmailDomain, body: Incoming) -> Result<Answer, Refusal> {
+    let order: DomainOrder = read(body, MAX_ORDER).await?;
+    let (extent, from) = order.read(named).map_err(Refusal::Request)?;
+    let done = served.control.enable_domain(named, &extent, from);
+    let change = Change::new("domain_enabled").with("domain", named.as_str());
+    let said = |event: Event, (): &()| {
+        event
+            .with("percent", extent.percent.to_string())
+            .with("listed", extent.users.len().to_string())
+            .with_some("at", from.map(Timestamp::rfc3339))
+    };
+    change.noted(served, peer, done, said).await?;
+    Ok(answered(&DomainSwitched { ended: None, domain: served.control.domain(named).await? }))
 }
 
 /// A change that is noted, well or badly ended.
@@ -229,7 +260,7 @@ impl Change {
         let result = change.await;
         let outcome = match &result {
             Ok(_) => Outcome::Success,
-            Err(ControlError::NotFound(_) | ControlError::Unclear(_)) => Outcome::Failure,
+            Err(ControlError::NotFound(_) | ControlError::Unclear(_) | ControlError::Refused(_)) => Outcome::Failure,
             Err(_) => Outcome::Error,
         };
         let event = Event::new("admin.changed", outcome, self.reason)
@@ -332,11 +363,17 @@ fn name(part: &str) -> Result<String, Refusal> {
     name.map(std::borrow::Cow::into_owned).ok_or_else(|| Refusal::Request("the path holds no name".to_owned()))
 }
 
-/// The body as strict JSON; an empty one counts as `{}`.
-async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Refusal> {
+/// A part of the path that names an e-mail domain.
+fn domain(part: &str) -> Result<EmailDomain, Refusal> {
+    let name = name(part)?;
+    name.parse().map_err(|_| Refusal::Request(format!("{name:?} is no e-mail domain")))
+}
+
+/// The body, of `max` bytes at most, as strict JSON; an empty one counts as `{}`.
+async fn read<T: DeserializeOwned>(body: Incoming, max: usize) -> Result<T, Refusal> {
     let bad = |text: &str| Refusal::Request(text.to_owned());
-    let body = tokio::time::timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await;
-    let body = body.map_err(|_| bad("the body took too long"))?.map_err(|_| bad("the body is larger than 64 KB"))?;
+    let body = tokio::time::timeout(BODY_TIME, Limited::new(body, max).collect()).await;
+    let body = body.map_err(|_| bad("the body took too long"))?.map_err(|_| bad("the body is too large"))?;
     let body = body.to_bytes();
     let value = if body.is_empty() { Ok(serde_json::json!({})) } else { json::parse(&body) };
     let value = value.map_err(|error| Refusal::Request(error.to_string()))?;

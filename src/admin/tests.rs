@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::*;
 use crate::audit::Audit;
 use crate::base::clock::{Clock, Timestamp};
+use crate::base::email::EmailDomain;
 use crate::base::log::Log;
 use crate::config::AdminSocket;
 
@@ -51,6 +52,11 @@ fn session(number: u128) -> SessionView {
 fn key() -> KeyView {
     let word = str::to_owned;
     KeyView { kind: word("sealing"), id: word("00ff"), created: word("x"), stage: word("current"), until: None }
+}
+
+fn domain(name: &str) -> DomainView {
+    let at = Timestamp::from_secs(1_800_000_000);
+    DomainView::new(&name.parse().unwrap(), true, Some("acme".to_owned()), true, None, at)
 }
 
 #[async_trait]
@@ -113,6 +119,27 @@ impl Control for Notes {
         self.add(format!("explain {reference}"));
         let record = json!({ "step": "callback", "kind": "denial", "reason": "state_missing" }).to_string();
         Ok(vec![Explained { reference: reference.to_owned(), at: Timestamp::from_secs(1_800_000_000), record }])
+    }
+
+    async fn domains(&self) -> Result<Vec<DomainView>, ControlError> {
+        Ok(vec![domain("acme.com")])
+    }
+
+    async fn domain(&self, name: &EmailDomain) -> Result<DomainView, ControlError> {
+        Ok(domain(name.as_str()))
+    }
+
+    async fn enable_domain(
+        &self,
+        name: &EmailDomain,
+        extent: &Extent,
+        from: Option<Timestamp>,
+    ) -> Result<(), ControlError> {
+        if from.is_some_and(|from| from.secs() == 0) {
+            return Err(ControlError::Refused("that has passed".to_owned()));
+        }
+        self.add(format!("enable {name} {} {:?} {:?}", extent.percent, extent.users, from.map(Timestamp::secs)));
+        Ok(())
     }
 
     async fn switch(
@@ -313,19 +340,30 @@ async fn every_change_is_noted_with_who_made_it() {
     let user = Which { user: Some("alice@acme.com".to_owned()), ..Which::default() };
     running.client.revoke(&user).await.unwrap();
     let keep = SwitchOrder { end_sessions: Some(false) };
-    let switched = running.client.switch(SwitchKind::Connector, "acme", true, keep).await.unwrap();
+    let switched = running.client.switch_connector("acme", true, keep).await.unwrap();
     assert_eq!(switched, Switched { ended: Some(4) });
-    running.client.switch(SwitchKind::Domain, "acme.com", false, SwitchOrder::default()).await.unwrap();
+    let order = DomainOrder {
+        at: Some("2027-01-15T08:00:00Z".to_owned()),
+        percent: Some(10),
+        users: vec!["Ann@acme.com".to_owned()],
+    };
+    running.client.enable_domain("ACME.com", &order).await.unwrap();
+    let passed = DomainOrder { at: Some("1970-01-01T00:00:00Z".to_owned()), ..DomainOrder::default() };
+    let error = running.client.enable_domain("acme.com", &passed).await.unwrap_err();
+    assert_eq!(error.to_string(), "that has passed");
+    let off = running.client.disable_domain("acme.com", SwitchOrder::default()).await.unwrap();
+    assert_eq!((off.ended, off.domain.name.as_str()), (Some(4), "acme.com"));
     let error = running.client.rotate_keys().await.unwrap_err();
     assert!(error.to_string().contains("the disk is full"), "{error}");
-    let error = running.client.switch(SwitchKind::Connector, "nobody", true, keep).await.unwrap_err();
+    let error = running.client.switch_connector("nobody", true, keep).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no connector \"nobody\"");
     assert_eq!(
         running.notes.taken(),
         [
             "revoke Email(\"alice@acme.com\")",
             "switch Connector acme off=true end=Some(false)",
-            "switch Domain acme.com off=false end=None"
+            "enable acme.com 10 {\"ann@acme.com\"} Some(1800000000)",
+            "switch Domain acme.com off=true end=None"
         ]
     );
     let events = running.events();
@@ -343,11 +381,14 @@ async fn every_change_is_noted_with_who_made_it() {
             ("sessions_revoked", "AuthSuccess"),
             ("connector_disabled", "AuthSuccess"),
             ("domain_enabled", "AuthSuccess"),
+            ("domain_enabled", "AuthFailure"),
+            ("domain_disabled", "AuthSuccess"),
             ("keys_rotated", "AuthError"),
             ("connector_disabled", "AuthFailure"),
         ]
     );
     assert_eq!((&events[0]["sessions"], &events[0]["ended"]), (&json!("user alice@acme.com"), &json!("2")));
+    assert_eq!((&events[2]["percent"], &events[2]["listed"]), (&json!("10"), &json!("1")));
     assert_eq!((&events[1]["connector"], &events[1]["ended"]), (&json!("acme"), &json!("4")));
 }
 
@@ -390,6 +431,10 @@ async fn requests_are_read_strictly() {
         ("/users/two@acme.com/deactivate", "", 409),
         ("/users/nobody@acme.com/deactivate", "", 404),
         ("/connectors//disable", "", 400),
+        ("/domains/acme/enable", "", 400),
+        ("/domains/acme.com/enable", r#"{"percent":101}"#, 400),
+        ("/domains/acme.com/enable", r#"{"users":["ann@acme.org"]}"#, 400),
+        ("/domains/acme.com/enable", r#"{"user":[]}"#, 400),
         ("/", "", 404),
         ("//status", "", 404),
     ] {

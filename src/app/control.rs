@@ -5,17 +5,24 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::admin::{Control, ControlError, KeyView, NativeView, SessionView, Status, SwitchView, UserDone, UserView};
+use crate::admin::{
+    Control, ControlError, DomainView, KeyView, NativeView, SessionView, Status, SwitchView, UserDone, UserView,
+};
 use crate::base::clock::{Clock, Timestamp};
+use crate::base::email::EmailDomain;
 use crate::base::id::Id;
 use crate::base::keys::{KeyInfo, KeyRing};
 use crate::config::{Config, DirectoryLocation, SessionsStore};
-use crate::directory::{Directory, Explained, NativeIdentity, Page, Selector, SessionRow, SwitchKind, Switchboard};
+use crate::directory::{
+    Directory, Explained, Extent, NativeIdentity, Page, Selector, SessionRow, SwitchKind, Switchboard,
+};
 use crate::explain::Recorder;
 use crate::legacy::native::Native;
 use crate::session::{SessionStore, write_uses};
 use crate::signin::{SwitchError, UserChange, UserChanged, UserError};
 use crate::web::Site;
+
+use super::domains::Domains;
 
 /// The running parts that commands reach.
 pub(super) struct Reached {
@@ -35,7 +42,7 @@ pub(super) struct Controls {
     since: Timestamp,
     kind: &'static str,
     connectors: BTreeSet<String>,
-    domains: BTreeSet<String>,
+    domains: Domains,
     apps: BTreeSet<Id>,
 }
 
@@ -51,7 +58,7 @@ impl Controls {
             kind,
             connectors: config.connectors.keys().map(|id| id.as_str().to_owned()).collect(),
             apps: config.apps.keys().cloned().collect(),
-            domains: config.domains.keys().map(|domain| domain.as_str().to_owned()).collect(),
+            domains: Domains::new(config),
             reached,
         }
     }
@@ -95,7 +102,7 @@ impl Control for Controls {
             directory: self.kind.to_owned(),
             keys: views(&self.reached.keys.list()),
             connectors: self.switches(SwitchKind::Connector, &self.connectors),
-            domains: self.switches(SwitchKind::Domain, &self.domains),
+            domains: self.switches(SwitchKind::Domain, &self.domains.configured()),
         })
     }
 
@@ -164,6 +171,24 @@ impl Control for Controls {
         self.reached.explain.of(&self.reached.directory, reference).await.map_err(ControlError::failed)
     }
 
+    async fn domains(&self) -> Result<Vec<DomainView>, ControlError> {
+        Ok(self.domains.views(&self.reached.switchboard, self.reached.clock.now()))
+    }
+
+    async fn domain(&self, name: &EmailDomain) -> Result<DomainView, ControlError> {
+        Ok(self.domains.view(name, &self.reached.switchboard, self.reached.clock.now()))
+    }
+
+    async fn enable_domain(
+        &self,
+        name: &EmailDomain,
+        extent: &Extent,
+        from: Option<Timestamp>,
+    ) -> Result<(), ControlError> {
+        let done = self.reached.site.sign_in().enable_domain(name, extent, from).await;
+        done.map(drop).map_err(switch_failed)
+    }
+
     async fn switch(
         &self,
         kind: SwitchKind,
@@ -176,9 +201,16 @@ impl Control for Controls {
             true => sign_in.disable(kind, name, end_sessions).await,
             false => sign_in.enable(kind, name).await.map(|()| None),
         };
-        result.map_err(|error| match error {
-            SwitchError::Unknown { .. } => ControlError::NotFound(error.to_string()),
-            error => ControlError::failed(error),
-        })
+        result.map_err(switch_failed)
+    }
+}
+
+fn switch_failed(error: SwitchError) -> ControlError {
+    match error {
+        SwitchError::UnknownConnector { .. } | SwitchError::NoDomain { .. } => {
+            ControlError::NotFound(error.to_string())
+        }
+        SwitchError::Passed { .. } => ControlError::Refused(error.to_string()),
+        SwitchError::Directory(_) | SwitchError::Sessions(_) => ControlError::failed(error),
     }
 }

@@ -2,6 +2,7 @@
 
 mod background;
 mod control;
+mod domains;
 mod lifecycle;
 mod ops;
 mod persons;
@@ -25,6 +26,7 @@ use crate::base::keys::{KeyRing, KeysError};
 use crate::base::log::Log;
 use crate::base::metrics::Metrics;
 use crate::base::outgoing::{Outgoing, OutgoingSetupError};
+use crate::base::random;
 use crate::base::seal::Sealer;
 use crate::base::secret::SecretError;
 use crate::config::{Config, Connector, DirectoryLocation, OnDisable, Renewal, SessionsStore};
@@ -127,7 +129,8 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
         serves: serves(config),
         clock: clock.clone(),
     });
-    let switchboard = Switchboard::default();
+    let salt = directory.salts.salt(Switchboard::PURPOSE, &random::bytes()).await.map_err(StartError::Directory)?;
+    let switchboard = Switchboard::new(&salt);
     let follower = Follower::begin(sessions.clone(), switchboard.clone()).await.map_err(StartError::Directory)?;
     let counted = sessions.clone();
     let metrics = Arc::new(Metrics::new(Box::new(move || counted.count())));
@@ -172,15 +175,9 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
     let renewals = Renewals::new(sessions.clone(), &providers, audit.clone());
     let cookies = Cookies::new(&config.server.public_url, &config.sessions);
     let snapshot = Arc::new(Snapshot::new(config));
-    let enforced = Arc::new(Enforced::new(config, switchboard.clone()));
-    let native = Native::open(
-        config,
-        directory.clone(),
-        enforced,
-        Some(Arc::new(persons::Records(directory.clone()))),
-        clock.clone(),
-    )
-    .await;
+    let enforced = Arc::new(Enforced::new(config, switchboard.clone(), clock.clone()));
+    let persons = Arc::new(persons::Records(directory.clone()));
+    let native = Native::open(config, directory.clone(), enforced.clone(), Some(persons), clock.clone()).await;
     let native = Arc::new(native.map_err(StartError::Directory)?);
     let sign_in = SignIn::new(
         config,
@@ -189,6 +186,7 @@ pub async fn assemble(config: &Config, environment: &Environment) -> Result<Asse
             snapshot: snapshot.clone(),
             directory: directory.clone(),
             switchboard: switchboard.clone(),
+            enforced,
             sealer,
             cookies: cookies.clone(),
             sessions: sessions.clone(),
@@ -269,7 +267,7 @@ fn serves(config: &Config) -> Option<Serves> {
     let connectors = config.connectors.keys();
     let served: BTreeMap<Id, Vec<EmailDomain>> =
         connectors.map(|id| (id.clone(), SignIn::enabled_domains(config, id))).collect();
-    (config.sessions.on_disable == OnDisable::End).then(|| -> Serves {
+    (config.sessions.on_disable != OnDisable::Keep).then(|| -> Serves {
         Box::new(move |who| served.get(&who.connector).is_some_and(|domains| domains.contains(&who.email.domain())))
     })
 }

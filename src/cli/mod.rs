@@ -3,6 +3,7 @@
 mod check;
 mod doctor;
 mod document;
+mod domain;
 mod explain;
 mod keys;
 mod native;
@@ -104,10 +105,10 @@ enum Command {
         #[command(subcommand)]
         what: switch::Connector,
     },
-    /// Switch an e-mail domain off or on again.
+    /// Say whose people sign in at their provider, and from when; or undo it.
     Domain {
         #[command(subcommand)]
-        what: switch::Domain,
+        what: domain::Domain,
     },
 }
 
@@ -176,7 +177,7 @@ pub fn run() -> ExitCode {
         Command::Explain(explain) => explain::run(&explain),
         Command::Keys { what } => keys::run(&what),
         Command::Connector { what } => switch::connector(&what),
-        Command::Domain { what } => switch::domain(&what),
+        Command::Domain { what } => domain::run(&what),
     };
     let (code, text) = match result {
         Ok(()) => return ExitCode::SUCCESS,

@@ -1,14 +1,12 @@
-//! `anteroom connector` and `anteroom domain`: what is there, and off and on again over what the configuration says.
+//! `anteroom connector`: what is there, and off and on again over what the configuration says.
 
 use clap::{Args, Subcommand};
-
-use crate::admin::SwitchOrder;
-use crate::directory::SwitchKind;
 
 use super::reach::{Reach, WHERE};
 use super::show::{self, Show};
 use super::table::count;
 use super::{Failure, print};
+use crate::admin::SwitchOrder;
 
 #[derive(Subcommand)]
 pub(super) enum Connector {
@@ -30,25 +28,12 @@ pub(super) enum Connector {
     Enable(Enable),
 }
 
-#[derive(Subcommand)]
-pub(super) enum Domain {
-    /// Switch an e-mail domain off, in every process: its people cannot sign in until it is enabled again.
-    ///
-    /// Sign-ins that are under way end with a page that says so. What happens to their sessions stands in
-    /// sessions.on_disable, unless a flag says otherwise. It stays off over restarts.
-    #[command(after_help = format!("Example: anteroom domain disable --config anteroom.toml acme.com --end-sessions\n\n{WHERE}"))]
-    Disable(Disable),
-    /// Switch an e-mail domain on again.
-    #[command(after_help = format!("Example: anteroom domain enable --config anteroom.toml acme.com\n\n{WHERE}"))]
-    Enable(Enable),
-}
-
 #[derive(Args)]
 pub(super) struct Disable {
     #[command(flatten)]
-    reach: Reach,
+    pub(super) reach: Reach,
     /// Its id or name, as in the configuration.
-    name: String,
+    pub(super) name: String,
     /// End its sessions, whatever sessions.on_disable says.
     #[arg(long)]
     end_sessions: bool,
@@ -67,31 +52,33 @@ pub(super) struct Enable {
 
 pub(super) fn connector(what: &Connector) -> Result<(), Failure> {
     match what {
-        Connector::Disable(order) => disable(SwitchKind::Connector, order),
-        Connector::Enable(order) => enable(SwitchKind::Connector, order),
+        Connector::Disable(order) => disable(order),
+        Connector::Enable(order) => enable(order),
         Connector::Show(asked) => show::run(asked),
     }
 }
 
-pub(super) fn domain(what: &Domain) -> Result<(), Failure> {
-    match what {
-        Domain::Disable(order) => disable(SwitchKind::Domain, order),
-        Domain::Enable(order) => enable(SwitchKind::Domain, order),
-    }
+fn disable(order: &Disable) -> Result<(), Failure> {
+    let switched = order.reach.talk(async |client| client.switch_connector(&order.name, true, order.order()).await)?;
+    print(&format!("{} is off; {}\n", order.name, order.ended(switched.ended)))
 }
 
-fn disable(kind: SwitchKind, order: &Disable) -> Result<(), Failure> {
-    let Disable { reach, name, end_sessions, keep_sessions } = order;
-    let order = SwitchOrder { end_sessions: (*end_sessions || *keep_sessions).then_some(*end_sessions) };
-    let switched = reach.talk(async |client| client.switch(kind, name, true, order).await)?;
-    let sessions = match switched.ended {
-        Some(ended) => format!("{} ended", count(ended, "session")),
-        None => "its sessions go on until their limits".to_owned(),
-    };
-    print(&format!("{name} is off; {sessions}\n"))
-}
-
-fn enable(kind: SwitchKind, Enable { reach, name }: &Enable) -> Result<(), Failure> {
-    reach.talk(async |client| client.switch(kind, name, false, SwitchOrder::default()).await)?;
+fn enable(Enable { reach, name }: &Enable) -> Result<(), Failure> {
+    reach.talk(async |client| client.switch_connector(name, false, SwitchOrder::default()).await)?;
     print(&format!("{name} is on\n"))
+}
+
+impl Disable {
+    /// What is to happen to the sessions.
+    pub(super) fn order(&self) -> SwitchOrder {
+        SwitchOrder { end_sessions: (self.end_sessions || self.keep_sessions).then_some(self.end_sessions) }
+    }
+
+    /// What happened to them.
+    pub(super) fn ended(&self, ended: Option<u64>) -> String {
+        match ended {
+            Some(ended) => format!("{} ended", count(ended, "session")),
+            None => "its sessions go on until their limits".to_owned(),
+        }
+    }
 }

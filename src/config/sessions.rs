@@ -59,6 +59,8 @@ impl Word for SessionsStore {
 /// What happens to the sessions of a connector or domain that is switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDisable {
+    /// Those of a connector end. Those of a domain go on until their limits: a cut-over is undone that way.
+    EndConnectors,
     /// They end.
     End,
     /// They go on until their limits; nobody signs in anew.
@@ -66,7 +68,8 @@ pub enum OnDisable {
 }
 
 impl Word for OnDisable {
-    const WORDS: &'static [(&'static str, Self)] = &[("end", Self::End), ("keep", Self::Keep)];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("end-connectors", Self::EndConnectors), ("end", Self::End), ("keep", Self::Keep)];
 }
 
 impl Word for SameSite {
@@ -96,8 +99,9 @@ section! {
         #[schemars(extend("default" = "5s"))]
         revocation_bound: String,
         /// What happens to the sessions of a connector or domain that `anteroom connector disable` or `anteroom domain
-        /// disable` switches off.
-        #[schemars(extend("default" = "end"))]
+        /// disable` switches off: they end, or are kept until their limits. "end-connectors" ends those of connectors and
+        /// keeps those of domains, so that a domain's cut-over is undone without signing anybody out.
+        #[schemars(extend("default" = "end-connectors"))]
         on_disable: Choice<OnDisable>,
         /// One session cookie for all hosts of a domain, instead of one for each host: "shared-with-every-host-of:"
         /// and the domain. Every host of it can then read and replace the cookie, also those that are not Anteroom's;
@@ -147,7 +151,7 @@ impl RawSessions {
         }
         let bound = raw.revocation_bound.parse(cx.report, |text| duration(text, MIN, BOUND_MAX)).or(BOUND);
         let store = raw.store.word_or(SessionsStore::Directory);
-        let on_disable = raw.on_disable.word_or(OnDisable::End);
+        let on_disable = raw.on_disable.word_or(OnDisable::EndConnectors);
         let cookie_domain = raw.cookie_domain.parse(cx.report, |text| cookie_domain(text, public_url)).optional();
         Some(Sessions {
             idle_timeout: idle?,

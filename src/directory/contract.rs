@@ -2,7 +2,9 @@
 //! process's; elsewhere the same one.
 
 mod changes;
+mod cutovers;
 mod endings;
+mod ledger;
 mod native;
 mod records;
 mod renewal;
@@ -129,6 +131,12 @@ contract! {
         native_identities_are_forgotten_by_age_and_beyond_their_number
         a_native_cookie_is_remembered_for_as_long_as_it_is_used
         a_native_cookie_that_two_were_given_counts_for_neither;
+    cutovers:
+        a_cut_over_is_seen_by_every_process_and_numbered
+        a_domain_that_was_off_is_on_for_those_who_are_named_alone;
+    ledger:
+        the_ledgers_sums_are_those_of_every_process
+        every_kind_of_the_ledger_is_read_as_it_was_written;
 }
 
 /// A moment to count from.

@@ -1,6 +1,8 @@
 //! The directory in this process's memory: one lock around plain collections, which makes every call a transaction.
 //! What strangers can fill is bounded; beyond it the oldest is forgotten.
 
+mod cutovers;
+mod ledger;
 mod native;
 mod records;
 mod users;
@@ -13,11 +15,13 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    Change, Changes, CookieKey, Created, Creation, DirectoryError, Ended, Lease, Linking, MAX_ENDED, NewCookie,
-    OnceKind, Page, Renewed, Selector, SessionRow, Sessions, SwitchKind, Used,
+    Change, Changes, CookieKey, Created, Creation, CutOver, DirectoryError, Ended, Lease, Linking, MAX_ENDED,
+    NewCookie, OnceKind, Page, Renewed, Selector, SessionRow, Sessions, SwitchKind, Used,
 };
 use crate::base::clock::Timestamp;
+use crate::base::email::EmailDomain;
 use crate::base::share::Salt;
+use ledger::LedgerRows;
 use native::NativeRecords;
 use records::{ExplainedRecords, KeptRecords, UsedIds};
 use users::People;
@@ -47,6 +51,8 @@ struct State {
     salts: BTreeMap<String, Salt>,
     people: People,
     natives: NativeRecords,
+    cut_overs: BTreeMap<EmailDomain, CutOver>,
+    ledger: LedgerRows,
 }
 
 struct Stored {

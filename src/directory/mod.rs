@@ -11,6 +11,8 @@
 
 #[cfg(test)]
 mod contract;
+mod cutovers;
+mod ledger;
 mod memory;
 mod native;
 mod open;
@@ -27,6 +29,8 @@ use uuid::Uuid;
 use crate::base::clock::Timestamp;
 use crate::base::share::Salt;
 
+pub use cutovers::{CutOver, CutOvers, Extent, MAX_LISTED};
+pub use ledger::{Ledger, LedgerEntry, LedgerKind, LedgerRow, day as ledger_day};
 pub use native::{NativeCookie, NativeIdentity, NativeKind, Natives};
 pub use open::{Location, OpenError, Probed, open, probe};
 pub use sql::Failure;
@@ -61,10 +65,12 @@ pub struct Directory {
     pub kept: Arc<dyn Kept>,
     pub explanations: Arc<dyn Explanations>,
     pub switches: Arc<dyn Switches>,
+    pub cut_overs: Arc<dyn CutOvers>,
     pub keys: Arc<dyn KeyIds>,
     pub salts: Arc<dyn Salts>,
     pub users: Arc<dyn Users>,
     pub natives: Arc<dyn Natives>,
+    pub ledger: Arc<dyn Ledger>,
     closing: Arc<dyn Closing>,
 }
 
@@ -82,18 +88,8 @@ impl Directory {
 
     fn of<D>(all: Arc<D>) -> Self
     where
-        D: Sessions
-            + Changes
-            + Once
-            + Kept
-            + Explanations
-            + Switches
-            + KeyIds
-            + Salts
-            + Users
-            + Natives
-            + Closing
-            + 'static,
+        D: Sessions + Changes + Once + Kept + Explanations + Switches + KeyIds + Salts,
+        D: Users + Natives + CutOvers + Ledger + Closing + 'static,
     {
         Self {
             sessions: all.clone(),
@@ -102,10 +98,12 @@ impl Directory {
             kept: all.clone(),
             explanations: all.clone(),
             switches: all.clone(),
+            cut_overs: all.clone(),
             keys: all.clone(),
             salts: all.clone(),
             users: all.clone(),
             natives: all.clone(),
+            ledger: all.clone(),
             closing: all,
         }
     }

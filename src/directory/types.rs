@@ -177,6 +177,8 @@ pub enum Change {
     Revoked(Selector),
     /// A connector or domain was switched off or on.
     Switched(Switch),
+    /// The cut-over of a domain is another now: read it again.
+    CutOver(EmailDomain),
 }
 
 /// What works once.

@@ -5,5 +5,5 @@ pub mod guard;
 pub mod native;
 mod user_name;
 
-pub use enforced::Enforced;
+pub use enforced::{AtApp, Enforced, Standing};
 pub use user_name::{InvalidName, UserName};

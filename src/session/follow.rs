@@ -60,6 +60,7 @@ impl Follower {
         let from = self.epochs_from();
         let revoked = directory.changes.revoked(from).await?;
         let off = directory.switches.off().await?;
+        let cut_overs = directory.cut_overs.all().await?;
         {
             let mut epochs = lock(&self.store.inner().epochs);
             epochs.clear();
@@ -69,7 +70,7 @@ impl Follower {
                 }
             }
         }
-        self.switchboard.replace(off);
+        self.switchboard.replace(off, cut_overs);
         self.seen = newest;
         self.store.refreshed_at(before);
         Ok(())
@@ -124,7 +125,7 @@ impl Follower {
                     // What came in between is forgotten there.
                     return self.begin_anew().await;
                 }
-                self.take_in(number, change);
+                self.take_in(number, change).await?;
                 self.seen = number;
             }
             self.looks = self.looks.wrapping_add(1);
@@ -140,14 +141,19 @@ impl Follower {
         }
     }
 
-    fn take_in(&self, number: i64, change: Change) {
+    async fn take_in(&self, number: i64, change: Change) -> Result<(), DirectoryError> {
         match change {
             Change::CookieEnded(key) => self.store.end_cookie_here(&SessionKey::from(key)),
             // Read again when it is next asked for.
             Change::CookieRenewed(key, version) => self.store.outdated(&SessionKey::from(key), version),
             Change::Revoked(which) => self.store.revoke_here(&which, number),
             Change::Switched(switch) => self.switchboard.set(&switch),
+            Change::CutOver(domain) => {
+                let cut_over = self.store.inner().directory.cut_overs.of(&domain).await?;
+                self.switchboard.set_cut_over(&domain, cut_over);
+            }
         }
+        Ok(())
     }
 }
 

@@ -20,7 +20,7 @@ mod targets;
 mod users;
 mod verified;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,7 @@ use crate::directory::{Directory, SwitchKind, Switchboard};
 use crate::explain::{Recorder, Step};
 use crate::gate::Snapshot;
 use crate::identity::Identity;
+use crate::legacy::{AtApp, Enforced, Standing};
 use crate::session::{ATTEMPT_LIFETIME, Cookies, SessionStore};
 
 pub use callback::{Callback, Completed, Failed};
@@ -60,7 +61,6 @@ const REMEMBERED: Duration = ATTEMPT_LIFETIME.saturating_add(Duration::from_secs
 /// Everything a sign-in needs.
 pub struct SignIn {
     providers: BTreeMap<Id, Provider>,
-    by_domain: HashMap<EmailDomain, Id>,
     sealer: Sealer,
     cookies: Cookies,
     sessions: SessionStore,
@@ -71,9 +71,8 @@ pub struct SignIn {
     /// Remembers what works once (O18) and keeps what waits for a person.
     directory: Directory,
     switchboard: Switchboard,
+    enforced: Arc<Enforced>,
     hosts: OwnHosts,
-    /// Every domain of the configuration, whatever its environment.
-    domains: BTreeSet<EmailDomain>,
     on_disable: OnDisable,
     sign_out_done: String,
     prefix: String,
@@ -87,6 +86,7 @@ pub struct Parts {
     pub snapshot: Arc<Snapshot>,
     pub directory: Directory,
     pub switchboard: Switchboard,
+    pub enforced: Arc<Enforced>,
     pub sealer: Sealer,
     pub cookies: Cookies,
     pub sessions: SessionStore,
@@ -108,9 +108,7 @@ pub struct Visitor<'a> {
 impl SignIn {
     /// Puts the parts together.
     pub fn new(config: &Config, parts: Parts) -> Self {
-        let by_domain = parts.providers.values().flat_map(|p| p.domains().iter().map(|d| (d.clone(), p.id().clone())));
         Self {
-            by_domain: by_domain.collect(),
             sealer: parts.sealer,
             cookies: parts.cookies,
             sessions: parts.sessions,
@@ -119,7 +117,7 @@ impl SignIn {
             metrics: parts.metrics,
             directory: parts.directory,
             switchboard: parts.switchboard,
-            domains: config.domains.keys().cloned().collect(),
+            enforced: parts.enforced,
             on_disable: config.sessions.on_disable,
             clock: parts.clock,
             snapshot: parts.snapshot,
@@ -138,12 +136,26 @@ impl SignIn {
         mine.map(|(name, _)| name.clone()).collect()
     }
 
-    /// The provider of `domain`, if both are enabled here. An exact match: a sub-domain is another domain (I09).
-    pub fn discover(&self, domain: &EmailDomain) -> Option<&Provider> {
-        let id = self.by_domain.get(domain)?;
-        let off = self.switchboard.is_off(SwitchKind::Connector, id.as_str())
-            || self.switchboard.is_off(SwitchKind::Domain, domain.as_str());
-        self.providers.get(id).filter(|_| !off)
+    /// The provider that the person of `address` is to sign in at.
+    ///
+    /// # Errors
+    /// They sign in at the application.
+    pub fn discover(&self, address: &EmailAddress) -> Result<&Provider, AtApp> {
+        match self.enforced.standing(address) {
+            Standing::Provider(id) => self.providers.get(id).ok_or(AtApp::NoConnector),
+            Standing::App(why) => Err(why),
+        }
+    }
+
+    /// The provider that everybody of `domain` is to sign in at.
+    pub fn discover_domain(&self, domain: &EmailDomain) -> Option<&Provider> {
+        self.enforced.for_everybody(domain).and_then(|id| self.providers.get(id))
+    }
+
+    /// The provider of `domain`, for people that it sent here by itself: whether the cut-over has come to them does not
+    /// matter.
+    pub fn serving(&self, domain: &EmailDomain) -> Option<&Provider> {
+        self.enforced.serving(domain).ok().and_then(|id| self.providers.get(id))
     }
 
     /// Whether people of `identity`'s connector and domain may sign in at this moment: what was switched off meanwhile

@@ -80,19 +80,23 @@ impl Site {
         };
         let return_to = self.return_to(link.rd.as_deref(), visit.visitor());
         let address = link.address();
-        let hinted = address.as_ref().map(EmailAddress::domain);
-        let hinted = hinted.or_else(|| link.domain_hint.as_ref().and_then(|hint| hint.parse::<EmailDomain>().ok()));
+        let hinted = link.domain_hint.as_ref().and_then(|hint| hint.parse::<EmailDomain>().ok());
         let may_go_on =
             async || self.sign_in.may_go_on(&return_to, purpose.as_ref(), &parts.headers, &visit.host).await;
-        if hinted.is_none() && may_go_on().await {
+        if address.is_none() && hinted.is_none() && may_go_on().await {
             return redirect(&self.sign_in.location(&return_to), "already_signed_in", vec![]);
         }
         // A single known domain in the link skips the page; only a top-level GET starts an attempt.
-        if let (Some(domain), Asker::Page, &Method::GET) = (&hinted, visit.asker, &parts.method) {
+        if (address.is_some() || hinted.is_some()) && visit.asker == Asker::Page && parts.method == Method::GET {
             if let Some(response) = self.too_many(visit) {
                 return response;
             }
-            if let Some(provider) = self.sign_in.discover(domain) {
+            let provider = match (&address, &hinted) {
+                (Some(address), _) => self.sign_in.discover(address).ok(),
+                (None, Some(domain)) => self.sign_in.discover_domain(domain),
+                (None, None) => None,
+            };
+            if let Some(provider) = provider {
                 let (domain_hint, select_account) = (link.domain_hint.as_deref(), link.select_account);
                 let (hint, person) = (address, None);
                 let start = Start { provider, return_to, purpose, hint, person, domain_hint, select_account };
@@ -132,8 +136,8 @@ impl Site {
         let Ok(address) = typed.parse::<EmailAddress>() else { return again(EmailError::Invalid) };
         let change = self.link("sign-in", &[("rd", rd), ("for", purpose)]);
         let domain = address.domain();
-        match self.sign_in.discover(&domain) {
-            Some(provider) => {
+        match self.sign_in.discover(&address) {
+            Ok(provider) => {
                 let query = [
                     ("connector", provider.id().as_str()),
                     ("login_hint", address.as_str()),
@@ -150,7 +154,7 @@ impl Site {
                 .render()
                 .into_response()
             }
-            None => {
+            Err(_) => {
                 let event = Event::new("login.rejected", Outcome::Failure, "domain_unknown");
                 let event = event.from_client(visit.client, &visit.request_id).with("domain", domain.as_str());
                 self.audit.record_frequent(event);
@@ -221,7 +225,7 @@ impl Site {
             (None, _) => Err("issuer_unknown"),
             (Some(only), None) => Ok(Some(only)),
             (Some(_), Some(_)) => {
-                let hinted = hint.and_then(|hint| self.sign_in.discover(&hint.domain()));
+                let hinted = hint.and_then(|hint| self.sign_in.serving(&hint.domain()));
                 Ok(hinted.filter(|provider| of_issuer(provider)))
             }
         }

@@ -131,10 +131,10 @@ async fn a_connector_that_is_switched_off_signs_nobody_in_until_it_is_on_again()
     assert!(says(&app, &["status"]).await.contains("acme (off)"));
     assert_eq!(says(&app, &["connector", "enable", "acme"]).await, "acme is on\n");
     let mut alice_again = app.signed_in().await;
-    let off = says(&app, &["domain", "disable", "acme.com"]).await;
+    let off = says(&app, &["domain", "disable", "acme.com", "--end-sessions"]).await;
     assert_eq!(off, "acme.com is off; 2 sessions ended\n");
     assert_eq!((status(&mut alice).await, status(&mut alice_again).await, status(&mut bob).await), (302, 302, 200));
-    assert_eq!(says(&app, &["domain", "enable", "acme.com"]).await, "acme.com is on\n");
+    assert_eq!(says(&app, &["domain", "enable", "acme.com"]).await, "acme.com is on for everybody\n");
     let (code, _, err) = command(&app, &["connector", "disable", "nobody"]).await;
     assert!(code == 1 && err.contains("no connector \"nobody\""), "{err}");
     let outcomes: Vec<String> = changes(&app).into_iter().map(|(reason, _)| reason).collect();

@@ -83,19 +83,24 @@ async fn a_connector_that_is_switched_off_signs_nobody_in_until_it_is_on_again()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_of_what_is_switched_off_end_by_setting_or_by_word() {
-    for (row, setting, word, ends) in [
-        ("the default", "", None, true),
-        ("the setting", "[sessions]\non_disable = \"keep\"", None, false),
-        ("a word over the setting", "[sessions]\non_disable = \"keep\"", Some(true), true),
-        ("a word over the default", "", Some(false), false),
+    let (keep, end) = ("[sessions]\non_disable = \"keep\"", "[sessions]\non_disable = \"end\"");
+    for (row, kind, setting, word, ends) in [
+        ("the default", CONNECTOR, "", None, true),
+        ("the setting", CONNECTOR, keep, None, false),
+        ("a word over the setting", CONNECTOR, keep, Some(true), true),
+        ("a word over the default", CONNECTOR, "", Some(false), false),
+        ("the default undoes a cut-over", DOMAIN, "", None, false),
+        ("the setting for a domain", DOMAIN, end, None, true),
+        ("a word for a domain", DOMAIN, "", Some(true), true),
     ] {
+        let name = if kind == CONNECTOR { "acme" } else { "acme.com" };
         let app = App::start_with(Setup::new().with(setting)).await;
         let mut alice = app.signed_in().await;
-        let ended = app.site.sign_in().disable(CONNECTOR, "acme", word).await.unwrap();
+        let ended = app.site.sign_in().disable(kind, name, word).await.unwrap();
         assert_eq!(ended, ends.then_some(1), "{row}");
         assert_eq!(is_signed_in(&mut alice).await, !ends, "{row}");
         // Later they may end all the same.
-        assert_eq!(app.site.sign_in().disable(CONNECTOR, "acme", Some(true)).await.unwrap(), Some(u64::from(!ends)));
+        assert_eq!(app.site.sign_in().disable(kind, name, Some(true)).await.unwrap(), Some(u64::from(!ends)));
         assert!(!is_signed_in(&mut alice).await, "{row}");
     }
 }
@@ -117,7 +122,7 @@ async fn a_domain_that_is_switched_off_stops_its_people_and_no_others() {
     };
     let (mut her, _) = olga().await;
     assert!(is_signed_in(&mut her).await);
-    assert_eq!(app.site.sign_in().disable(DOMAIN, "ACME.org", None).await.unwrap(), Some(1));
+    assert_eq!(app.site.sign_in().disable(DOMAIN, "ACME.org", Some(true)).await.unwrap(), Some(1));
     assert!(!is_signed_in(&mut her).await);
     assert!(is_signed_in(&mut alice).await);
     app.log.taken();
@@ -172,7 +177,7 @@ async fn slow_news_let_nobody_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_is_configured_can_be_switched_and_a_failure_is_told() {
+async fn only_connectors_of_the_configuration_and_domains_can_be_switched_and_a_failure_is_told() {
     let (directory, away) = spoilable();
     let app = App::start_with(Setup::new().directory(directory.clone())).await;
     let mut alice = app.signed_in().await;
@@ -181,9 +186,8 @@ async fn only_what_is_configured_can_be_switched_and_a_failure_is_told() {
         (CONNECTOR, "ACME"),
         (CONNECTOR, ""),
         (CONNECTOR, "acme.com"),
-        (DOMAIN, "nobody.com"),
-        (DOMAIN, "sub.acme.com"),
         (DOMAIN, "acme"),
+        (DOMAIN, "alice@acme.com"),
         (DOMAIN, ""),
     ] {
         for off in [true, false] {
@@ -191,7 +195,11 @@ async fn only_what_is_configured_can_be_switched_and_a_failure_is_told() {
                 true => app.site.sign_in().disable(kind, name, Some(true)).await.map(drop),
                 false => app.site.sign_in().enable(kind, name).await,
             };
-            assert!(matches!(result, Err(SwitchError::Unknown { .. })), "{name:?}: {result:?}");
+            let refused = match kind {
+                CONNECTOR => matches!(result, Err(SwitchError::UnknownConnector { .. })),
+                _ => matches!(result, Err(SwitchError::NoDomain { .. })),
+            };
+            assert!(refused, "{name:?}: {result:?}");
         }
     }
     assert_eq!(directory.switches.off().await.unwrap(), vec![]);

@@ -17,6 +17,7 @@ mod assertion;
 mod caching;
 mod command_line;
 mod cookies;
+mod cutover;
 mod disabling;
 mod discovery;
 mod doctor;

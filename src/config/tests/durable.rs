@@ -30,7 +30,7 @@ fn without_a_word_sessions_are_kept_in_a_file_beside_the_configuration() {
     let Loaded { config, warnings } = loads("", "");
     assert_eq!(warnings, []);
     let sessions = &config.sessions;
-    assert_eq!((sessions.store, sessions.on_disable), (SessionsStore::Directory, OnDisable::End));
+    assert_eq!((sessions.store, sessions.on_disable), (SessionsStore::Directory, OnDisable::EndConnectors));
     assert_eq!((sessions.revocation_bound, sessions.cookie_domain.as_deref()), (Duration::from_secs(5), None));
     let DirectoryLocation::Sqlite(file) = &config.directory.location else { panic!("a file") };
     assert!(file.is_absolute() && file.ends_with("anteroom.db"), "{file:?}");

@@ -24,12 +24,13 @@ struct Document<T> {
     is: T,
 }
 
-fn write<T: Serialize>(is: T) -> Result<String, Fault> {
+/// Writes a document.
+pub(super) fn write<T: Serialize>(is: T) -> Result<String, Fault> {
     serde_json::to_string(&Document { v: FORM, is }).map_err(|_| Fault::unreadable("a value that JSON cannot hold"))
 }
 
 /// Reads a document; `what` names it in the error.
-fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, Fault> {
+pub(super) fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, Fault> {
     let document: Document<T> = serde_json::from_str(text).map_err(|_| Fault::unreadable(what))?;
     if document.v == FORM { Ok(document.is) } else { Err(Fault::unreadable(format!("{what}: form {}", document.v))) }
 }
@@ -188,6 +189,7 @@ enum ChangeDocument {
     RevokedDomain(String),
     RevokedAll,
     Switched { kind: String, name: String, off: bool },
+    CutOver(String),
 }
 
 /// A change as it is written. A selector of one session cannot be revoked.
@@ -211,6 +213,7 @@ pub(super) fn change(change: &Change) -> Result<String, Fault> {
         Change::Switched(Switch { kind, name, off }) => {
             ChangeDocument::Switched { kind: switch_kind(*kind).to_owned(), name: name.clone(), off: *off }
         }
+        Change::CutOver(domain) => ChangeDocument::CutOver(domain.to_string()),
     })
 }
 
@@ -239,6 +242,7 @@ pub(super) fn read_change(text: &str, number: i64) -> Result<Change, Fault> {
         ChangeDocument::Switched { kind, name, off } => {
             Change::Switched(Switch { kind: read_switch_kind(&kind).ok_or_else(unreadable)?, name, off })
         }
+        ChangeDocument::CutOver(domain) => Change::CutOver(domain.parse().map_err(|_| unreadable())?),
     })
 }
 

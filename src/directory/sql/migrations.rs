@@ -9,6 +9,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "salts", include_str!("../../../migrations/0002_salts.sql")),
     (3, "users", include_str!("../../../migrations/0003_users.sql")),
     (4, "native", include_str!("../../../migrations/0004_native.sql")),
+    (5, "cutover", include_str!("../../../migrations/0005_cutover.sql")),
 ];
 
 /// What an engine calls differently.

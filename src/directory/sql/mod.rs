@@ -6,10 +6,12 @@
 
 mod call;
 mod changes;
+mod cutovers;
 mod documents;
 mod ending;
 mod error;
 mod kept;
+mod ledger;
 mod linking;
 mod migrations;
 mod native;

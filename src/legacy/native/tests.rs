@@ -61,7 +61,7 @@ async fn native(people: &Arc<People>) -> (Native, Clock) {
     std::fs::write(&file, CONFIG).unwrap();
     let config = config::load(Some(&file), std::iter::empty(), &Overrides::default()).unwrap().config;
     let clock = Clock::manual(Timestamp::from_secs(1_800_000_000));
-    let enforced = Arc::new(Enforced::new(&config, Switchboard::default()));
+    let enforced = Arc::new(Enforced::new(&config, Switchboard::default(), clock.clone()));
     let people: Option<Arc<dyn Persons>> = Some(people.clone());
     (Native::open(&config, Directory::in_memory(), enforced, people, clock.clone()).await.unwrap(), clock)
 }

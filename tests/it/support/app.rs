@@ -380,3 +380,15 @@ impl App {
         Self::serve(served, None).await
     }
 }
+
+impl App {
+    /// As [`restart`](Self::restart), with more sections in the configuration.
+    pub async fn restart_with(self, more: &str) -> Self {
+        let file = self._dir.path().join("anteroom.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{text}\n{more}\n")).unwrap();
+        let loaded = config::load(Some(&file), std::iter::empty(), &Overrides::default());
+        let config = Arc::new(loaded.unwrap_or_else(|problems| panic!("{problems}")).config);
+        Self { config, ..self }.restart().await
+    }
+}
