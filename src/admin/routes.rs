@@ -29,9 +29,9 @@ use super::types::{
     KeyList, NativeList, Revoked, SessionList, Story, SwitchOrder, Switched, UserList, UserOrder, Which,
 };
 
-/// Nothing that is sent here is near this long,
+/// Nothing that is sent here is near this long, but a list of people.
 const MAX_BODY: usize = 64 * 1024;
-/// but a list of people.
+/// The longest of those.
 const MAX_ORDER: usize = 4 * 1024 * 1024;
 /// How long a body may take.
 const BODY_TIME: Duration = Duration::from_secs(5);

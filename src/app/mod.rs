@@ -262,7 +262,8 @@ fn location(config: &Config) -> Result<Location, StartError> {
     })
 }
 
-/// Whose sessions count: what left the configuration is switched off too, and so are its sessions unless they are kept.
+/// Whose sessions count: what left the configuration is switched off too, and so are its sessions unless they are kept. A
+/// domain too: a cut-over is undone by the command, and a file without the domain means that it belongs elsewhere.
 fn serves(config: &Config) -> Option<Serves> {
     let connectors = config.connectors.keys();
     let served: BTreeMap<Id, Vec<EmailDomain>> =

@@ -49,6 +49,21 @@ pub const OTHER_FORWARDING: [&str; 25] = [
 /// Most hops that `X-Forwarded-For` may name.
 const MAX_HOPS: usize = 32;
 
+/// The network that a client's address stands for where sources are counted: IPv4 by /24, IPv6 by /64, which one customer
+/// of a provider has as a rule.
+pub fn network(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            IpAddr::V4(Ipv4Addr::new(a, b, c, 0))
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
 /// A trusted proxy sent forwarding headers that cannot be read. It would be wrong to guess whom it meant: 400.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadForwarded {

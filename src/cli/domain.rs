@@ -27,9 +27,9 @@ pub(super) enum Domain {
     /// Switch an e-mail domain off, in every process: the undo of a cut-over.
     ///
     /// The e-mail page knows no provider of theirs any more, the application takes their passwords again, and a sign-in at
-    /// the provider that is under way ends with a page that says so. Anteroom stays in the path, and sessions go on until their limits unless
-    /// sessions.on_disable or a flag says otherwise. It stays off over restarts. A domain that the configuration does not
-    /// have yet may be switched off before it gets there.
+    /// the provider that is under way ends with a page that says so. Anteroom stays in the path, and sessions go on until
+    /// their limits unless sessions.on_disable or a flag says otherwise. It stays off over restarts. A domain that the
+    /// configuration does not have yet may be switched off before it gets there.
     #[command(after_help = format!("Example: anteroom domain disable --config anteroom.toml acme.com --end-sessions\n\n{WHERE}"))]
     Disable(Disable),
     /// Switch an e-mail domain on, in every process: for everybody, or for some first.

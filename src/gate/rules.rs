@@ -253,11 +253,15 @@ impl AppRules {
         if self.sign_in.is_empty() {
             return None;
         }
+        fn plain(path: &str) -> &str {
+            path.strip_suffix('/').unwrap_or(path)
+        }
         let mut found = None;
         self.each_reading(method, headers, path, |method, path| {
-            let plain = |path: &str| path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase();
-            let path = plain(path);
-            let signs_in = |(known, methods): &(String, Vec<Method>)| plain(known) == path && methods.contains(method);
+            // Methods first: most requests of an application read.
+            let signs_in = |(known, methods): &(String, Vec<Method>)| {
+                methods.contains(method) && plain(known).eq_ignore_ascii_case(plain(path))
+            };
             found = found.or_else(|| self.sign_in.iter().position(signs_in));
         });
         found

@@ -5,6 +5,7 @@
 //! [`forward`] with the permit, or an answer of our own.
 
 mod access_log;
+mod answer;
 mod body;
 mod caching;
 mod connection;
@@ -13,6 +14,7 @@ mod core;
 mod entry;
 mod forward;
 mod head;
+mod judge;
 mod listen;
 mod native;
 mod phase;

@@ -25,11 +25,12 @@ use crate::legacy::guard;
 use crate::legacy::native::{AppNative, Credential, Native, Spray, Ticket, Verdict};
 use crate::web::NativeRefusal;
 
+use super::answer::Answer;
 use super::body::{Body, RequestBody};
 use super::connection::Connection;
 use super::control::AbortOnDrop;
 use super::core::{Core, RequestId};
-use super::entry::{Answer, DirectoryAway};
+use super::judge::DirectoryAway;
 
 /// How long a sign-in's body may take in all: each is up to 64 KB of memory.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
@@ -226,6 +227,11 @@ impl<'a> Attempt<'a> {
         if refused && self.native.refuses(self.app, name) {
             return refuse(StatusCode::FORBIDDEN, "sso_required", None);
         }
+        // Before the directory is asked: who makes names up is held up here.
+        match self.native.begin(self.app, self.client, name, parallel) {
+            Ok(ticket) => self.ticket = Some(ticket),
+            Err(too_many) => return refuse(StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", Some(too_many.0)),
+        }
         let deactivated = match self.native.is_known_deactivated(self.app, name) {
             Some(known) => Ok(known),
             None => is_deactivated(core, self.app, name).await,
@@ -236,10 +242,6 @@ impl<'a> Attempt<'a> {
             Err(DirectoryAway) => {
                 return refuse(StatusCode::SERVICE_UNAVAILABLE, "directory_unavailable", Some(DIRECTORY_RETRY));
             }
-        }
-        match self.native.begin(self.app, self.client, name, parallel) {
-            Ok(ticket) => self.ticket = Some(ticket),
-            Err(too_many) => return refuse(StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", Some(too_many.0)),
         }
         Ok(())
     }

@@ -32,8 +32,8 @@ pub enum SwitchError {
 }
 
 impl SignIn {
-    /// Switches a connector (by its id) or an e-mail domain (whether or not the configuration has it) off, here at once and in other processes as soon as they read
-    /// the change. `end_sessions`: whether its sessions end too; none: as `sessions.on_disable` says. Returns how many
+    /// Switches a connector (by its id) or an e-mail domain (whether or not the configuration has it) off, here at once and
+    /// in other processes as soon as they read the change. `end_sessions`: whether its sessions end too; none: as `sessions.on_disable` says. Returns how many
     /// ended, and none if they were to be kept. Works on what is off already: its sessions may end later than it.
     ///
     /// # Errors

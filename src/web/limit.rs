@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +17,7 @@ use governor::{Quota, RateLimiter};
 
 use moka::sync::Cache;
 
+use crate::base::client_addr::network;
 use crate::base::clock::{Clock, Timestamp};
 
 /// Look-ups of one source at once, and per minute: an office behind one address on a Monday morning fits.
@@ -57,7 +58,7 @@ impl Limit {
         if self.checks.fetch_add(1, Ordering::Relaxed) % CLEAN_EVERY == CLEAN_EVERY - 1 {
             self.limiter.retain_recent();
         }
-        self.limiter.check_key(&source(client)).map_err(|until| {
+        self.limiter.check_key(&network(client)).map_err(|until| {
             let wait = until.wait_time_from(GovernorClock::now(&self.limiter_clock()));
             u32::try_from(wait.as_secs()).unwrap_or(60).saturating_add(1)
         })
@@ -87,7 +88,7 @@ impl Failures {
     /// # Errors
     /// Seconds until it is.
     pub(super) fn check(&self, client: IpAddr) -> Result<(), u32> {
-        let Some(until) = self.silenced.get(&source(client)) else { return Ok(()) };
+        let Some(until) = self.silenced.get(&network(client)) else { return Ok(()) };
         let wait = until.since(self.clock.now());
         if wait.is_zero() { Ok(()) } else { Err(u32::try_from(wait.as_secs()).unwrap_or(60).saturating_add(1)) }
     }
@@ -96,7 +97,7 @@ impl Failures {
     pub(super) fn count(&self, client: IpAddr) {
         if let Err(secs) = self.limit.check(client) {
             let silence = Duration::from_secs(secs.into()).min(LONGEST_SILENCE);
-            self.silenced.insert(source(client), self.clock.now().plus(silence));
+            self.silenced.insert(network(client), self.clock.now().plus(silence));
         }
     }
 }
@@ -121,7 +122,7 @@ impl UnderWay {
 
     /// One more of `client`, unless there are as many as there may be.
     pub(super) fn begin(&self, client: IpAddr) -> Option<Turn<'_>> {
-        let source = source(client);
+        let source = network(client);
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         if now.values().sum::<usize>() >= self.of_all || now.get(&source).is_some_and(|count| *count >= self.of_one) {
             return None;
@@ -139,20 +140,6 @@ impl Drop for Turn<'_> {
             if *count.get() == 0 {
                 count.remove();
             }
-        }
-    }
-}
-
-/// The network that an address stands for.
-fn source(client: IpAddr) -> IpAddr {
-    match client {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            IpAddr::V4(Ipv4Addr::new(a, b, c, 0))
-        }
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
     }
 }
@@ -196,7 +183,7 @@ mod tests {
     #[test]
     fn one_source_and_all_together_have_no_more_under_way_than_they_may() {
         let under_way = UnderWay::new(2, 3);
-        let of = |last: u8| under_way.begin(IpAddr::V4(Ipv4Addr::new(192, 0, last, 1)));
+        let of = |last: u8| under_way.begin(IpAddr::from([192, 0, last, 1]));
         let (first, second) = (of(1), of(1));
         assert!(first.is_some() && second.is_some() && of(1).is_none(), "two of one source");
         let third = of(2);

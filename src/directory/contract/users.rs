@@ -115,6 +115,10 @@ pub(super) async fn nobody_signs_in_as_a_deactivated_user_by_whatever_name(on: &
     // The same app's user comes to say the address of somebody who left.
     assert_eq!(refused(&on.one, &at("app/portal", "43", "alice@acme.com")).await, LinkRefused::UserDeactivated);
 
+    // Nor does a colleague who is given the address at the provider.
+    assert_eq!(refused(&on.one, &at("acme-entra", "9", "alice@acme.com")).await, LinkRefused::UserDeactivated);
+    assert_eq!(made(&on.one, &at("acme-entra", "9", "robert@acme.com")).await.user, bob.user);
+
     assert!(on.other.users.activate(row.user).await.unwrap());
     assert!(!on.other.users.activate(uuid()).await.unwrap());
     let late = SessionRow { born: row.born, ..first.clone().again() };

@@ -44,6 +44,8 @@ impl People {
         let name = UserIdentity { connector: identity.connector.clone(), subject: identity.subject.clone() };
         let known = self.identities.get(&name).copied();
         let user = match known {
+            // I06. Applications that know people by their address would take them for the one who left.
+            Some(id) if self.takes_address_of_another(id, &address) => return Err(LinkRefused::UserDeactivated),
             Some(id) => id,
             None if app.is_some() => self.make(session, &address, linking.address_verified),
             None => match choose(&self.candidates(&identity.connector, &address), linking.proof)? {
@@ -69,6 +71,12 @@ impl People {
         let merged = proven.filter(|_| app.is_none()).and_then(|old| self.take_over(old, user, session, &address));
         let own = app.map(|app| NativeUser { app, id: identity.subject.clone() });
         Ok(Linked { user, native: native_users(&self.native(user), own.as_ref()), merged })
+    }
+
+    /// Whether the user `id` comes with an address that is new for them and belongs to somebody who is deactivated.
+    fn takes_address_of_another(&self, id: Uuid, address: &str) -> bool {
+        let renamed = self.users.get(&id).is_some_and(|user| user.address != address);
+        renamed && self.of_address(address).any(|user| !user.active)
     }
 
     fn of_address(&self, address: &str) -> impl Iterator<Item = &User> {

@@ -114,6 +114,10 @@ impl Call {
         }
         // What a connector verified counts for more than what an application says.
         let vouched = connector.app().is_none();
+        if user.address != address && self.is_deactivated(address).await? {
+            // I06. Applications that know people by their address would take them for the one who left.
+            return Ok(Err(LinkRefused::UserDeactivated));
+        }
         if (vouched || !user.address_verified) && (user.address != address || vouched && !user.address_verified) {
             let values = [Value::Text(&id.to_string()), Value::Text(address), Value::Int(i64::from(vouched))];
             self.execute(ADDRESS, &values).await?;

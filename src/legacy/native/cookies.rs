@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::header::{COOKIE, HeaderMap, SET_COOKIE};
 use moka::sync::Cache;
 
+use super::questions::Questions;
 use crate::base::clock::Timestamp;
 use crate::base::id::Id;
 use crate::base::share::Shares;
@@ -65,6 +66,7 @@ impl Cookies {
     pub(super) async fn find(
         &self,
         directory: &Directory,
+        questions: &Questions,
         keys: &[[u8; 32]],
         now: Timestamp,
     ) -> Result<Vec<Arc<NativeCookie>>, DirectoryError> {
@@ -77,6 +79,7 @@ impl Cookies {
             }
         }
         if !unknown.is_empty() {
+            let _turn = questions.turn().await?;
             let mut kept = directory.natives.cookies(&unknown).await?;
             for key in unknown {
                 let at = kept.iter().position(|cookie| cookie.key == key);

@@ -2,6 +2,7 @@
 
 mod cookies;
 mod credential;
+mod questions;
 mod seen;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use crate::directory::{Directory, DirectoryError, NativeCookie, NativeIdentity, 
 
 use cookies::Cookies;
 pub use credential::{Credential, InvalidCredential};
+use questions::Questions;
 use seen::{Seen, Use};
 pub use throttle::{Spray, Throttle, Ticket, TooMany};
 
@@ -42,7 +44,6 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(400 * 86_400);
 const MAX_IDENTITIES: u64 = 100_000;
 /// How long it is believed whether a user is deactivated (N06).
 const ACTIVE_TRUSTED: Duration = Duration::from_secs(30);
-
 /// The same while the directory cannot be asked.
 const ACTIVE_BOUND: Duration = Duration::from_secs(60);
 
@@ -77,6 +78,7 @@ pub struct Native {
     throttle: Throttle,
     seen: Seen,
     cookies: Cookies,
+    questions: Questions,
     persons: Option<Arc<dyn Persons>>,
     deactivated: Cache<(Id, String), (bool, Timestamp)>,
     clock: Clock,
@@ -139,6 +141,7 @@ impl Native {
             throttle: Throttle::new(config.apps.len(), clock.clone()),
             seen: Seen::default(),
             cookies: Cookies::new(),
+            questions: Questions::new(),
             persons,
             deactivated: Cache::new(MAX_IDENTITIES),
             clock,
@@ -173,7 +176,11 @@ impl Native {
         if let Some(known) = self.asked_within(ACTIVE_TRUSTED, &key) {
             return Ok(known);
         }
-        match persons.is_deactivated(&app.id, name).await {
+        let asking = async {
+            let _turn = self.questions.turn().await?;
+            persons.is_deactivated(&app.id, name).await
+        };
+        match asking.await {
             Ok(deactivated) => {
                 self.deactivated.insert(key, (deactivated, self.clock.now()));
                 Ok(deactivated)
@@ -246,7 +253,7 @@ impl Native {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let mut found = self.cookies.find(&self.directory, &keys, self.clock.now()).await?;
+        let mut found = self.cookies.find(&self.directory, &self.questions, &keys, self.clock.now()).await?;
         found.retain(|cookie| self.may_use(app, cookie));
         Ok(found)
     }

@@ -6,12 +6,13 @@
 //! after a restart, and in every process of several, counting begins anew.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
 
+use crate::base::client_addr::network;
 use crate::base::clock::{Clock, Tick};
 
 /// Over which failures count.
@@ -105,7 +106,7 @@ impl Throttle {
     /// # Errors
     /// See [`TooMany`].
     pub fn begin(&self, app: usize, client: IpAddr, name: Name, parallel: bool) -> Result<Ticket<'_>, TooMany> {
-        let (source, now) = (source(client), self.clock.tick());
+        let (source, now) = (network(client), self.clock.tick());
         let usual = self.usual.get(&(source, name)).is_some();
         let entry = self.sources.get_with((app, source), Arc::default);
         let mut counted = lock(&entry);
@@ -208,20 +209,6 @@ fn wait(at: Option<&Tick>, now: Tick) -> u64 {
     at.map_or(SOON, |at| WINDOW.saturating_sub(now.since(*at)).as_secs().saturating_add(1))
 }
 
-/// The network that an address stands for.
-fn source(client: IpAddr) -> IpAddr {
-    match client {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            IpAddr::V4(Ipv4Addr::new(a, b, c, 0))
-        }
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,6 +284,6 @@ mod tests {
         let program: Vec<_> = (0..100).filter_map(|_| throttle.begin(0, from, 5, true).ok()).collect();
         assert_eq!(program.len(), 100);
         assert!(program.into_iter().all(|ticket| ticket.finish(false).is_none()));
-        assert!(lock(&throttle.sources.get(&(0, source(from))).unwrap()).names.is_empty(), "nothing is left of it");
+        assert!(lock(&throttle.sources.get(&(0, network(from))).unwrap()).names.is_empty(), "nothing is left of it");
     }
 }
